@@ -1,0 +1,155 @@
+"""Scenes held on the device as bytes, and batches cut from them there.
+
+All scenes share one canvas as large as the largest of them, black beyond each scene's own size; a batch is
+one gather, with no file, no worker process and no copy from the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from irstd.data.augment import inside
+from irstd.data.prepared import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """image (B, 1, H, W) in [0, 1]; mask (B, 1, H, W), 0 or 1; points (B, P, 2) row and col in px, NaN for none."""
+
+    image: Tensor
+    mask: Tensor
+    points: Tensor
+
+
+class Resident:
+    """Some scenes of a prepared dataset, on a device.
+
+    Args:
+        prepared: where they come from.
+        numbers: which scenes.
+        device: where to hold them.
+        least: px; the canvas is at least this large, so that crops of this side fit.
+        multiple: the canvas' sides are multiples of this.
+        square: px; if given, each scene is resized to this square first (image bilinear, mask by area above
+            one half), as the recipe `resize` does.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        numbers: Sequence[int],
+        device: torch.device | str = "cpu",
+        *,
+        least: int = 1,
+        multiple: int = 1,
+        square: int | None = None,
+    ) -> None:
+        self.numbers = list(numbers)
+        native = [prepared.sizes[n] for n in self.numbers]
+        sizes = [(square, square)] * len(native) if square else native
+        sides = [-(-max(least, *(s[axis] for s in sizes)) // multiple) * multiple for axis in (0, 1)]
+        most = max([1, *(len(prepared.points[n]) for n in self.numbers)])
+        canvas = np.zeros((2, len(native), *sides), np.uint8)
+        points = np.full((len(native), most, 2), np.nan, np.float32)
+        for index, (number, (height, width)) in enumerate(zip(self.numbers, sizes, strict=True)):
+            pair = np.stack([prepared.image(number), prepared.mask(number).astype(np.uint8) * 255])
+            centres = prepared.points[number]
+            if square:
+                pair, centres = _resized(pair, centres, square)
+            canvas[:, index, :height, :width] = pair
+            points[index, : len(centres)] = centres
+        self.sizes = torch.tensor(sizes)
+        self._host_points = torch.from_numpy(points)
+        self._canvas = torch.from_numpy(canvas).to(device)
+        self._points = self._host_points.to(device)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def device(self) -> torch.device:
+        return self._canvas.device
+
+    def crops(self, indices: Tensor, side: int, target_share: float, generator: torch.Generator) -> Batch:
+        """A square crop of each scene in `indices`, at random places.
+
+        Args:
+            indices: (B,) on the host, places in `numbers`.
+            side: px.
+            target_share: probability that a crop is placed to hold a target, if its scene has one.
+            generator: of the host; so that no draw waits for the device.
+        """
+        count = len(indices)
+        room = (self.sizes[indices] - side).clamp(min=0)
+        corner = (torch.rand(count, 2, generator=generator) * (room + 1)).long()
+        # Towards one of its targets: any place that holds the target's centre.
+        wanted = torch.rand(count, generator=generator) < target_share
+        points = self._host_points[indices]
+        there = (~points.isnan().any(-1)).float()
+        none = there.sum(1) == 0
+        chosen = torch.multinomial(there + none[:, None], 1, generator=generator)
+        centre = points[torch.arange(count), chosen[:, 0]].nan_to_num()
+        near = (centre - torch.rand(count, 2, generator=generator) * (side - 1)).round().long()
+        corner = torch.where((wanted & ~none)[:, None], near.clamp(min=torch.zeros_like(room), max=room), corner)
+        return self._cut(indices, corner, side)
+
+    def whole(self, indices: Tensor) -> Batch:
+        """The scenes in `indices`, on the whole canvas."""
+        corner = torch.zeros(len(indices), 2, dtype=torch.long)
+        return self._cut(indices, corner, tuple(self._canvas.shape[-2:]))
+
+    def _cut(self, indices: Tensor, corner: Tensor, side: int | tuple[int, int]) -> Batch:
+        height, width = (side, side) if isinstance(side, int) else side
+        indices, corner = (t.to(self.device, non_blocking=True) for t in (indices, corner))
+        rows = corner[:, :1] + torch.arange(height, device=self.device)
+        cols = corner[:, 1:] + torch.arange(width, device=self.device)
+        cut: UInt8[Tensor, "2 B h w"] = self._canvas[:, indices[:, None, None], rows[:, :, None], cols[:, None]]
+        image, mask = cut.float().div(255)[:, :, None]
+        points = inside(self._points[indices] - corner[:, None], (height, width))
+        return Batch(image, mask, points)
+
+
+def _resized(
+    pair: np.ndarray, centres: np.ndarray, square: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Image and mask (2, H, W) on a square grid, and the centres moved along (pixel centres stay centres)."""
+    both: Float[Tensor, "2 1 H W"] = torch.from_numpy(pair)[:, None].float()
+    smaller = square < max(pair.shape[1:])
+    image, mask = F.interpolate(both, (square, square), mode="bilinear", antialias=smaller)
+    out = np.stack([image[0].round().numpy(), (mask[0] > 127.5).numpy() * 255.0]).astype(np.uint8)
+    scale = square / np.array(pair.shape[1:])
+    return out, (centres + 0.5) * scale - 0.5
+
+
+def epoch(
+    resident: Resident,
+    *,
+    batch: int,
+    side: int,
+    geometry: Literal["crop", "resize"],
+    crops: int,
+    target_share: float,
+    seed: tuple[int, int],
+) -> Iterator[Batch]:
+    """The batches of one epoch, every scene `crops` times in an order of its own; the last, smaller one is dropped.
+
+    Args:
+        seed: of the run, and the number of the epoch: with them the batches are the same, whatever came before.
+    """
+    generator = torch.Generator().manual_seed(seed[0] * 1_000_003 + seed[1])
+    order = torch.cat([torch.randperm(len(resident), generator=generator) for _ in range(crops)])
+    batch = min(batch, len(order))
+    for start in range(0, len(order) - batch + 1, batch):
+        chosen = order[start : start + batch]
+        if geometry == "crop":
+            yield resident.crops(chosen, side, target_share, generator)
+        else:
+            yield resident.whole(chosen)

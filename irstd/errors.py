@@ -1,0 +1,23 @@
+"""The one exception whose text is meant for the user, and the help it gives with names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used; the message is one sentence that ends in the mend."""
+
+
+def hint(name: str, options: Iterable[str]) -> str:
+    """What to try instead of `name`: the nearest option, or all of them.
+
+    >>> hint("epoch", ["epochs", "batch"])
+    "did you mean 'epochs'?"
+    >>> hint("zzz", ["epochs", "batch"])
+    'known are batch, epochs'
+    """
+    options = sorted(options)
+    near = get_close_matches(name.lower(), options, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(options) or 'none'}"

@@ -1,0 +1,171 @@
+"""Stored predictions of a test split to metrics, tables and pictures, in one pass over the images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy import ndarray
+
+from irstd.data.prepared import Prepared
+from irstd.errors import InputError
+from irstd.metrics import curves
+from irstd.metrics.counts import Convention, Counts, Scored, count, niou
+from irstd.prediction import level
+from irstd.results import SCHEMAS
+
+CROP_PX = 33  # side of a picture of one target, native pixels
+SCENES = 4  # whole scenes among the pictures
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """metrics: of the whole split. Tables: as `irstd.results` says. gallery: arrays for the report's pictures."""
+
+    metrics: dict[str, Any]
+    per_image: pd.DataFrame
+    per_target: pd.DataFrame
+    curve: pd.DataFrame
+    gallery: dict[str, ndarray]
+
+
+def evaluate(
+    prepared: Prepared,
+    numbers: Sequence[int],
+    scores: Mapping[str, ndarray],
+    points: Mapping[str, ndarray],
+    convention: Convention,
+    pictures: int,
+) -> Evaluated:
+    """Scores what was predicted for the scenes `numbers`.
+
+    Args:
+        scores: scene to 16-bit scores (`irstd.prediction.encode`), or empty for a method that gives points.
+        points: scene to (N, 3) points, or empty.
+        pictures: how many of each kind (hit, miss, false alarm) to keep.
+
+    Raises:
+        InputError: a scene has neither, or scores of another size than its image.
+    """
+    per_image: list[dict[str, Any]] = []
+    per_target: list[dict[str, Any]] = []
+    kept: list[tuple[str, float, int, float, float]] = []  # kind, rank, scene, row, col
+    counts: list[Counts] = []
+    histogram = np.zeros((2, curves.LEVELS), np.int64)
+    for number in numbers:
+        name, mask = prepared.names[number], prepared.mask(number)
+        levels = scores[name] if name in scores else None
+        if levels is None and name not in points:
+            raise InputError(f"{prepared.folder.name}: nothing was predicted for {name!r}; run the predict stage again")
+        if levels is not None and levels.shape != mask.shape:
+            raise InputError(f"{prepared.folder.name}: scores of {name!r} are {levels.shape}, its image {mask.shape}")
+        above = None if levels is None else levels > level(convention.threshold)
+        scored = count(mask, above, convention, points[name] if name in points else None)
+        counts.append(scored.counts)
+        if levels is not None:
+            histogram += curves.histogram(levels, mask)
+        per_image.append({"name": name, **{k: v for k, v in asdict(scored.counts).items() if k != "images"}})
+        per_target += _targets(name, scored)
+        kept += _pictures(number, scored)
+    has_map = bool(scores)
+    columns = list(SCHEMAS["per_target"])
+    return Evaluated(
+        metrics=_metrics(counts, per_target, convention, has_map=has_map),
+        per_image=pd.DataFrame(per_image, columns=list(SCHEMAS["per_image"])),
+        per_target=pd.DataFrame(per_target, columns=columns),
+        curve=pd.DataFrame(curves.curve(histogram) if has_map else {}, columns=list(SCHEMAS["curve"])),
+        gallery=_gallery(prepared, numbers, scores, kept, pictures),
+    )
+
+
+def _metrics(
+    counts: list[Counts], per_target: list[dict[str, Any]], convention: Convention, *, has_map: bool
+) -> dict[str, Any]:
+    """Scores of the split; what a method without a map cannot have is None, never zero."""
+    total = sum(counts, Counts())
+    distances = [row["distance_px"] for row in per_target if row["detected"]]
+    pixel = {
+        "iou": total.iou,
+        "niou": niou(counts),
+        "pixel_precision": total.pixel_precision,
+        "pixel_recall": total.pixel_recall,
+        "pixel_f1": total.pixel_f1,
+        "fa_per_million": total.fa * 1e6,
+    }
+    return {
+        "convention": str(convention),
+        **{k: round(v, 6) if has_map else None for k, v in pixel.items()},
+        "pd": round(total.pd, 6),
+        "precision": round(total.precision, 6),
+        "f1": round(total.f1, 6),
+        "false_regions_per_image": round(total.false_regions / max(total.images, 1), 6),
+        "distance_px": round(float(np.mean(distances)), 4) if distances else None,
+        "images": total.images,
+        "targets": total.targets,
+    }
+
+
+def _targets(name: str, scored: Scored) -> list[dict[str, Any]]:
+    distance = {target: far for target, _, far in scored.matches}
+    return [
+        {
+            "name": name,
+            "target": number,
+            "row": round(float(centre[0]), 4),
+            "col": round(float(centre[1]), 4),
+            "area_px": int(area),
+            "detected": int(number in distance),
+            "distance_px": round(distance[number], 4) if number in distance else None,
+        }
+        for number, (centre, area) in enumerate(zip(scored.truth.centroids, scored.truth.areas, strict=True))
+    ]
+
+
+def _pictures(number: int, scored: Scored) -> list[tuple[str, float, int, float, float]]:
+    """Each hit, miss and false alarm with what it is ranked by: the worst of each kind come first."""
+    distance = {target: far for target, _, far in scored.matches}
+    taken = {region for _, region, _ in scored.matches}
+    rows = []
+    for target, (row, col) in enumerate(scored.truth.centroids):
+        hit = target in distance
+        rows.append(("hit" if hit else "miss", distance[target] if hit else scored.truth.areas[target], number, row, col))
+    for region, (row, col) in enumerate(scored.points):
+        if region not in taken:
+            area = scored.found.areas[region] if scored.found is not None else 1
+            rows.append(("false alarm", area, number, row, col))
+    return rows
+
+
+def _gallery(
+    prepared: Prepared,
+    numbers: Sequence[int],
+    scores: Mapping[str, ndarray],
+    kept: list[tuple[str, float, int, float, float]],
+    pictures: int,
+) -> dict[str, ndarray]:
+    """Crops around the worst hits, misses and false alarms, and whole scenes spread over the split."""
+    arrays: dict[str, ndarray] = {}
+    captions = []
+    half = CROP_PX // 2
+    for kind in ("hit", "miss", "false alarm"):
+        worst = sorted((k for k in kept if k[0] == kind), key=lambda k: (-k[1], k[2], k[3]))[:pictures]
+        for _, rank, number, row, col in worst:
+            place = [round(float(row)), round(float(col))]
+            window = [slice(p, p + CROP_PX) for p in place]
+            image, mask = (np.pad(a, half, mode="edge")[*window] for a in (prepared.image(number), prepared.mask(number)))
+            arrays[f"crop_{len(captions)}"] = np.stack([image, mask.astype(np.uint8)])
+            captions.append({"kind": kind, "name": prepared.names[number], "row": place[0], "col": place[1], "rank": float(rank)})
+    chosen = [numbers[k] for k in np.unique(np.linspace(0, len(numbers) - 1, SCENES).round().astype(int))]
+    for index, number in enumerate(chosen):
+        name = prepared.names[number]
+        layers = [prepared.image(number), prepared.mask(number).astype(np.uint8)]
+        if name in scores:
+            layers.append((scores[name] >> 8).astype(np.uint8))
+        arrays[f"scene_{index}"] = np.stack(layers)
+    arrays["captions"] = np.array(json.dumps(captions))
+    arrays["scene_names"] = np.array([prepared.names[n] for n in chosen])
+    return arrays

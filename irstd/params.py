@@ -1,0 +1,316 @@
+"""params.yaml as frozen, validated objects; every wrong key or value is named by its full path.
+
+Functions receive the small object they need, never the whole. What a network's options may be is said by
+its method; everything else is said here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import yaml
+from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from irstd.errors import InputError, hint
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+record = dataclass(frozen=True, config={"extra": "forbid", "strict": True})
+
+
+@record
+class Scenes:
+    """Synthetic scenes; see `irstd.data.synthetic`."""
+
+    seed: int
+    train: Count
+    test: Count
+    size: Annotated[int, Field(ge=32, le=2048)]  # px, both sides
+    targets: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]  # fewest and most in a scene
+    scr: tuple[Positive, Positive]  # signal-to-clutter ratio, lowest and highest
+    sigma_px: tuple[Positive, Positive]  # of the target's spread, smallest and largest
+
+
+@record
+class Folder:
+    """A dataset of the user's own: `folder` holds `images/`, `masks/` and perhaps `train.txt`, `test.txt`."""
+
+    folder: Path
+
+
+@record
+class Made:
+    """The synthetic dataset."""
+
+    scenes: Scenes
+
+
+def _kind_of_source(source: Any) -> str:
+    """Which kind of source was meant, so that a mistake in it is explained as that kind's."""
+    if not isinstance(source, dict):
+        return "catalogue"
+    return "made" if "scenes" in source else "folder"
+
+
+Source = Annotated[
+    Annotated[Literal["catalogue"], Tag("catalogue")] | Annotated[Folder, Tag("folder")] | Annotated[Made, Tag("made")],
+    Discriminator(_kind_of_source),
+]
+
+
+@record
+class Dataset:
+    """How one dataset is used."""
+
+    source: Source
+    split: str  # which of its published splits
+    validation: Annotated[float, Field(ge=0, lt=1)]  # share of the training images held out to choose the epoch
+    budget: str  # which of each method's budgets its cells train with
+    portable: bool = False  # same bits on any x86 CPU with AVX2, a third slower; hardware and time are not recorded
+
+
+@record
+class Optimiser:
+    """Optimiser and learning rate."""
+
+    name: Literal["adam", "adamw", "adagrad", "sgd"]
+    lr: Positive
+    weight_decay: NonNegative = 0.0
+    momentum: Share = 0.9  # sgd only
+
+
+@record
+class Schedule:
+    """Learning rate over the training: linear rise over `warmup_epochs`, then constant or cosine to zero."""
+
+    name: Literal["constant", "cosine"] = "constant"
+    warmup_epochs: NonNegative = 0.0
+
+
+@record
+class Augment:
+    """Random changes of a training crop; `irstd.data.augment` says what each does."""
+
+    flip: Share = 0.5
+    transpose: Share = 0.5
+    affine: Share = 0.0  # probability of rotation, shift and scale together
+    rotate_deg: NonNegative = 45.0
+    shift: Share = 0.1  # of the crop's side
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    colour: Share = 0.0  # probability of brightness and contrast together
+    brightness: NonNegative = 0.2
+    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    noise: Share = 0.0  # probability of sensor noise
+    noise_std: tuple[NonNegative, NonNegative] = (0.0124, 0.0277)  # grey levels of 1, least and most
+
+
+@record
+class Recipe:
+    """How a method trains."""
+
+    epochs: Count
+    batch: Count
+    optimiser: Optimiser
+    schedule: Schedule = Schedule()
+    augment: Augment = Augment()
+    geometry: Literal["crop", "resize"] = "crop"
+    size: Annotated[int, Field(ge=32, le=4096)] = 256  # px: side of a crop, or of the resized square
+    target_share: Share = 0.5  # of the crops, at least so many contain a target
+    crops: Count = 1  # from each image in an epoch
+    validate_every: Count = 1  # epochs
+    selection: Literal["validation", "last", "test"] = "validation"
+    grad_clip: NonNegative = 0.0  # norm; 0 for none
+
+
+@record
+class Row:
+    """One row of the tables: a method with its options and recipe. A variant is another row."""
+
+    options: dict[str, Any] = Field(default_factory=dict)
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    budgets: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    method: str | None = None  # file in irstd/methods, if the row's name is not it
+
+
+@record
+class Train:
+    """Where and how trainings run; nothing that a recipe says."""
+
+    device: str  # auto, cpu, cuda, cuda:1, ...
+    precision: Literal["auto", "32", "bf16", "16"]
+    threads: Annotated[int, Field(ge=0)]  # of torch on the CPU; 0: as many as it likes
+
+
+@record
+class Evaluate:
+    """How predictions are scored; `irstd.metrics` says what each means."""
+
+    threshold: Share
+    match_px: Positive
+    connectivity: Literal[4, 8]
+    pictures: Count  # scenes kept for the report's gallery
+
+
+@record
+class Cost:
+    """What the cost of a method is measured at."""
+
+    sizes: tuple[Count, ...]
+    batches: tuple[Count, ...]
+    repeats: Count
+    threads: Annotated[int, Field(ge=0)]
+
+
+@record
+class Params:
+    """The whole of params.yaml."""
+
+    datasets: tuple[Name, ...]
+    methods: tuple[Name, ...]
+    seeds: tuple[int, ...]
+    dataset: dict[Name, Dataset]
+    method: dict[Name, Row]
+    train: Train
+    evaluate: Evaluate
+    cost: Cost
+
+    def row(self, name: str) -> Row:
+        """The row called `name`.
+
+        Raises:
+            InputError: params.yaml has no such row.
+        """
+        return _entry(self.method, name, "method")
+
+    def data(self, name: str) -> Dataset:
+        """How the dataset `name` is used.
+
+        Raises:
+            InputError: params.yaml has no such dataset.
+        """
+        return _entry(self.dataset, name, "dataset")
+
+    def recipe(self, dataset: str, row: str) -> Recipe:
+        """The recipe of a cell: the row's own, changed by the budget that the dataset names.
+
+        Raises:
+            InputError: an unknown dataset, row, budget or key, or a value out of range.
+        """
+        budget, entry = self.data(dataset).budget, self.row(row)
+        path = f"method.{row}.recipe"
+        changes: dict[str, Any] = {}
+        if budget != "full":
+            if budget not in entry.budgets:
+                known = [*entry.budgets, "full"]
+                raise InputError(
+                    f"params.yaml: dataset.{dataset}.budget: method.{row}.budgets has no {budget!r}; {hint(budget, known)}"
+                )
+            changes, path = entry.budgets[budget], f"method.{row}.budgets.{budget}"
+        return check(Recipe, {**entry.recipe, **changes}, path)
+
+
+def _entry(entries: Mapping[str, Any], name: str, kind: str) -> Any:
+    if name not in entries:
+        raise InputError(f"params.yaml: `{kind}` has no entry {name!r}; {hint(name, entries)}")
+    return entries[name]
+
+
+def check(kind: type, values: Mapping[str, Any], path: str) -> Any:
+    """An object of dataclass `kind` from plain `values`.
+
+    Raises:
+        InputError: a key is unknown or missing, or a value has another type or is out of range; the message
+            gives the key's full path and what is accepted.
+    """
+    try:
+        # JSON mode, since its strictness takes a list for a tuple and still no string for a number.
+        return TypeAdapter(_closed(kind)).validate_json(json.dumps(values))
+    except ValidationError as error:
+        raise InputError(_sentence(error.errors(), kind, path)) from None
+
+
+def _closed(kind: type) -> type:
+    """`kind`, refusing unknown keys and lax conversions; a method's plain dataclass does not say so itself."""
+    if is_dataclass(kind) and not hasattr(kind, "__pydantic_config__"):
+        kind.__pydantic_config__ = {"extra": "forbid", "strict": True}
+    return kind
+
+
+def _keys(kind: Any, location: tuple[Any, ...]) -> list[str]:
+    """Names of the keys accepted where `location` points to."""
+    for part in location:
+        if is_dataclass(kind) and part in get_type_hints(kind):
+            kind = get_type_hints(kind, include_extras=True)[part]
+        else:  # a key of a mapping, an index of a list, or the tag of a union
+            inside = _dataclasses_in(kind)
+            tagged = [c for c in inside if c.__name__.lower() == str(part)]
+            kind = (tagged or inside or [None])[0]
+    kind = next(iter(_dataclasses_in(kind)), None)
+    return [f.name for f in fields(kind)] if kind else []
+
+
+def _dataclasses_in(kind: Any) -> list[type]:
+    if isinstance(kind, type) and is_dataclass(kind):
+        return [kind]
+    return [c for argument in get_args(kind) for c in _dataclasses_in(argument)]
+
+
+def _sentence(errors: list[Any], kind: type, path: str) -> str:
+    """One sentence for the first of pydantic's errors; a mistyped key explains the key then missing."""
+    unknown = ("unexpected_keyword_argument", "extra_forbidden")
+    error = min(errors, key=lambda e: e["type"] not in unknown)
+    location = tuple(error["loc"])
+    # The tag of a union is in the location, but not in the file.
+    written = [str(p) for p in location if str(p) not in ("catalogue", "folder", "made") or p == location[-1]]
+    *above, key = [*([path] if path else []), *written]
+    place = ".".join(above) or "top level"
+    if error["type"] in unknown:
+        return f"params.yaml: {place}: unknown key {key!r}; {hint(str(key), _keys(kind, location[:-1]))}"
+    if error["type"] in ("missing", "missing_argument"):
+        return f"params.yaml: {place}: the key {key!r} is missing; add it"
+    message = error["msg"][0].lower() + error["msg"][1:]
+    full = ".".join(p for p in (*above, key) if p not in ("catalogue", "made"))
+    return f"params.yaml: {full}: {message}, but it is {json.dumps(error['input'])}"
+
+
+def parse(text: str) -> Params:
+    """Params from the text of a params.yaml.
+
+    Raises:
+        InputError: not YAML, or a wrong key or value anywhere in it.
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        raise InputError(f"params.yaml: line {where.line + 1 if where else '?'} is not YAML; mend it there") from None
+    params = check(Params, values or {}, "")
+    for name, row in params.method.items():
+        for budget, changes in row.budgets.items():
+            check(Recipe, {**row.recipe, **changes}, f"method.{name}.budgets.{budget}")
+    for dataset in params.datasets:
+        params.data(dataset)
+        for name in params.methods:
+            params.recipe(dataset, name)
+    return params
+
+
+def load(path: Path | str = "params.yaml") -> Params:
+    """Params from a file.
+
+    Raises:
+        InputError: as `parse`, or the file is missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path.name} is missing; run this in the root of the repository")
+    return parse(path.read_text())

@@ -1,0 +1,35 @@
+"""Scores of all methods side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import seaborn as sns
+from matplotlib.axes import Axes
+from pandas import DataFrame
+
+from irstd.plots.style import colours
+
+SCORES = {"iou": "IoU", "niou": "nIoU", "pd": "Pd", "f1": "target F1"}
+
+
+def score_bars(cells: DataFrame, ax: Axes, *, order: Sequence[str], titles: dict[str, str]) -> Axes:
+    """Bars of IoU, nIoU, Pd and target F1, a colour a method; a dot for each seed.
+
+    Args:
+        cells: rows of one dataset, with `method`, `seed` and the scores in [0, 1].
+        order: all methods of params.yaml, which fixes the colours.
+    """
+    long = cells.melt(["method", "seed"], list(SCORES), "score", "value").dropna()
+    long["value"] = long["value"].astype(float) * 100
+    long["score"] = long["score"].map(SCORES)
+    present = [m for m in order if m in set(long["method"])]
+    keys = {"data": long, "x": "score", "y": "value", "hue": "method", "hue_order": present, "ax": ax}
+    sns.barplot(**keys, palette=colours(order), errorbar=None, width=0.6)
+    sns.stripplot(**keys, dodge=len(present) > 1, palette={m: "0.2" for m in present}, legend=False, size=3, jitter=False)
+    for bars in ax.containers:
+        ax.bar_label(bars, fmt="%.1f", padding=3, fontsize=7)
+    ax.set(xlabel="score on the test split", ylabel="value, %", ylim=(0, 112))
+    handles, names = ax.get_legend_handles_labels()
+    ax.legend(handles, [titles.get(n, n) for n in names], title="method", loc="upper left", bbox_to_anchor=(1, 1))
+    return ax

@@ -1,0 +1,104 @@
+"""Images in, predictions out: padded or resized as the method was trained, back at native resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from torch import Tensor, nn
+
+from irstd.methods import Method, Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What a method says of one image.
+
+    score: (H, W) in [0, 1] at native resolution, or None.
+    points: (N, 3) of row, col (px, native) and score, or None if the method only gives a map.
+    """
+
+    score: Float[ndarray, "H W"] | None
+    points: Float[ndarray, "N 3"] | None
+
+
+@torch.inference_mode()
+def predict(
+    network: nn.Module,
+    method: Method,
+    images: Sequence[UInt8[ndarray, "_H _W"]],
+    *,
+    device: torch.device | str = "cpu",
+    geometry: Literal["crop", "resize"] = "crop",
+    side: int = 256,
+    batch: int = 8,
+) -> Iterator[Predicted]:
+    """The prediction for each image, in order; `network` is put into evaluation mode.
+
+    Args:
+        images: grey levels.
+        geometry: `crop`: each image whole, black beyond its right and bottom edge up to the method's
+            multiple; `resize`: squeezed to a square of `side` px and the scores stretched back.
+        batch: at most so many consecutive images of one size at a time.
+    """
+    network.eval()
+    start = 0
+    while start < len(images):
+        stop = start + 1
+        while stop < min(len(images), start + batch) and images[stop].shape == images[start].shape:
+            stop += 1
+        stack = torch.from_numpy(np.stack(images[start:stop]))[:, None].to(device).float().div(255)
+        yield from _native(stack, network, method, geometry, side)
+        start = stop
+
+
+def _native(
+    stack: Float[Tensor, "B 1 H W"], network: nn.Module, method: Method, geometry: str, side: int
+) -> Iterator[Predicted]:
+    height, width = stack.shape[-2:]
+    if geometry == "resize":
+        given = F.interpolate(stack, (side, side), mode="bilinear", antialias=side < max(height, width))
+        scale = torch.tensor([height / side, width / side])
+    else:
+        beyond = [-height % method.multiple, -width % method.multiple]
+        given = F.pad(stack, (0, beyond[1], 0, beyond[0]))
+        scale = torch.ones(2)
+    prediction: Prediction = method.decode(network(given))
+    scores = prediction.score
+    if scores is not None and geometry == "resize":
+        scores = F.interpolate(scores, (height, width), mode="bilinear")
+    for number in range(len(stack)):
+        score = None if scores is None else scores[number, 0, :height, :width].float().cpu().numpy()
+        points = None
+        if prediction.points is not None:
+            points = prediction.points[number].float().cpu()
+            points = torch.cat([(points[:, :2] + 0.5) * scale - 0.5, points[:, 2:]], 1)
+            points = points[(points[:, 0] < height - 0.5) & (points[:, 1] < width - 0.5)].numpy()
+        yield Predicted(score, points)
+
+
+# Scores are stored in 16 bits, one level exactly at one half: 0.5 is level HALF, and no other score is.
+HALF = 32767
+
+
+def encode(score: Float[ndarray, "H W"]) -> ndarray:
+    """Scores in [0, 1] as 16-bit levels; which side of one half a score is on never changes.
+
+    >>> encode(np.array([[0.0, 0.5, 0.5000001, 1.0]])).tolist()
+    [[0, 32767, 32768, 65534]]
+    """
+    levels = np.rint(score * (2.0 * HALF)).astype(np.uint16)
+    levels[(levels == HALF) & (score > 0.5)] = HALF + 1
+    levels[(levels == HALF) & (score < 0.5)] = HALF - 1
+    return levels
+
+
+def level(threshold: float) -> float:
+    """`threshold` in the unit of `encode`: score > threshold exactly where level > this, for one half."""
+    return threshold * 2.0 * HALF

@@ -1,0 +1,69 @@
+"""What a network costs: parameters, multiply-adds, latency, memory.
+
+Papers print multiply-adds at 256×256 under the name FLOPs; here `gmac` and `gflop` = 2 × gmac stand side by
+side, and count convolutions and matrix products only.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def parameters(network: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def gmac(network: nn.Module, size: int = 256) -> float:
+    """Multiply-adds, in 1e9, for one grey image of `size` × `size` px."""
+    device = next(network.parameters()).device
+    network.eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, 1, size, size, device=device))
+    return counter.get_total_flops() / 2e9
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """median_ms: of one batch. fps: images a second at the median. memory_mb: peak beyond what was in use."""
+
+    median_ms: float
+    fps: float
+    memory_mb: float
+
+
+@torch.inference_mode()
+def latency(network: nn.Module, size: int, batch: int, repeats: int) -> Latency:
+    """Times the network alone on its device, after warming up; the clock is read when the device is done.
+
+    Args:
+        size: px. batch: images at a time. repeats: timed runs.
+    """
+    device = next(network.parameters()).device
+    cuda = device.type == "cuda"
+    images = torch.rand(batch, 1, size, size, device=device)
+    network.eval()
+    before = _memory_mb(cuda)
+    times = []
+    for run in range(-max(2, repeats // 5), repeats):
+        start = time.perf_counter()
+        network(images)
+        if cuda:
+            torch.cuda.synchronize()
+        if run >= 0:
+            times.append(time.perf_counter() - start)
+    median = statistics.median(times)
+    return Latency(median * 1e3, batch / median, max(0.0, _memory_mb(cuda) - before))
+
+
+def _memory_mb(cuda: bool) -> float:
+    if cuda:
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -1,0 +1,98 @@
+"""What made a result: versions, hardware, commit, and digests of inputs and sources."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "kornia", "lightning", "numpy", "scipy", "opencv-python-headless")
+
+
+def versions() -> dict[str, str]:
+    """Version of each package that a result depends on."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found
+
+
+def processor() -> str:
+    """The CPU's name and number of cores, as the system tells."""
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    except OSError:
+        pass
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def commit(folder: Path) -> str:
+    """The commit checked out in `folder`, with `+` if a tracked file differs from it; empty outside git."""
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
+        clean = subprocess.run(["git", "diff", "--quiet", "HEAD"], cwd=folder, check=False)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head.stdout.strip()[:12] + ("+" if clean.returncode else "")
+
+
+def digest(values: Any) -> str:
+    """First 16 hex digits of the SHA-256 of plain values."""
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _imports(path: Path, module: str, package: str) -> set[str]:
+    """Modules of `package` that a source file may import."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                stem = module.split(".")
+                inside = stem if path.name == "__init__.py" else stem[:-1]
+                base = ".".join([*inside[: len(inside) - node.level + 1], base]).rstrip(".")
+            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return {name for name in found if name == package or name.startswith(f"{package}.")}
+
+
+def sources(module: str) -> list[Path]:
+    """Source files of `module` and of all it imports from its own package, directly or not.
+
+    The packages' `__init__` files count too. The module is not imported.
+    """
+    todo, files = [module], {}
+    package = module.split(".")[0]
+    while todo:
+        name = todo.pop()
+        try:
+            spec = find_spec(name)
+        except (ModuleNotFoundError, ValueError):
+            spec = None  # a name inside a module, not a module
+        if name in files or spec is None or not spec.origin or not spec.origin.endswith(".py"):
+            continue
+        files[name] = Path(spec.origin)
+        todo += _imports(files[name], name, package)
+    return sorted(files.values())
+
+
+def source_digest(module: str) -> str:
+    """First 16 hex digits of the SHA-256 of those sources; another package's version counts too."""
+    total = hashlib.sha256()
+    for path in sources(module):
+        total.update(path.name.encode() + path.read_bytes())
+    return total.hexdigest()[:16]

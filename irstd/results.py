@@ -1,0 +1,162 @@
+"""Names, columns and units of every result table: what writers and readers share.
+
+A folder of results holds, for dataset D, method M and seed S:
+
+    D/scenes.csv D/targets.csv D/quirks.csv    what is in the dataset
+    D/M/S/metrics.json                         scores, with their convention
+    D/M/S/per_image.csv D/M/S/per_target.csv   what they are made of
+    D/M/S/curve.csv D/M/S/history.csv          over thresholds, over epochs
+    D/M/S/provenance.json                      what made them
+    methods/M.json cost/M.csv                  what a method is, and what it costs
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its unit
+    "scenes": {
+        "name": "scene",
+        "height": "px",
+        "width": "px",
+        "targets": "number of true regions",
+        "colour": "1 if its channels differ",
+        "mask_size": "1 if the mask was one pixel larger or smaller",
+        "mask_grey": "1 if the mask has values other than 0 and 255",
+        "group": "first scene with nearly the same background",
+        "role": "train, validation or test in the split used, or empty",
+    },
+    "targets": {
+        "name": "scene",
+        "target": "number in the scene, from 0",
+        "row": "of the centroid, px",
+        "col": "of the centroid, px",
+        "area_px": "px",
+        "top": "px",
+        "left": "px",
+        "height": "px",
+        "width": "px",
+        "border_px": "distance of its box to the image border, px",
+        "contrast": "mean of the target minus mean around, grey levels of 255",
+        "scr": "signal-to-clutter ratio, negative for dark targets",
+    },
+    "quirks": {"quirk": "kind", "count": "how many", "handling": "what is done about it"},
+    "history": {
+        "epoch": "from 1",
+        "lr": "learning rate at its end",
+        "loss": "mean over the epoch",
+        "score": "of the scenes that choose the epoch, in [0, 1]; empty where not computed",
+    },
+    "per_image": {
+        "name": "scene",
+        "pixels": "px",
+        "intersection": "px",
+        "predicted": "px",
+        "true": "px",
+        "targets": "number",
+        "detected": "number",
+        "regions": "number predicted",
+        "false_regions": "number",
+        "false_pixels": "px",
+    },
+    "per_target": {
+        "name": "scene",
+        "target": "number in the scene, from 0",
+        "row": "px",
+        "col": "px",
+        "area_px": "px",
+        "detected": "1 or 0",
+        "distance_px": "between centroids, px; empty if missed",
+    },
+    "curve": {
+        "threshold": "of the score, reached or exceeded",
+        "true_positive": "px",
+        "false_positive": "px",
+        "recall": "of pixels",
+        "precision": "of pixels; empty where none is predicted",
+        "false_positive_rate": "of background pixels",
+        "iou": "pooled",
+    },
+    "cost": {
+        "method": "row",
+        "hardware": "processor and, on a CPU, threads",
+        "precision": "of the arithmetic",
+        "size_px": "image side, px",
+        "batch": "images at a time",
+        "parameters": "number",
+        "gmac": "multiply-adds of convolutions and matrix products for one image, 1e9",
+        "gflop": "2 × gmac",
+        "latency_ms": "median time of a batch, ms",
+        "fps": "images a second at the median",
+        "memory_mb": "peak while predicting, MB: allocated on a GPU, grown resident set on a CPU",
+    },
+}
+
+
+def check(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """`table` with its columns in the order of the schema `kind`.
+
+    Raises:
+        ValueError: a column is missing or unknown.
+    """
+    wanted = list(SCHEMAS[kind])
+    if set(table.columns) != set(wanted):
+        lacks, unknown = sorted(set(wanted) - set(table.columns)), sorted(set(table.columns) - set(wanted))
+        raise ValueError(f"a {kind} table lacks {lacks} and has unknown {unknown}; irstd/results.py says what it holds")
+    return table[wanted]
+
+
+def write(table: pd.DataFrame, path: Path, kind: str) -> None:
+    """Writes a table as CSV; its columns must be those of `kind`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    check(table, kind).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read(path: Path, kind: str) -> pd.DataFrame:
+    """A table that `write` wrote; its columns must be those of `kind`."""
+    # Scene names may look like numbers; they are not.
+    return check(pd.read_csv(path, dtype={"name": str, "group": str}), kind)
+
+
+def write_json(values: Mapping[str, Any], path: Path) -> None:
+    """Writes a record as JSON; a number that is not finite becomes null."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clean = {k: None if isinstance(v, float) and v != v else v for k, v in values.items()}
+    path.write_text(json.dumps(clean, indent=1, ensure_ascii=False) + "\n")
+
+
+def cells(folder: Path, datasets: list[str] | None = None) -> pd.DataFrame:
+    """A row for each dataset, method and seed with results in `folder`: scores beside what made them.
+
+    Args:
+        datasets: only these, if given.
+    """
+    rows = []
+    for path in sorted(folder.glob("*/*/*/metrics.json")):
+        dataset, method, seed = path.parts[-4:-1]
+        if datasets is None or dataset in datasets:
+            made = json.loads((path.parent / "provenance.json").read_text())
+            rows.append({**made, **json.loads(path.read_text()), "dataset": dataset, "method": method, "seed": int(seed)})
+    return pd.DataFrame(rows)
+
+
+def gather(folder: Path, kind: str, datasets: list[str] | None = None) -> pd.DataFrame:
+    """All tables `kind` of all cells in `folder`, one below the other, with dataset, method and seed in front."""
+    tables = []
+    for path in sorted(folder.glob(f"*/*/*/{kind}.csv")):
+        dataset, method, seed = path.parts[-4:-1]
+        if datasets is None or dataset in datasets:
+            table = read(path, kind)
+            keys = pd.DataFrame({"dataset": dataset, "method": method, "seed": int(seed)}, index=table.index)
+            tables.append(pd.concat([keys, table], axis=1))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def titles(folder: Path) -> dict[str, str]:
+    """Row of the tables to what figures print for it."""
+    return {path.stem: json.loads(path.read_text())["title"] for path in sorted((folder / "methods").glob("*.json"))}

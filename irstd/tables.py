@@ -1,0 +1,155 @@
+"""Results as a reader wants them: formatted tables, each number with its unit, convention and budget beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from pandas import DataFrame
+
+NONE = "–"  # what a method does not have is not zero
+SELECTED = {
+    "validation": "validation scenes",
+    "last": "none, the last epoch",
+    "test": "the TEST split (papers' habit; optimistic)",
+}
+
+
+def label(method: str, titles: dict[str, str]) -> str:
+    """What figures and tables print for a row."""
+    return titles.get(method, method)
+
+
+def _number(value: float | None, form: str) -> str:
+    return NONE if value is None or pd.isna(value) else format(value, form)
+
+
+def budget(cell: pd.Series) -> str:
+    """How long a cell was trained, of how long its recipe asks for."""
+    epochs, full = cell["recipe"]["epochs"], cell["full_epochs"]
+    return f"full, {epochs} epochs" if cell["budget"] == "full" else f"{cell['budget']}, {epochs} of {full} epochs"
+
+
+def scores(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
+    """The headline table: a row for each dataset, method and seed."""
+    rows = [
+        {
+            "dataset": cell["dataset"],
+            "method": label(cell["method"], titles),
+            "seed": cell["seed"],
+            "budget": budget(cell),
+            "IoU %": _number(cell["iou"] and cell["iou"] * 100, ".2f"),
+            "nIoU %": _number(cell["niou"] and cell["niou"] * 100, ".2f"),
+            "Pd %": _number(cell["pd"] * 100, ".2f"),
+            "Fa ×1e-6": _number(cell["fa_per_million"], ".2f"),
+            "pixel F1 %": _number(cell["pixel_f1"] and cell["pixel_f1"] * 100, ".2f"),
+            "target F1 %": _number(cell["f1"] * 100 if pd.notna(cell["f1"]) else None, ".2f"),
+            "error px": _number(cell["distance_px"], ".2f"),
+            "epoch chosen on": SELECTED[cell["selection"]],
+        }
+        for _, cell in cells.iterrows()
+    ]
+    return DataFrame(rows)
+
+
+def provenance(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
+    """What made each row of the headline table."""
+    rows = [
+        {
+            "dataset": cell["dataset"],
+            "method": label(cell["method"], titles),
+            "seed": cell["seed"],
+            "split": cell["split"],
+            "train / validation / test": " / ".join(str(cell["scenes"][k]) for k in ("train", "validation", "test")),
+            "epoch": f"{cell['best_epoch']} of {cell['recipe']['epochs']}",
+            "hardware": cell["hardware"] or "any x86 CPU with AVX2",
+            "minutes": _number(cell["wall_s"] and cell["wall_s"] / 60, ".1f"),
+            "torch": cell["versions"]["torch"],
+            "data": cell["data_sha256"][:12],
+            "commit": cell["commit"] or "the one checked out",
+        }
+        for _, cell in cells.iterrows()
+    ]
+    return DataFrame(rows)
+
+
+def datasets(scenes: dict[str, DataFrame], targets: dict[str, DataFrame]) -> DataFrame:
+    """What is in each dataset."""
+    rows = []
+    for name, table in scenes.items():
+        truth = targets[name]
+        rows.append(
+            {
+                "dataset": name,
+                "scenes": len(table),
+                "train / validation / test": " / ".join(str((table["role"] == r).sum()) for r in ("train", "validation", "test")),
+                "sizes (w×h px)": _sizes(table),
+                "targets": len(truth),
+                "median area px": _number(truth["area_px"].median(), ".0f"),
+                "median SCR": _number(truth["scr"].median(), ".1f"),
+                "test scenes with a near twin in training": _twins(table),
+            }
+        )
+    return DataFrame(rows)
+
+
+def _sizes(scenes: DataFrame) -> str:
+    sizes = set(zip(scenes["width"], scenes["height"], strict=True))
+    least, most = min(sizes), max(sizes)
+    return f"{least[0]}×{least[1]}" if len(sizes) == 1 else f"{len(sizes)} sizes, {least[0]}×{least[1]} to {most[0]}×{most[1]}"
+
+
+def _twins(scenes: DataFrame) -> str:
+    train = set(scenes.loc[scenes["role"].isin(["train", "validation"]), "group"])
+    test = scenes[scenes["role"] == "test"]
+    twins = int(test["group"].isin(train).sum())
+    return f"{twins} of {len(test)}"
+
+
+def cost(table: DataFrame, titles: dict[str, str]) -> DataFrame:
+    """What each method costs, by hardware, size and batch."""
+    return DataFrame(
+        {
+            "method": [label(m, titles) for m in table["method"]],
+            "hardware": table["hardware"],
+            "input px": [f"{s}×{s}" for s in table["size_px"]],
+            "batch": table["batch"],
+            "parameters": [f"{n:,}" for n in table["parameters"]],
+            "GMAC": table["gmac"].map("{:.3f}".format),
+            "GFLOP (2 × MAC)": table["gflop"].map("{:.3f}".format),
+            "ms / batch": table["latency_ms"].map("{:.1f}".format),
+            "images / s": table["fps"].map("{:.1f}".format),
+            "peak MB": table["memory_mb"].map("{:.0f}".format),
+        }
+    )
+
+
+def answer(cells: DataFrame, titles: dict[str, str]) -> str:
+    """A paragraph that says what the scores show, and what they do not."""
+    sentences = []
+    for dataset, group in cells.groupby("dataset", sort=False):
+        best = group.loc[group["iou"].astype(float).idxmax()] if group["iou"].notna().any() else group.iloc[0]
+        lead = "" if len(group) == 1 else f", the best of {len(group)} runs"
+        sentences.append(
+            f"On **{dataset}** ({best['images']} test images, {best['targets']} targets) {label(best['method'], titles)} "
+            f"finds {best['pd'] * best['targets']:.0f} targets (Pd {best['pd']:.1%}) at "
+            f"{_number(best['fa_per_million'], '.1f')} false pixels per million, with IoU "
+            f"{_number(best['iou'] and best['iou'] * 100, '.1f')} %{lead}."
+        )
+    short = cells[cells["budget"] != "full"]
+    if len(short):
+        sentences.append(
+            f"{len(short)} of {len(cells)} runs had a reduced budget ({', '.join(sorted(set(short['budget'])))}): they show "
+            "that the pipeline works, and are not comparable with published figures."
+        )
+    if cells["seed"].nunique() == 1:
+        sentences.append("One seed only: differences of a point of IoU are within what a seed changes.")
+    return " ".join(sentences)
+
+
+def save(table: DataFrame, folder: Path | str, name: str) -> str:
+    """Writes `name.csv` to `folder`; returns the table as Markdown."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    return table.to_markdown(index=False, disable_numparse=True)

@@ -1,0 +1,270 @@
+"""The one training loop, for every method.
+
+What a run does depends on its inputs alone: each epoch draws from generators seeded with the run's seed and
+the epoch's number, so a killed run that starts again from the last finished epoch ends, on the CPU, with
+weights equal to the bit. Needs torch, lightning, numpy, scipy and kornia only.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from irstd.data.augment import Augmentation
+from irstd.data.batches import Resident, epoch
+from irstd.data.prepared import Prepared
+from irstd.errors import InputError
+from irstd.methods import Labels, Method, Step
+from irstd.prediction import predict
+from irstd.validation import score
+
+if TYPE_CHECKING:  # pydantic is not needed to train
+    from irstd.params import Recipe
+
+SAVE_EVERY_S = 20.0  # a checkpoint after the epoch that ends this long after the last; a kill loses no more
+SHOW_EVERY_S = 1.0  # the loss is read from the device so often, for the progress bar
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a training leaves.
+
+    best, last: weights of the chosen and of the last epoch. best_epoch: counted from 1.
+    history: a row an epoch: epoch (from 1), lr, loss, and score (None where not validated).
+    wall_s: time spent, in all the processes that a killed run took.
+    """
+
+    best: dict[str, Tensor]
+    last: dict[str, Tensor]
+    best_epoch: int
+    history: list[dict[str, Any]]
+    wall_s: float
+
+
+def device(name: str) -> torch.device:
+    """The device that `auto`, `cpu`, `cuda` or `cuda:N` means here.
+
+    Raises:
+        InputError: a CUDA device is asked for and is not there, or the name is none.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"params.yaml: train.device: {name!r} is no device; use auto, cpu, cuda or cuda:N") from None
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"params.yaml: train.device: {name!r} is asked for, but torch sees {torch.cuda.device_count()} CUDA "
+            "devices here; set it to auto or cpu"
+        )
+    return chosen
+
+
+def precision(name: str, on: torch.device) -> str:
+    """Lightning's name of the precision; `auto` is bf16 on a CUDA device that has it."""
+    if name == "auto":
+        name = "bf16" if on.type == "cuda" and torch.cuda.is_bf16_supported() else "32"
+    return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[name]
+
+
+def optimiser(network: nn.Module, wanted: Any) -> torch.optim.Optimizer:
+    """The optimiser of a recipe; fused where that exists."""
+    decay = {"lr": wanted.lr, "weight_decay": wanted.weight_decay}
+    parameters = list(network.parameters())
+    match wanted.name:
+        case "adam":
+            return torch.optim.Adam(parameters, **decay, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(parameters, **decay, fused=True)
+        case "adagrad":
+            return torch.optim.Adagrad(parameters, **decay)
+        case _:
+            return torch.optim.SGD(parameters, **decay, momentum=wanted.momentum, fused=True)
+
+
+def learning_rate(at: float, epochs: int, lr: float, schedule: Any) -> float:
+    """Learning rate at `at` epochs into a training: linear warm-up, then constant or half a cosine to zero."""
+    if at < schedule.warmup_epochs:
+        return lr * at / schedule.warmup_epochs
+    if schedule.name == "constant":
+        return lr
+    done = (at - schedule.warmup_epochs) / max(epochs - schedule.warmup_epochs, 1e-9)
+    return lr * (1 + math.cos(math.pi * min(done, 1.0))) / 2
+
+
+def save(path: Path, write: Callable[[Path], None]) -> None:
+    """Writes a file whole or not at all: beside its place, then into it.
+
+    Raises:
+        InputError: it could not be written, as when the disk is full; what was there stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.tmp")
+    try:
+        write(beside)
+        os.replace(beside, path)
+    except (OSError, RuntimeError) as error:  # torch.save hides the OSError in a RuntimeError
+        beside.unlink(missing_ok=True)
+        raise InputError(
+            f"{path.name} cannot be written ({_first_line(error)}); make room on the disk and run again, "
+            "the training goes on from its last checkpoint"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).splitlines()[0]
+
+
+@dataclass
+class _State:
+    """What a checkpoint holds besides network and optimiser."""
+
+    epoch: int = 0  # finished
+    best_epoch: int = 0
+    best_score: float = -math.inf
+    best: dict[str, Tensor] | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+    wall_s: float = 0.0
+
+
+def fit(
+    method: Method,
+    network: nn.Module,
+    recipe: Recipe,
+    prepared: Prepared,
+    *,
+    training: Sequence[int],
+    validation: Sequence[int],
+    seed: int,
+    on: torch.device,
+    in_precision: str = "32-true",
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
+    progress: bool = False,
+) -> Fitted:
+    """Trains `network`.
+
+    Args:
+        recipe: how.
+        training: numbers of the scenes to learn from.
+        validation: numbers of the scenes that choose the epoch; empty to take the last.
+        seed: of everything drawn here; the network's own initialisation is the caller's.
+        in_precision: Lightning's name.
+        checkpoint: a file to go on from if it exists, and to save to meanwhile; the caller deletes it. It
+            must be keyed by whatever determines the run.
+        on_epoch: called with each new row of the history.
+        progress: whether to show a bar with loss, images/s and time left.
+
+    Raises:
+        InputError: the loss is no longer finite, or a checkpoint cannot be written.
+    """
+    square = recipe.size if recipe.geometry == "resize" else None
+    resident = Resident(prepared, training, on, least=recipe.size, square=square)
+    images = [prepared.image(n) for n in validation]
+    truth = [(prepared.mask(n), prepared.points[n]) for n in validation]
+    augmentation = Augmentation(recipe.augment)
+    fabric = Fabric(accelerator="cuda" if on.type == "cuda" else "cpu", devices=[on.index or 0] if on.type == "cuda" else 1, precision=in_precision)
+    if on.type == "cuda":
+        network = network.to(memory_format=torch.channels_last)
+    model, optim = fabric.setup(network, optimiser(network, recipe.optimiser))
+    state = _State()
+    if checkpoint is not None and checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=on, weights_only=True)
+        network.load_state_dict(saved["network"])
+        optim.load_state_dict(saved["optimiser"])
+        state = _State(**saved["state"])
+    steps = max(1, len(resident) * recipe.crops // min(recipe.batch, len(resident) * recipe.crops))
+    saved_at = since = time.monotonic()
+    with tqdm(
+        total=recipe.epochs * steps * recipe.batch, initial=state.epoch * steps * recipe.batch,
+        unit="img", desc=f"epoch {state.epoch + 1}/{recipe.epochs}", disable=not progress, mininterval=SHOW_EVERY_S,
+    ) as bar:  # fmt: skip
+        while state.epoch < recipe.epochs:
+            bar.set_description(f"epoch {state.epoch + 1}/{recipe.epochs}")
+            row = _train_epoch(method, model, optim, fabric, recipe, resident, augmentation, seed, state.epoch, steps, bar)
+            state.epoch += 1
+            last = state.epoch == recipe.epochs
+            if validation and (last or state.epoch % recipe.validate_every == 0):
+                predicted = predict(model, method, images, device=on, geometry=recipe.geometry, side=recipe.size)
+                row["score"] = score(predicted, truth)
+                if row["score"] > state.best_score:
+                    state.best_score, state.best_epoch, state.best = row["score"], state.epoch, _copy(network)
+            state.history.append(row)
+            state.wall_s, since = state.wall_s + time.monotonic() - since, time.monotonic()
+            if checkpoint is not None and (last or time.monotonic() - saved_at > SAVE_EVERY_S):
+                # Kept also at the end, until the caller has the weights in place.
+                _save_checkpoint(checkpoint, network, optim, state)
+                saved_at = time.monotonic()
+            on_epoch(row)
+    final = _copy(network)
+    return Fitted(state.best or final, final, state.best_epoch or state.epoch, state.history, state.wall_s)
+
+
+def _train_epoch(
+    method: Method,
+    model: nn.Module,
+    optim: torch.optim.Optimizer,
+    fabric: Fabric,
+    recipe: Recipe,
+    resident: Resident,
+    augmentation: Augmentation,
+    seed: int,
+    number: int,
+    steps: int,
+    bar: tqdm,
+) -> dict[str, Any]:
+    model.train()
+    # kornia and dropout draw from the global generators.
+    torch.manual_seed(seed * 1_000_003 + number)
+    total = torch.zeros((), device=resident.device)
+    shown = time.monotonic()
+    batches = epoch(
+        resident, batch=recipe.batch, side=recipe.size, geometry=recipe.geometry, crops=recipe.crops,
+        target_share=recipe.target_share, seed=(seed, number),
+    )  # fmt: skip
+    for step, batch in enumerate(batches):
+        lr = learning_rate(number + (step + 1) / steps, recipe.epochs, recipe.optimiser.lr, recipe.schedule)
+        for group in optim.param_groups:
+            group["lr"] = lr
+        point = method.supervision == "point"
+        image, mask, points = augmentation(batch.image, batch.mask, batch.points if point else None)
+        labels = Labels(None if point else mask, batch.points if points is None else points)
+        outputs = model(image)
+        at = Step(number, recipe.epochs, number * steps + step)
+        loss = method.loss(outputs, method.targets(labels), at).mean()
+        optim.zero_grad(set_to_none=True)
+        fabric.backward(loss)
+        if recipe.grad_clip:
+            fabric.clip_gradients(model, optim, max_norm=recipe.grad_clip)
+        optim.step()
+        total += loss.detach()
+        bar.update(len(image))
+        if not bar.disable and time.monotonic() - shown > SHOW_EVERY_S:
+            bar.set_postfix(loss=f"{float(loss):.3f}", refresh=False)
+            shown = time.monotonic()
+    mean = float(total) / steps
+    if not math.isfinite(mean):
+        raise InputError(f"the loss is {mean} in epoch {number + 1}; lower the learning rate (optimiser.lr) of this recipe")
+    return {"epoch": number + 1, "lr": lr, "loss": mean, "score": None}
+
+
+def _copy(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+
+
+def _save_checkpoint(path: Path, network: nn.Module, optim: torch.optim.Optimizer, state: _State) -> None:
+    whole = {"network": network.state_dict(), "optimiser": optim.state_dict(), "state": vars(state)}
+    save(path, lambda beside: torch.save(whole, beside))

@@ -1,0 +1,32 @@
+"""Tell what a method is: METHOD -> its card among the results, with size, multiply-adds and a digest of its sources.
+
+Trainings depend on the card, not on the code's folders: an edit of one method's file, or of a layer that only
+it uses, reruns that method's trainings and no others.
+"""
+
+from irstd import methods, params, profiling, provenance, results
+from pipelines import RESULTS, run
+
+
+def main(method: str) -> None:
+    row = params.load().row(method)
+    name = row.method or method
+    chosen = methods.get(name)
+    options = params.check(chosen.options, row.options, f"method.{method}.options")
+    network = chosen.build(options)
+    gmac = profiling.gmac(network)
+    card = {
+        "method": name,
+        "title": chosen.title if name == method else f"{chosen.title} ({method})",
+        "paper": chosen.paper,
+        "supervision": chosen.supervision,
+        "parameters": profiling.parameters(network),
+        "gmac_256": round(gmac, 4),
+        "gflop_256": round(2 * gmac, 4),
+        "sources": provenance.source_digest(methods.module_name(name)),
+    }
+    results.write_json(card, RESULTS / "methods" / f"{method}.json")
+
+
+if __name__ == "__main__":
+    run(main)

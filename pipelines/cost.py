@@ -1,0 +1,42 @@
+"""Measure what a method costs on this machine: METHOD -> rows of its cost table; rows of other machines stay."""
+
+import pandas as pd
+import torch
+
+from irstd import methods, params, profiling, provenance, results, training
+from pipelines import RESULTS, run, threads
+
+
+def main(method: str) -> None:
+    given = params.load()
+    row = given.row(method)
+    chosen = methods.get(row.method or method)
+    options = params.check(chosen.options, row.options, f"method.{method}.options")
+    on = training.device(given.train.device)
+    threads(given.cost.threads)
+    network = chosen.build(options).to(on)
+    cpu = f"{provenance.processor()}, {torch.get_num_threads()} threads"
+    hardware = cpu if on.type == "cpu" else torch.cuda.get_device_name(on)
+    rows = []
+    for size in given.cost.sizes:
+        gmac = profiling.gmac(network, size)
+        for batch in given.cost.batches:
+            took = profiling.latency(network, size, batch, given.cost.repeats)
+            print(f"{method}: {size} px, batch {batch}: {took.median_ms:.0f} ms, {took.fps:.1f} images/s", flush=True)
+            rows.append(
+                {
+                    "method": method, "hardware": hardware, "precision": "float32", "size_px": size, "batch": batch,
+                    "parameters": profiling.parameters(network), "gmac": gmac, "gflop": 2 * gmac,
+                    "latency_ms": took.median_ms, "fps": took.fps, "memory_mb": took.memory_mb,
+                }
+            )  # fmt: skip
+    path = RESULTS / "cost" / f"{method}.csv"
+    table = pd.DataFrame(rows)
+    if path.exists():
+        earlier = results.read(path, "cost")
+        table = pd.concat([earlier[earlier["hardware"] != hardware], table], ignore_index=True)
+    results.write(table, path, "cost")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,12 @@
+"""Prepare a dataset: DATASET -> data/prepared/DATASET, grey levels, bit masks, targets, oddities counted."""
+
+from irstd.data.prepare import prepare
+from pipelines import PREPARED, RAW, run
+
+
+def main(dataset: str) -> None:
+    prepare(RAW / dataset, PREPARED / dataset, progress=True)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,98 @@
+"""Train one cell: DATASET METHOD SEED -> runs/train/DATASET/METHOD/SEED and its history.
+
+A killed run goes on from its checkpoint in runs/checkpoints when the stage runs again.
+"""
+
+import csv
+import json
+import shutil
+from dataclasses import asdict
+from functools import partial
+
+import torch
+from dvclive import Live
+from safetensors.torch import save_file
+
+from irstd import __version__, methods, params, provenance, training
+from irstd.data.prepared import Prepared
+from irstd.results import SCHEMAS
+from pipelines import PREPARED, RESULTS, RUNS, run, threads
+
+
+def main(dataset: str, method: str, seed: str) -> None:
+    given = params.load()
+    entry, row, recipe = given.data(dataset), given.row(method), given.recipe(dataset, method)
+    name = row.method or method
+    chosen = methods.get(name)
+    options = params.check(chosen.options, row.options, f"method.{method}.options")
+    # A portable dataset is for any machine, so it must not take the GPU that only some have.
+    on = training.device("cpu" if entry.portable else given.train.device)
+    in_precision = training.precision(given.train.precision, on)
+    threads(given.train.threads)
+
+    prepared = Prepared(PREPARED / dataset)
+    # Only the protocol `validation` gives up training scenes; `test` is the papers' habit, and labelled.
+    held_out = recipe.selection == "validation"
+    roles = prepared.roles(entry.split, entry.validation if held_out else 0.0)
+    learn = roles["train"] if held_out else [*roles["train"], *roles["validation"]]
+    choose = {"validation": roles["validation"], "last": [], "test": roles["test"]}[recipe.selection]
+
+    facts = {
+        "split": entry.split,
+        "scenes": {"train": len(learn), "validation": len(choose) if held_out else 0, "test": len(roles["test"])},
+        "budget": entry.budget,
+        "recipe": asdict(recipe),
+        "full_epochs": params.check(params.Recipe, row.recipe, f"method.{method}.recipe").epochs,
+        "options": asdict(options),
+        "data_sha256": prepared.checksum(),
+        "sources": provenance.source_digest(methods.module_name(name)),
+        "loop": provenance.source_digest("irstd.training"),
+        "versions": {"irstd": __version__, **provenance.versions()},
+        "precision": in_precision,
+        "threads": given.train.threads if on.type == "cpu" else None,
+    }
+    key = provenance.digest([dataset, method, seed, facts, on.type, str(torch.version.cuda)])
+    checkpoint = RUNS / "checkpoints" / f"{dataset}-{method}-{seed}-{key}.pt"
+    torch.manual_seed(int(seed))
+    network = chosen.build(options)
+    place = (dataset, method, seed)
+    live_folder = RUNS.joinpath("live", *place)
+    with Live(str(live_folder), resume=checkpoint.exists(), report=None, save_dvc_exp=False, dvcyaml=None) as live:
+
+        def show(row: dict) -> None:
+            for column in ("loss", "lr", "score"):
+                if row[column] is not None:
+                    live.log_metric(column, row[column])
+            live.next_step()
+
+        fitted = training.fit(
+            chosen, network, recipe, prepared, training=learn, validation=choose, seed=int(seed), on=on,
+            in_precision=in_precision, checkpoint=checkpoint, on_epoch=show, progress=True,
+        )  # fmt: skip
+
+    folder = RUNS.joinpath("train", *place)
+    label = {"dataset": dataset, "method": method, "seed": seed, "epoch": str(fitted.best_epoch)}
+    training.save(folder / "best.safetensors", partial(save_file, fitted.best, metadata=label))
+    training.save(folder / "last.safetensors", partial(save_file, fitted.last, metadata=label))
+    history = RESULTS.joinpath(*place, "history.csv")
+    history.parent.mkdir(parents=True, exist_ok=True)
+    with history.open("w", newline="") as file:
+        writer = csv.DictWriter(file, SCHEMAS["history"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in r.items()} for r in fitted.history)
+    # A portable dataset's results must not tell one machine or run from another.
+    hardware = provenance.processor() if on.type == "cpu" else torch.cuda.get_device_name(on)
+    made = {
+        **facts,
+        "best_epoch": fitted.best_epoch,
+        "hardware": None if entry.portable else hardware,
+        "wall_s": None if entry.portable else round(fitted.wall_s, 1),
+        "commit": None if entry.portable else provenance.commit(RUNS.parent),
+    }
+    (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
+    checkpoint.unlink()
+    shutil.rmtree(live_folder, ignore_errors=True)  # history.csv has it all now
+
+
+if __name__ == "__main__":
+    run(main)
