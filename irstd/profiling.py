@@ -6,10 +6,12 @@ side, and count convolutions and matrix products only.
 
 from __future__ import annotations
 
-import resource
+import ctypes
+import math
 import statistics
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -50,7 +52,7 @@ def latency(network: nn.Module, size: int, batch: int, repeats: int) -> Latency:
     cuda = device.type == "cuda"
     images = torch.rand(batch, 1, size, size, device=device)
     network.eval()
-    before = _memory_mb(cuda)
+    before = _start_of_memory(cuda)
     times = []
     for run in range(-max(2, repeats // 5), repeats):
         start = time.perf_counter()
@@ -60,10 +62,30 @@ def latency(network: nn.Module, size: int, batch: int, repeats: int) -> Latency:
         if run >= 0:
             times.append(time.perf_counter() - start)
     median = statistics.median(times)
-    return Latency(median * 1e3, batch / median, max(0.0, _memory_mb(cuda) - before))
+    return Latency(median * 1e3, batch / median, _peak_of_memory(cuda) - before)
 
 
-def _memory_mb(cuda: bool) -> float:
+def _start_of_memory(cuda: bool) -> float:
+    """Memory in use, MB, with the peak reset to it."""
     if cuda:
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated() / 2**20
+    try:
+        # Pages that the allocator kept would hide what the network needs.
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    except OSError:
+        return math.nan  # no Linux: not measured, and so printed as missing
+    return _status_mb("VmRSS")
+
+
+def _peak_of_memory(cuda: bool) -> float:
+    return torch.cuda.max_memory_allocated() / 2**20 if cuda else _status_mb("VmHWM")
+
+
+def _status_mb(field: str) -> float:
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return math.nan
+    return next(int(line.split()[1]) / 2**10 for line in lines if line.startswith(field))

@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+# Modules that check and carry values: editing one changes no result, and must not look as if it did.
+CARRIERS = ("irstd.errors", "irstd.params")
 PACKAGES = ("torch", "kornia", "lightning", "numpy", "scipy", "opencv-python-headless")
 
 
@@ -73,7 +75,7 @@ def _imports(path: Path, module: str, package: str) -> set[str]:
 def sources(module: str) -> list[Path]:
     """Source files of `module` and of all it imports from its own package, directly or not.
 
-    The packages' `__init__` files count too. The module is not imported.
+    The packages' `__init__` files count too; `CARRIERS` do not. The module is not imported.
     """
     todo, files = [module], {}
     package = module.split(".")[0]
@@ -83,7 +85,7 @@ def sources(module: str) -> list[Path]:
             spec = find_spec(name)
         except (ModuleNotFoundError, ValueError):
             spec = None  # a name inside a module, not a module
-        if name in files or spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        if name in files or name in CARRIERS or spec is None or not spec.origin or not spec.origin.endswith(".py"):
             continue
         files[name] = Path(spec.origin)
         todo += _imports(files[name], name, package)

@@ -70,6 +70,7 @@ def markdown(notebook: nbformat.NotebookNode, without_tag: str) -> str:
         {
             "TagRemovePreprocessor": {"enabled": True, "remove_cell_tags": [without_tag]},
             "MarkdownExporter": {"exclude_input": True},
+            "ExtractOutputPreprocessor": {"enabled": False},  # the files are there; the outputs name them
             "NbConvertBase": {"display_data_priority": ["text/markdown", "image/png", "text/plain"]},
         }
     )

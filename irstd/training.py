@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from irstd.data.augment import Augmentation
-from irstd.data.batches import Resident, epoch
+from irstd.data.batches import Resident, epoch, seed_of
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from irstd.methods import Labels, Method, Step
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # pydantic is not needed to train
 
 SAVE_EVERY_S = 20.0  # a checkpoint after the epoch that ends this long after the last; a kill loses no more
 SHOW_EVERY_S = 1.0  # the loss is read from the device so often, for the progress bar
+LOG_EVERY_S = 10.0  # a line of progress so often where there is no terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ def fit(
     model, optim = fabric.setup(network, optimiser(network, recipe.optimiser))
     state = _State()
     if checkpoint is not None and checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=on, weights_only=True)
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
         network.load_state_dict(saved["network"])
         optim.load_state_dict(saved["optimiser"])
         state = _State(**saved["state"])
@@ -190,7 +192,8 @@ def fit(
     saved_at = since = time.monotonic()
     with tqdm(
         total=recipe.epochs * steps * recipe.batch, initial=state.epoch * steps * recipe.batch,
-        unit="img", desc=f"epoch {state.epoch + 1}/{recipe.epochs}", disable=not progress, mininterval=SHOW_EVERY_S,
+        unit="img", desc=f"epoch {state.epoch + 1}/{recipe.epochs}", disable=not progress,
+        mininterval=SHOW_EVERY_S if sys.stderr.isatty() else LOG_EVERY_S,
     ) as bar:  # fmt: skip
         while state.epoch < recipe.epochs:
             bar.set_description(f"epoch {state.epoch + 1}/{recipe.epochs}")
@@ -228,7 +231,7 @@ def _train_epoch(
 ) -> dict[str, Any]:
     model.train()
     # kornia and dropout draw from the global generators.
-    torch.manual_seed(seed * 1_000_003 + number)
+    torch.manual_seed(seed_of("augmentation", seed, number))
     total = torch.zeros((), device=resident.device)
     shown = time.monotonic()
     batches = epoch(

@@ -13,7 +13,7 @@ import torch
 from dvclive import Live
 from safetensors.torch import save_file
 
-from irstd import __version__, methods, params, provenance, training
+from irstd import methods, params, provenance, training
 from irstd.data.prepared import Prepared
 from irstd.results import SCHEMAS
 from pipelines import PREPARED, RESULTS, RUNS, run, threads
@@ -46,12 +46,12 @@ def main(dataset: str, method: str, seed: str) -> None:
         "options": asdict(options),
         "data_sha256": prepared.checksum(),
         "sources": provenance.source_digest(methods.module_name(name)),
-        "loop": provenance.source_digest("irstd.training"),
-        "versions": {"irstd": __version__, **provenance.versions()},
+        "versions": provenance.versions(),
         "precision": in_precision,
         "threads": given.train.threads if on.type == "cpu" else None,
     }
-    key = provenance.digest([dataset, method, seed, facts, on.type, str(torch.version.cuda)])
+    loop = provenance.source_digest("irstd.training")
+    key = provenance.digest([dataset, method, seed, facts, loop, on.type, str(torch.version.cuda)])
     checkpoint = RUNS / "checkpoints" / f"{dataset}-{method}-{seed}-{key}.pt"
     torch.manual_seed(int(seed))
     network = chosen.build(options)

@@ -6,6 +6,7 @@ one gather, with no file, no worker process and no copy from the host.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -129,6 +130,11 @@ def _resized(
     return out, (centres + 0.5) * scale - 0.5
 
 
+def seed_of(*parts: int | str) -> int:
+    """A seed for one stream of random numbers; streams of different parts have nothing in common."""
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
+
+
 def epoch(
     resident: Resident,
     *,
@@ -144,7 +150,7 @@ def epoch(
     Args:
         seed: of the run, and the number of the epoch: with them the batches are the same, whatever came before.
     """
-    generator = torch.Generator().manual_seed(seed[0] * 1_000_003 + seed[1])
+    generator = torch.Generator().manual_seed(seed_of("batches", *seed))
     order = torch.cat([torch.randperm(len(resident), generator=generator) for _ in range(crops)])
     batch = min(batch, len(order))
     for start in range(0, len(order) - batch + 1, batch):
