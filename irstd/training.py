@@ -256,7 +256,7 @@ def _train_epoch(
         total += loss.detach()
         bar.update(len(image))
         if not bar.disable and time.monotonic() - shown > SHOW_EVERY_S:
-            bar.set_postfix(loss=f"{float(loss):.3f}", refresh=False)
+            bar.set_postfix(loss=f"{float(loss.detach()):.3f}", refresh=False)
             shown = time.monotonic()
     mean = float(total) / steps
     if not math.isfinite(mean):
