@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,10 @@ def execute(source: Path, target: Path, **parameters: Any) -> nbformat.NotebookN
 
 def html(notebook: nbformat.NotebookNode, title: str) -> str:
     """The notebook as one HTML file without code, pictures inside."""
+    notebook = deepcopy(notebook)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("metadata", {}).pop("filenames", None)  # else they would be links
     exporter = HTMLExporter(
         exclude_input=True,
         exclude_input_prompt=True,

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -28,9 +28,6 @@ from irstd.errors import InputError
 from irstd.methods import Labels, Method, Step
 from irstd.prediction import predict
 from irstd.validation import score
-
-if TYPE_CHECKING:  # pydantic is not needed to train
-    from irstd.params import Recipe
 
 SAVE_EVERY_S = 20.0  # a checkpoint after the epoch that ends this long after the last; a kill loses no more
 SHOW_EVERY_S = 1.0  # the loss is read from the device so often, for the progress bar
@@ -145,7 +142,7 @@ class _State:
 def fit(
     method: Method,
     network: nn.Module,
-    recipe: Recipe,
+    recipe: Any,
     prepared: Prepared,
     *,
     training: Sequence[int],
@@ -160,7 +157,7 @@ def fit(
     """Trains `network`.
 
     Args:
-        recipe: how.
+        recipe: how; an `irstd.params.Recipe`, not named here since training does not need pydantic.
         training: numbers of the scenes to learn from.
         validation: numbers of the scenes that choose the epoch; empty to take the last.
         seed: of everything drawn here; the network's own initialisation is the caller's.
@@ -221,7 +218,7 @@ def _train_epoch(
     model: nn.Module,
     optim: torch.optim.Optimizer,
     fabric: Fabric,
-    recipe: Recipe,
+    recipe: Any,
     resident: Resident,
     augmentation: Augmentation,
     seed: int,

@@ -5,7 +5,7 @@ Image and mask are warped as two channels of one tensor, so that they cannot par
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from kornia import augmentation as kornia
 from torch import Tensor
 
 
+@runtime_checkable
 class Wanted(Protocol):
     """Probabilities and ranges; `irstd.params.Augment` documents the units."""
 

@@ -124,8 +124,7 @@ ENTRIES = {
             quirks=(
                 "Synthesised on shared backgrounds: about 6 % of the test images have a training neighbour whose "
                 "thumbnail correlates above 0.99. Validation images are held out in such groups.",
-                "Targets of one pixel in 000911 and 000928; 18 targets touch the border; 2 are darker than their "
-                "surroundings.",
+                "Targets of one pixel in 000911 and 000928; 18 targets touch the border.",
                 "7 images are not exactly grey (channels differ by up to 7); they are read as ITU-601 luma.",
             ),
             sources=(
@@ -147,7 +146,7 @@ ENTRIES = {
             splits={"800-201": "ISNet and nearly everyone; IRSAM's test list lacks XDU997"},
             quirks=(
                 "85 masks have 140 pixels that are neither 0 nor 255; a mask pixel counts above 127.",
-                "13 specks of one pixel above 0; 3 targets at the border; 4 darker than their surroundings.",
+                "13 specks of one pixel above 0; 3 targets at the border.",
                 "3 images are not exactly grey (channels differ by 1); they are read as ITU-601 luma.",
             ),
             sources=(
@@ -175,7 +174,7 @@ ENTRIES = {
             archive="SIRST-UAVB.zip",
             images=3000,
             targets=None,
-            sizes="640×512",
+            sizes="not verified here",
             licence="as IEEE DataPort states it; not verified here",
             cite="Yang et al., Pinwheel-shaped Convolution and Scale-based Dynamic Loss for Infrared Small Target "
             "Detection, AAAI 2025",

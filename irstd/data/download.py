@@ -26,6 +26,7 @@ from irstd.errors import InputError
 
 TRIES = 5  # of one download, each going on where the last broke off
 PATIENCE_S = 30.0  # without a byte
+pooch.get_logger().setLevel("WARNING")  # it would print hashes to copy that are not the ones verified here
 MIRROR_PATTERNS = Source("mirror", "", "")
 LABELS = re.compile(r"(?:.*/)?labels/(?P<name>[^/]+)\.txt")
 LISTS = re.compile(r"(?:.*/)?(?P<name>train|val|test)\.txt")
@@ -79,7 +80,7 @@ class Resuming:
                     total=expected, initial=have, desc="download", unit="B", unit_scale=True, disable=not self.progress
                 ) as bar,
             ):
-                for chunk in response.iter_content(1 << 18):
+                for chunk in response.iter_content(1 << 14):
                     file.write(chunk)
                     bar.update(len(chunk))
         if expected is not None and part.stat().st_size != expected:

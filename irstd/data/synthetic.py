@@ -15,7 +15,7 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
@@ -30,6 +30,7 @@ TRUTH = ("name", "row", "col", "sigma_px", "scr", "peak")
 NEIGHBOURHOOD_PX = 20  # half side of the box in which clutter is measured, as in Gao et al.
 
 
+@runtime_checkable
 class Wanted(Protocol):
     """What `scenes` reads of the parameters; ranges are (least, most)."""
 

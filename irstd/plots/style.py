@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.figure import Figure
 
@@ -49,18 +52,20 @@ def save(figure: Figure, folder: Path | str, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     figure.savefig(folder / f"{name}.png", metadata={"Software": None})
-    show(figure, f"figures/{folder.name}/{name}.png")
+    show(figure, name, f"figures/{folder.name}/{name}.png")
 
 
-def show(figure: Figure, link: str | None = None) -> None:
-    """Shows a figure in a notebook and closes it."""
-    from io import BytesIO
+def show(figure: Figure, name: str, link: str | None = None) -> None:
+    """Shows a figure in a notebook and closes it.
 
-    import matplotlib.pyplot as plt
-    from IPython.display import Image, display
+    Args:
+        name: what a reader is told who cannot see it.
+        link: the file that an export to Markdown names in its stead.
+    """
+    from IPython.display import display  # only a notebook has it to hand
 
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
     plt.close(figure)
-    metadata = {"filenames": {"image/png": link}} if link else None
-    display(Image(buffer.getvalue()), metadata=metadata)
+    metadata = {"image/png": {"alt": name.replace("-", " ")}, **({"filenames": {"image/png": link}} if link else {})}
+    display({"image/png": b2a_base64(buffer.getvalue(), newline=False).decode()}, metadata=metadata, raw=True)

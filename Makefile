@@ -1,0 +1,57 @@
+# `make quickstart` and `make test` need Python 3.11 or newer, git and make; they set up .venv themselves.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+# Stages and tests find the environment's own python and tools first.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Threads that wait by spinning take the core that another thread needs.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: quickstart repro test test-slow lint format lab bench lock clean
+
+quickstart: $(READY) ## the whole pipeline on synthetic scenes, ending in a report
+	dvc repro report@synthetic
+	@git diff --quiet -- dvc.lock reports || echo "Note: this machine's arithmetic differs from that of the committed results; \`git checkout dvc.lock reports\` restores them."
+	@echo; echo "Open the report: $(CURDIR)/reports/html/synthetic.html"
+
+repro: $(READY) ## every dataset, method and seed of params.yaml
+	dvc repro
+
+test: $(READY) ## the tests; under 10 minutes on 2 cores
+	pytest
+
+test-slow: $(READY) ## those that take minutes
+	pytest -m slow
+
+lint: $(READY) ## style, spelling, notebooks without outputs
+	ruff check .
+	ruff format --check .
+	codespell
+	nbstripout --verify notebooks/*.ipynb
+
+format: $(READY)
+	ruff format .
+	ruff check --fix .
+	nbstripout notebooks/*.ipynb
+
+lab: $(READY)
+	jupyter lab notebooks/01_comparison.ipynb
+
+bench: $(READY) ## our training step against a plain loop; let nothing else run
+	python -m tests.bench.training
+
+lock: $(READY) ## write constraints.txt anew from the environment
+	{ echo "# Exact versions of everything; \`make lock\` writes them anew from the environment."; \
+	  pip freeze --exclude-editable | sed 's/^torch==/torch===/'; } > constraints.txt
+
+clean: ## remove what runs made; keeps the environment, data and the cache
+	rm -rf runs reports/html
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, this is %d.%d; name one with `make PYTHON=python3.12 ...`" % sys.version_info[:2])'
+	@echo "Setting up .venv; torch is large (about 5 GB with CUDA), so this takes some minutes."
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[dev]'
+	@touch $(READY)

@@ -1,0 +1,59 @@
+"""Fixtures; and jaxtyping's import hook, so that every shape on a signature is checked while tests run."""
+
+from jaxtyping import install_import_hook
+
+install_import_hook("irstd", "beartype.beartype")
+
+import os  # noqa: E402
+from pathlib import Path  # noqa: E402
+from types import SimpleNamespace  # noqa: E402
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from irstd.data import download, prepare, synthetic  # noqa: E402
+from irstd.data.prepared import Prepared  # noqa: E402
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of the real datasets skip, and say so, where no mirror is."""
+    if not os.environ.get("IRSTD_MIRROR"):
+        skip = pytest.mark.skip(reason="IRSTD_MIRROR names no folder or URL with the real datasets")
+        for item in items:
+            if "real" in item.keywords:
+                item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _two_threads():
+    torch.set_num_threads(2)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(sum(map(ord, "small targets are small")))
+
+
+@pytest.fixture(scope="session")
+def root():
+    return ROOT
+
+
+def wanted(**changes):
+    """Parameters of a few small synthetic scenes."""
+    return SimpleNamespace(
+        **{"seed": 3, "train": 8, "test": 4, "size": 64, "targets": (1, 2), "scr": (6.0, 10.0), "sigma_px": (1.0, 1.5)} | changes
+    )
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> Prepared:
+    """A small prepared synthetic dataset."""
+    folder = tmp_path_factory.mktemp("data")
+    roles = synthetic.write(wanted(), folder / "raw.part")
+    download.finish(folder / "raw.part", folder / "raw", roles, "made from a seed")
+    prepare.prepare(folder / "raw", folder / "prepared")
+    return Prepared(folder / "prepared")

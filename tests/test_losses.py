@@ -1,0 +1,46 @@
+"""Losses by hand-computed cases and properties."""
+
+import pytest
+import torch
+
+from irstd.losses.overlap import soft_iou
+
+
+def test_soft_iou_of_a_hand_computed_case():
+    probability = torch.tensor([[[[0.5, 1.0], [0.0, 0.25]]]])
+    mask = torch.tensor([[[[1.0, 1.0], [0.0, 0.0]]]])
+
+    # I = 1.5, P = 1.75, T = 2: 1 - (1.5 + 1) / (2.25 + 1)
+    assert 1 - 2.5 / 3.25 == pytest.approx(float(soft_iou(probability, mask)[0]))
+
+
+def test_a_perfect_prediction_costs_nothing_and_a_worse_one_more():
+    mask = (torch.rand(3, 1, 9, 9, generator=torch.Generator().manual_seed(1)) > 0.8).float()
+
+    assert soft_iou(mask, mask).max() == 0
+    assert (soft_iou(mask * 0.5, mask) > 0).all()
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("truth", [0.0, 1.0])
+def test_soft_iou_and_its_gradient_are_finite_on_empty_and_full(level, truth):
+    probability = torch.full((1, 1, 8, 8), level, requires_grad=True)
+
+    loss = soft_iou(probability, torch.full((1, 1, 8, 8), truth))
+    loss.sum().backward()
+
+    assert loss.isfinite().all() and probability.grad.isfinite().all()
+
+
+def test_an_empty_image_pushes_the_prediction_down():
+    probability = torch.full((1, 1, 8, 8), 0.5, requires_grad=True)
+
+    soft_iou(probability, torch.zeros(1, 1, 8, 8)).sum().backward()
+
+    assert (probability.grad > 0).all()
+
+
+def test_half_precision_is_summed_in_single():
+    large = torch.ones(1, 1, 512, 512, dtype=torch.float16)
+
+    assert 0 == float(soft_iou(large, large)[0])

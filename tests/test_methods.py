@@ -1,0 +1,148 @@
+"""The contract that every method keeps, written once for all of them; and GGL-Net's own figures."""
+
+import pytest
+import torch
+
+from irstd import methods
+from irstd.errors import InputError
+from irstd.methods import Labels, Step
+from irstd.profiling import gmac, parameters
+
+START = Step(0, 10, 0)
+
+
+@pytest.fixture(params=methods.available())
+def method(request):
+    return methods.get(request.param)
+
+
+@pytest.fixture
+def network(method):
+    torch.manual_seed(0)
+    return method.build(method.options())
+
+
+def labels(method, mask):
+    points = torch.full((len(mask), 3, 2), torch.nan)
+    for number, one in enumerate(mask):
+        if one.any():
+            points[number, 0] = one[0].nonzero().float().mean(0)
+    return Labels(mask if method.supervision == "mask" else None, points)
+
+
+def scene(side, count=2):
+    mask = torch.zeros(count, 1, side, side)
+    mask[0, :, 10:13, 20:23] = 1
+    return (0.2 + 0.6 * mask), mask
+
+
+def test_a_method_says_what_it_is(method):
+    assert method.title and method.paper
+    assert method.supervision in ("mask", "point")
+    assert method.build.__doc__ or method.build.__init__.__doc__
+
+
+def test_a_prediction_covers_the_image(method, network):
+    side = 2 * method.multiple
+
+    with torch.no_grad():
+        prediction = method.decode(network.eval()(torch.rand(2, 1, side, side)))
+
+    assert prediction.score is not None or prediction.points is not None
+    if prediction.score is not None:
+        assert (2, 1, side, side) == tuple(prediction.score.shape)
+        assert 0 <= prediction.score.min() <= prediction.score.max() <= 1
+
+
+def test_the_loss_reaches_every_parameter_with_finite_gradients(method, network):
+    image, mask = scene(2 * method.multiple)
+
+    loss = method.loss(network(image), method.targets(labels(method, mask)), START)
+    loss.mean().backward()
+
+    assert (2,) == tuple(loss.shape)
+    without = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert [] == without
+
+
+def test_the_loss_is_finite_without_any_target(method, network):
+    image = torch.rand(2, 1, 2 * method.multiple, 2 * method.multiple)
+
+    loss = method.loss(network(image), method.targets(labels(method, torch.zeros_like(image))), START)
+
+    assert loss.isfinite().all()
+
+
+def test_a_seed_fixes_the_weights(method):
+    states = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        states.append(method.build(method.options()).state_dict())
+
+    assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values(), strict=True))
+
+
+def test_one_scene_can_be_learnt(method, network):
+    image, mask = scene(2 * method.multiple)
+    optimiser = torch.optim.AdamW(network.parameters(), 2e-3)
+    losses = []
+    for step in range(12):
+        loss = method.loss(network(image), method.targets(labels(method, mask)), Step(0, 1, step)).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+
+    assert min(losses[-3:]) < 0.8 * losses[0]
+
+
+def test_an_unknown_method_is_refused_with_a_suggestion():
+    with pytest.raises(InputError) as error:
+        methods.get("ggl_ney")
+
+    assert "there is no method 'ggl_ney'; did you mean 'ggl_net'?" == str(error.value)
+
+
+class TestGGLNet:
+    BY_MODULE = {  # of the authors' network, module by module
+        "stages.0": 2_832 + 4_704 + 2 * 4_832 + 10_096,
+        "stages.1": 18_720 + 2 * 19_136 + 39_136,
+        "stages.2": 74_304 + 2 * 76_160 + 154_048,
+        "stages.3": 296_064 + 2 * 303_872 + 611_200,
+        "stages.4": 1_181_952 + 2 * 1_213_952 + 2_434_816,
+        "lateral": 2_592 + 10_304 + 41_088 + 164_096 + 655_872,
+        "fusions": 37_347 + 9_507 + 2_499 + 723,
+        "head": 289,
+    }
+
+    @pytest.fixture
+    def ggl(self):
+        method = methods.get("ggl_net")
+        return method.build(method.options())
+
+    def test_parameters_are_those_of_the_authors_module_by_module(self, ggl):
+        assert self.BY_MODULE == {name: parameters(ggl.get_submodule(name)) for name in self.BY_MODULE}
+        assert 8_988_093 == parameters(ggl)
+
+    def test_multiply_adds_at_256_are_those_of_its_convolutions(self, ggl):
+        assert 9.693 == pytest.approx(gmac(ggl), abs=0.001)  # 9.689 of convolutions, the rest linear
+
+    def test_stages_halve_and_double(self, ggl):
+        shapes = []
+        hooks = [s.register_forward_hook(lambda _m, _i, out: shapes.append(tuple(out.shape[1:]))) for s in ggl.stages]
+        ggl.eval()(torch.rand(1, 1, 64, 64))
+        for hook in hooks:
+            hook.remove()
+
+        assert [(16, 64, 64), (32, 32, 32), (64, 16, 16), (128, 8, 8), (256, 4, 4)] == shapes
+
+    @pytest.mark.parametrize(
+        ("options", "smaller"),
+        [({"gradient": "none"}, True), ({"squeeze": False}, True), ({"fusion": "add"}, True), ({"gradient": "sobel"}, False)],
+    )
+    def test_ablations_are_options(self, options, smaller):
+        method = methods.get("ggl_net")
+        network = method.build(method.options(width=8, **options))
+
+        assert (parameters(network) < parameters(method.build(method.options(width=8)))) == smaller
+        assert (1, 1, 32, 32) == tuple(network.eval()(torch.rand(1, 1, 32, 32)).shape)
