@@ -30,7 +30,9 @@ def datasets(root: Path) -> str:
         lines += [f"  licence   {entry.licence}", f"  cite      {entry.cite}"]
         lines += [f"  quirk     {quirk}" for quirk in entry.quirks]
         blocks.append("\n".join(lines))
-    places = sorted({*catalogue.ENTRIES, *(p.name for p in (root / "data/raw").glob("*") if p.is_dir() and p.suffix != ".part")})
+    places = sorted(
+        {*catalogue.ENTRIES, *(p.name for p in (root / "data/raw").glob("*") if p.is_dir() and p.suffix != ".part")}
+    )
     for name in places:
         folder, prepared = root / "data/raw" / name, root / "data/prepared" / name
         row = {"on disk": name, "images": "–", "masks": "–", "targets": "–", "splits": "–", "verified": "–"}

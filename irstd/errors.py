@@ -19,5 +19,5 @@ def hint(name: str, options: Iterable[str]) -> str:
     'known are batch, epochs'
     """
     options = sorted(options)
-    near = get_close_matches(name.lower(), options, n=1)
+    near = [o for o in options if name and o.startswith(name)] or get_close_matches(name.lower(), options, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(options) or 'none'}"

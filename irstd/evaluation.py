@@ -50,6 +50,7 @@ def evaluate(
 
     Raises:
         InputError: a scene has neither, or scores of another size than its image.
+
     """
     per_image: list[dict[str, Any]] = []
     per_target: list[dict[str, Any]] = []
@@ -58,13 +59,13 @@ def evaluate(
     histogram = np.zeros((2, curves.LEVELS), np.int64)
     for number in numbers:
         name, mask = prepared.names[number], prepared.mask(number)
-        levels = scores[name] if name in scores else None
+        levels = scores.get(name)
         if levels is None and name not in points:
             raise InputError(f"{prepared.folder.name}: nothing was predicted for {name!r}; run the predict stage again")
         if levels is not None and levels.shape != mask.shape:
             raise InputError(f"{prepared.folder.name}: scores of {name!r} are {levels.shape}, its image {mask.shape}")
         above = None if levels is None else levels > level(convention.threshold)
-        scored = count(mask, above, convention, points[name] if name in points else None)
+        scored = count(mask, above, convention, points.get(name))
         counts.append(scored.counts)
         if levels is not None:
             histogram += curves.histogram(levels, mask)
@@ -132,7 +133,9 @@ def _pictures(number: int, scored: Scored) -> list[tuple[str, float, int, float,
     rows = []
     for target, (row, col) in enumerate(scored.truth.centroids):
         hit = target in distance
-        rows.append(("hit" if hit else "miss", distance[target] if hit else scored.truth.areas[target], number, row, col))
+        rows.append(
+            ("hit" if hit else "miss", distance[target] if hit else scored.truth.areas[target], number, row, col)
+        )
     for region, (row, col) in enumerate(scored.points):
         if region not in taken:
             area = scored.found.areas[region] if scored.found is not None else 1
@@ -156,9 +159,13 @@ def _gallery(
         for _, rank, number, row, col in worst:
             place = [round(float(row)), round(float(col))]
             window = [slice(p, p + CROP_PX) for p in place]
-            image, mask = (np.pad(a, half, mode="edge")[*window] for a in (prepared.image(number), prepared.mask(number)))
+            image, mask = (
+                np.pad(a, half, mode="edge")[*window] for a in (prepared.image(number), prepared.mask(number))
+            )
             arrays[f"crop_{len(captions)}"] = np.stack([image, mask.astype(np.uint8)])
-            captions.append({"kind": kind, "name": prepared.names[number], "row": place[0], "col": place[1], "rank": float(rank)})
+            captions.append(
+                {"kind": kind, "name": prepared.names[number], "row": place[0], "col": place[1], "rank": float(rank)}
+            )
     chosen = [numbers[k] for k in np.unique(np.linspace(0, len(numbers) - 1, SCENES).round().astype(int))]
     for index, number in enumerate(chosen):
         name = prepared.names[number]

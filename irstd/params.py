@@ -188,6 +188,7 @@ class Params:
 
         Raises:
             InputError: params.yaml has no such row.
+
         """
         return _entry(self.method, name, "method")
 
@@ -196,6 +197,7 @@ class Params:
 
         Raises:
             InputError: params.yaml has no such dataset.
+
         """
         return _entry(self.dataset, name, "dataset")
 
@@ -204,6 +206,7 @@ class Params:
 
         Raises:
             InputError: an unknown dataset, row, budget or key, or a value out of range.
+
         """
         budget, entry = self.data(dataset).budget, self.row(row)
         path = f"method.{row}.recipe"
@@ -212,7 +215,8 @@ class Params:
             if budget not in entry.budgets:
                 known = [*entry.budgets, "full"]
                 raise InputError(
-                    f"params.yaml: dataset.{dataset}.budget: method.{row}.budgets has no {budget!r}; {hint(budget, known)}"
+                    f"params.yaml: dataset.{dataset}.budget: method.{row}.budgets has no {budget!r}; "
+                    f"{hint(budget, known)}"
                 )
             changes, path = entry.budgets[budget], f"method.{row}.budgets.{budget}"
         return check(Recipe, {**entry.recipe, **changes}, path)
@@ -230,6 +234,7 @@ def check(kind: type, values: Mapping[str, Any], path: str) -> Any:
     Raises:
         InputError: a key is unknown or missing, or a value has another type or is out of range; the message
             gives the key's full path and what is accepted.
+
     """
     try:
         # JSON mode, since its strictness takes a list for a tuple and still no string for a number.
@@ -287,6 +292,7 @@ def parse(text: str) -> Params:
 
     Raises:
         InputError: not YAML, or a wrong key or value anywhere in it.
+
     """
     try:
         values = yaml.safe_load(text)
@@ -309,6 +315,7 @@ def load(path: Path | str = "params.yaml") -> Params:
 
     Raises:
         InputError: as `parse`, or the file is missing.
+
     """
     path = Path(path)
     if not path.is_file():

@@ -28,7 +28,6 @@ class Predicted:
     points: Float[ndarray, "N 3"] | None
 
 
-@torch.inference_mode()
 def predict(
     network: nn.Module,
     method: Method,
@@ -46,6 +45,7 @@ def predict(
         geometry: `crop`: each image whole, black beyond its right and bottom edge up to the method's
             multiple; `resize`: squeezed to a square of `side` px and the scores stretched back.
         batch: at most so many consecutive images of one size at a time.
+
     """
     network.eval()
     start = 0
@@ -58,9 +58,10 @@ def predict(
         start = stop
 
 
+@torch.inference_mode()
 def _native(
     stack: Float[Tensor, "B 1 H W"], network: nn.Module, method: Method, geometry: str, side: int
-) -> Iterator[Predicted]:
+) -> list[Predicted]:
     height, width = stack.shape[-2:]
     if geometry == "resize":
         given = F.interpolate(stack, (side, side), mode="bilinear", antialias=side < max(height, width))
@@ -73,6 +74,7 @@ def _native(
     scores = prediction.score
     if scores is not None and geometry == "resize":
         scores = F.interpolate(scores, (height, width), mode="bilinear")
+    found = []
     for number in range(len(stack)):
         score = None if scores is None else scores[number, 0, :height, :width].float().cpu().numpy()
         points = None
@@ -80,7 +82,8 @@ def _native(
             points = prediction.points[number].float().cpu()
             points = torch.cat([(points[:, :2] + 0.5) * scale - 0.5, points[:, 2:]], 1)
             points = points[(points[:, 0] < height - 0.5) & (points[:, 1] < width - 0.5)].numpy()
-        yield Predicted(score, points)
+        found.append(Predicted(score, points))
+    return found
 
 
 # Scores are stored in 16 bits, one level exactly at one half: 0.5 is level HALF, and no other score is.

@@ -47,12 +47,13 @@ def latency(network: nn.Module, size: int, batch: int, repeats: int) -> Latency:
 
     Args:
         size: px. batch: images at a time. repeats: timed runs.
+
     """
     device = next(network.parameters()).device
     cuda = device.type == "cuda"
     images = torch.rand(batch, 1, size, size, device=device)
     network.eval()
-    before = _start_of_memory(cuda)
+    before = _start_of_memory(cuda=cuda)
     times = []
     for run in range(-max(2, repeats // 5), repeats):
         start = time.perf_counter()
@@ -62,10 +63,10 @@ def latency(network: nn.Module, size: int, batch: int, repeats: int) -> Latency:
         if run >= 0:
             times.append(time.perf_counter() - start)
     median = statistics.median(times)
-    return Latency(median * 1e3, batch / median, _peak_of_memory(cuda) - before)
+    return Latency(median * 1e3, batch / median, _peak_of_memory(cuda=cuda) - before)
 
 
-def _start_of_memory(cuda: bool) -> float:
+def _start_of_memory(*, cuda: bool) -> float:
     """Memory in use, MB, with the peak reset to it."""
     if cuda:
         torch.cuda.reset_peak_memory_stats()
@@ -79,7 +80,7 @@ def _start_of_memory(cuda: bool) -> float:
     return _status_mb("VmRSS")
 
 
-def _peak_of_memory(cuda: bool) -> float:
+def _peak_of_memory(*, cuda: bool) -> float:
     return torch.cuda.max_memory_allocated() / 2**20 if cuda else _status_mb("VmHWM")
 
 

@@ -41,10 +41,14 @@ def processor() -> str:
 
 
 def commit(folder: Path) -> str:
-    """The commit checked out in `folder`, with `+` if a tracked file differs from it; empty outside git."""
+    """The commit checked out in `folder`, with `+` if a tracked file differs from it; empty outside git.
+
+    What runs themselves write, `dvc.lock` and `reports/`, does not count.
+    """
+    ours = ["--", ".", ":!dvc.lock", ":!reports"]
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
-        clean = subprocess.run(["git", "diff", "--quiet", "HEAD"], cwd=folder, check=False)
+        clean = subprocess.run(["git", "diff", "--quiet", "HEAD", *ours], cwd=folder, check=False)
     except (OSError, subprocess.CalledProcessError):
         return ""
     return head.stdout.strip()[:12] + ("+" if clean.returncode else "")
@@ -78,7 +82,7 @@ def sources(module: str) -> list[Path]:
     The packages' `__init__` files count too; `CARRIERS` do not. The module is not imported.
     """
     todo, files = [module], {}
-    package = module.split(".")[0]
+    package = module.split(".", maxsplit=1)[0]
     while todo:
         name = todo.pop()
         try:

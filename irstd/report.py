@@ -36,6 +36,7 @@ def execute(source: Path, target: Path, **parameters: Any) -> nbformat.NotebookN
     Raises:
         InputError: the notebook has no such parameter.
         papermill.PapermillExecutionError: a cell failed.
+
     """
     known = papermill.inspect_notebook(source)
     for name in parameters:
@@ -60,7 +61,9 @@ def html(notebook: nbformat.NotebookNode, title: str) -> str:
         exclude_output_prompt=True,
         embed_images=True,
         # No script or style from elsewhere: the report opens without a network.
-        config=Config({"HTMLExporter": {"mathjax_url": "", "require_js_url": "", "jquery_url": "", "mermaid_js_url": ""}}),
+        config=Config(
+            {"HTMLExporter": {"mathjax_url": "", "require_js_url": "", "jquery_url": "", "mermaid_js_url": ""}}
+        ),
     )
     return exporter.from_notebook_node(notebook, {"metadata": {"name": title}})[0]
 
@@ -70,6 +73,7 @@ def markdown(notebook: nbformat.NotebookNode, without_tag: str) -> str:
 
     Args:
         without_tag: cells with this tag are left out (pictures of data that may not be passed on).
+
     """
     config = Config(
         {

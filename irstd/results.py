@@ -13,6 +13,7 @@ A folder of results holds, for dataset D, method M and seed S:
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,7 @@ def check(table: pd.DataFrame, kind: str) -> pd.DataFrame:
 
     Raises:
         ValueError: a column is missing or unknown.
+
     """
     wanted = list(SCHEMAS[kind])
     if set(table.columns) != set(wanted):
@@ -126,7 +128,7 @@ def read(path: Path, kind: str) -> pd.DataFrame:
 def write_json(values: Mapping[str, Any], path: Path) -> None:
     """Writes a record as JSON; a number that is not finite becomes null."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    clean = {k: None if isinstance(v, float) and v != v else v for k, v in values.items()}
+    clean = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
     path.write_text(json.dumps(clean, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -135,13 +137,16 @@ def cells(folder: Path, datasets: list[str] | None = None) -> pd.DataFrame:
 
     Args:
         datasets: only these, if given.
+
     """
     rows = []
     for path in sorted(folder.glob("*/*/*/metrics.json")):
         dataset, method, seed = path.parts[-4:-1]
         if datasets is None or dataset in datasets:
             made = json.loads((path.parent / "provenance.json").read_text())
-            rows.append({**made, **json.loads(path.read_text()), "dataset": dataset, "method": method, "seed": int(seed)})
+            rows.append(
+                {**made, **json.loads(path.read_text()), "dataset": dataset, "method": method, "seed": int(seed)}
+            )
     return pd.DataFrame(rows)
 
 

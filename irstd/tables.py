@@ -82,7 +82,9 @@ def datasets(scenes: dict[str, DataFrame], targets: dict[str, DataFrame]) -> Dat
             {
                 "dataset": name,
                 "scenes": len(table),
-                "train / validation / test": " / ".join(str((table["role"] == r).sum()) for r in ("train", "validation", "test")),
+                "train / validation / test": " / ".join(
+                    str((table["role"] == r).sum()) for r in ("train", "validation", "test")
+                ),
                 "sizes (w×h px)": _sizes(table),
                 "targets": len(truth),
                 "median area px": _number(truth["area_px"].median(), ".0f"),
@@ -96,7 +98,11 @@ def datasets(scenes: dict[str, DataFrame], targets: dict[str, DataFrame]) -> Dat
 def _sizes(scenes: DataFrame) -> str:
     sizes = set(zip(scenes["width"], scenes["height"], strict=True))
     least, most = min(sizes), max(sizes)
-    return f"{least[0]}×{least[1]}" if len(sizes) == 1 else f"{len(sizes)} sizes, {least[0]}×{least[1]} to {most[0]}×{most[1]}"
+    return (
+        f"{least[0]}×{least[1]}"
+        if len(sizes) == 1
+        else f"{len(sizes)} sizes, {least[0]}×{least[1]} to {most[0]}×{most[1]}"
+    )
 
 
 def _twins(scenes: DataFrame) -> str:
@@ -131,18 +137,19 @@ def answer(cells: DataFrame, titles: dict[str, str]) -> str:
         best = group.loc[group["iou"].astype(float).idxmax()] if group["iou"].notna().any() else group.iloc[0]
         lead = "" if len(group) == 1 else f", the best of {len(group)} runs"
         sentences.append(
-            f"On **{dataset}** ({best['images']} test images, {best['targets']} targets) {label(best['method'], titles)} "
-            f"finds {best['pd'] * best['targets']:.0f} targets (Pd {best['pd']:.1%}) at "
+            f"On **{dataset}** ({best['images']} test images, {best['targets']} targets) "
+            f"{label(best['method'], titles)} finds {best['pd'] * best['targets']:.0f} targets (Pd {best['pd']:.1%}) at "
             f"{_number(best['fa_per_million'], '.1f')} false pixels per million, with IoU "
             f"{_number(best['iou'] and best['iou'] * 100, '.1f')} %{lead}."
         )
     short = cells[cells["budget"] != "full"]
     if len(short):
         sentences.append(
-            f"{len(short)} of {len(cells)} runs had a reduced budget ({', '.join(sorted(set(short['budget'])))}): they show "
-            "that the pipeline works, and are not comparable with published figures."
+            f"{len(short)} of {len(cells)} runs had a reduced budget "
+            f"({', '.join(sorted(set(short['budget'])))}): "
+            "they show that the pipeline works, and are not comparable with published figures."
         )
-    if cells["seed"].nunique() == 1:
+    if len(set(cells["seed"])) == 1:
         sentences.append("One seed only: differences of a point of IoU are within what a seed changes.")
     return " ".join(sentences)
 

@@ -8,7 +8,6 @@ weights equal to the bit. Needs torch, lightning, numpy, scipy and kornia only.
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -55,6 +54,7 @@ def device(name: str) -> torch.device:
 
     Raises:
         InputError: a CUDA device is asked for and is not there, or the name is none.
+
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -107,12 +107,13 @@ def save(path: Path, write: Callable[[Path], None]) -> None:
 
     Raises:
         InputError: it could not be written, as when the disk is full; what was there stays.
+
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.tmp")
     try:
         write(beside)
-        os.replace(beside, path)
+        beside.replace(path)
     except (OSError, RuntimeError) as error:  # torch.save hides the OSError in a RuntimeError
         beside.unlink(missing_ok=True)
         raise InputError(
@@ -151,7 +152,7 @@ def fit(
     on: torch.device,
     in_precision: str = "32-true",
     checkpoint: Path | None = None,
-    on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
+    on_epoch: Callable[[dict[str, Any]], None] = lambda _row: None,
     progress: bool = False,
 ) -> Fitted:
     """Trains `network`.
@@ -169,13 +170,18 @@ def fit(
 
     Raises:
         InputError: the loss is no longer finite, or a checkpoint cannot be written.
+
     """
     square = recipe.size if recipe.geometry == "resize" else None
     resident = Resident(prepared, training, on, least=recipe.size, square=square)
     images = [prepared.image(n) for n in validation]
     truth = [(prepared.mask(n), prepared.points[n]) for n in validation]
     augmentation = Augmentation(recipe.augment)
-    fabric = Fabric(accelerator="cuda" if on.type == "cuda" else "cpu", devices=[on.index or 0] if on.type == "cuda" else 1, precision=in_precision)
+    fabric = Fabric(
+        accelerator="cuda" if on.type == "cuda" else "cpu",
+        devices=[on.index or 0] if on.type == "cuda" else 1,
+        precision=in_precision,
+    )
     if on.type == "cuda":
         network = network.to(memory_format=torch.channels_last)
     model, optim = fabric.setup(network, optimiser(network, recipe.optimiser))
@@ -185,16 +191,19 @@ def fit(
         network.load_state_dict(saved["network"])
         optim.load_state_dict(saved["optimiser"])
         state = _State(**saved["state"])
-    steps = max(1, len(resident) * recipe.crops // min(recipe.batch, len(resident) * recipe.crops))
+    batch = min(recipe.batch, len(resident) * recipe.crops)
+    steps = len(resident) * recipe.crops // batch
     saved_at = since = time.monotonic()
     with tqdm(
-        total=recipe.epochs * steps * recipe.batch, initial=state.epoch * steps * recipe.batch,
+        total=recipe.epochs * steps * batch, initial=state.epoch * steps * batch,
         unit="img", desc=f"epoch {state.epoch + 1}/{recipe.epochs}", disable=not progress,
         mininterval=SHOW_EVERY_S if sys.stderr.isatty() else LOG_EVERY_S,
     ) as bar:  # fmt: skip
         while state.epoch < recipe.epochs:
             bar.set_description(f"epoch {state.epoch + 1}/{recipe.epochs}")
-            row = _train_epoch(method, model, optim, fabric, recipe, resident, augmentation, seed, state.epoch, steps, bar)
+            row = _train_epoch(
+                method, model, optim, fabric, recipe, resident, augmentation, seed, state.epoch, steps, bar
+            )
             state.epoch += 1
             last = state.epoch == recipe.epochs
             if validation and (last or state.epoch % recipe.validate_every == 0):
@@ -227,21 +236,16 @@ def _train_epoch(
     bar: tqdm,
 ) -> dict[str, Any]:
     model.train()
-    # kornia and dropout draw from the global generators.
+    # Augmentation and dropout draw from the global generators.
     torch.manual_seed(seed_of("augmentation", seed, number))
     total = torch.zeros((), device=resident.device)
     shown = time.monotonic()
-    batches = epoch(
-        resident, batch=recipe.batch, side=recipe.size, geometry=recipe.geometry, crops=recipe.crops,
-        target_share=recipe.target_share, seed=(seed, number),
-    )  # fmt: skip
-    for step, batch in enumerate(batches):
+    for step, batch in enumerate(epoch(resident, recipe, seed, number)):
         lr = learning_rate(number + (step + 1) / steps, recipe.epochs, recipe.optimiser.lr, recipe.schedule)
         for group in optim.param_groups:
             group["lr"] = lr
-        point = method.supervision == "point"
-        image, mask, points = augmentation(batch.image, batch.mask, batch.points if point else None)
-        labels = Labels(None if point else mask, batch.points if points is None else points)
+        image, mask, points = augmentation(batch.image, batch.mask, batch.points)
+        labels = Labels(None if method.supervision == "point" else mask, points)
         outputs = model(image)
         at = Step(number, recipe.epochs, number * steps + step)
         loss = method.loss(outputs, method.targets(labels), at).mean()
@@ -257,7 +261,9 @@ def _train_epoch(
             shown = time.monotonic()
     mean = float(total) / steps
     if not math.isfinite(mean):
-        raise InputError(f"the loss is {mean} in epoch {number + 1}; lower the learning rate (optimiser.lr) of this recipe")
+        raise InputError(
+            f"the loss is {mean} in epoch {number + 1}; lower the learning rate (optimiser.lr) of this recipe"
+        )
     return {"epoch": number + 1, "lr": lr, "loss": mean, "score": None}
 
 

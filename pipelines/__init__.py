@@ -36,7 +36,7 @@ _prepare_process()
 
 def run(main: Callable[..., None]) -> None:
     """Calls a stage's `main` with the command line's words; what the user must mend is one sentence and exit 1."""
-    from irstd.errors import InputError
+    from irstd.errors import InputError  # noqa: PLC0415 - after the environment is set
 
     parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
     for name in inspect.signature(main).parameters:
@@ -48,12 +48,14 @@ def run(main: Callable[..., None]) -> None:
     except OSError as error:
         # The disk is full, a folder may not be written, a file vanished.
         path = Path(error.filename).name if isinstance(error.filename, str) else "a file"
-        sys.exit(f"error: {path}: {error.strerror or error}; mend that and run `dvc repro` again, finished work is kept")
+        sys.exit(
+            f"error: {path}: {error.strerror or error}; mend that and run `dvc repro` again, finished work is kept"
+        )
 
 
 def threads(count: int) -> None:
     """Sets torch's threads on the CPU, and asks for arithmetic that repeats."""
-    import torch
+    import torch  # noqa: PLC0415 - most stages do without
 
     if count:
         torch.set_num_threads(count)

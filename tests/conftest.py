@@ -45,7 +45,8 @@ def root():
 def wanted(**changes):
     """Parameters of a few small synthetic scenes."""
     return SimpleNamespace(
-        **{"seed": 3, "train": 8, "test": 4, "size": 64, "targets": (1, 2), "scr": (6.0, 10.0), "sigma_px": (1.0, 1.5)} | changes
+        **{"seed": 3, "train": 8, "test": 4, "size": 64, "targets": (1, 2), "scr": (6.0, 10.0), "sigma_px": (1.0, 1.5)}
+        | changes
     )
 
 

@@ -27,20 +27,22 @@ def folder(tmp_path, rng):
         mask = np.zeros((40, 50), np.uint8)
         mask[10:13, 20:24] = 255
         put(tmp_path / "set", name, rng.integers(0, 256, (40, 50), np.uint8), mask)
-    raw.write_splits(tmp_path / "set/splits.csv", {n: {"s": r} for n, r in zip("abc", ("train", "train", "test"), strict=True)})
+    raw.write_splits(
+        tmp_path / "set/splits.csv", {n: {"s": r} for n, r in zip("abc", ("train", "train", "test"), strict=True)}
+    )
     return tmp_path / "set"
 
 
 class TestCatalogue:
     def test_published_split_sizes_and_counts_are_those_of_the_manifests(self):
-        assert {"train": 213, "test": 214} == catalogue.split_sizes("nuaa-sirst")["213-214"]
-        assert {"train": 341, "test": 86} == catalogue.split_sizes("nuaa-sirst")["341-86"]
-        assert {"train": 256, "val": 85, "test": 86} == catalogue.split_sizes("nuaa-sirst")["256-85-86"]
-        assert {"train": 224, "test": 96} == catalogue.split_sizes("nuaa-sirst")["224-96"]
-        assert {"train": 663, "test": 664} == catalogue.split_sizes("nudt-sirst")["663-664"]
-        assert {"train": 1061, "test": 266} == catalogue.split_sizes("nudt-sirst")["1061-266"]
-        assert {"train": 800, "test": 201} == catalogue.split_sizes("irstd-1k")["800-201"]
-        assert [427, 1327, 1001] == [len(catalogue.manifest(n)) for n in ("nuaa-sirst", "nudt-sirst", "irstd-1k")]
+        assert catalogue.split_sizes("nuaa-sirst")["213-214"] == {"train": 213, "test": 214}
+        assert catalogue.split_sizes("nuaa-sirst")["341-86"] == {"train": 341, "test": 86}
+        assert catalogue.split_sizes("nuaa-sirst")["256-85-86"] == {"train": 256, "val": 85, "test": 86}
+        assert catalogue.split_sizes("nuaa-sirst")["224-96"] == {"train": 224, "test": 96}
+        assert catalogue.split_sizes("nudt-sirst")["663-664"] == {"train": 663, "test": 664}
+        assert catalogue.split_sizes("nudt-sirst")["1061-266"] == {"train": 1061, "test": 266}
+        assert catalogue.split_sizes("irstd-1k")["800-201"] == {"train": 800, "test": 201}
+        assert [len(catalogue.manifest(n)) for n in ("nuaa-sirst", "nudt-sirst", "irstd-1k")] == [427, 1327, 1001]
 
     def test_every_entry_is_whole(self):
         for name, entry in catalogue.ENTRIES.items():
@@ -51,7 +53,7 @@ class TestCatalogue:
         with pytest.raises(InputError) as error:
             catalogue.get("irstd1k")
 
-        assert "there is no dataset 'irstd1k' in the catalogue; did you mean 'irstd-1k'?" == str(error.value)
+        assert str(error.value) == "there is no dataset 'irstd1k' in the catalogue; did you mean 'irstd-1k'?"
 
 
 class TestRaw:
@@ -86,7 +88,7 @@ class TestRaw:
         with pytest.raises(InputError) as error:
             raw.decode(folder / "images/b.png", "b.png")
 
-        assert "b.png is not an image; replace the file" == str(error.value)
+        assert str(error.value) == "b.png is not an image; replace the file"
 
     def test_a_digest_depends_on_pixels_and_shape_alone(self, folder, rng):
         pixels = rng.integers(0, 256, (6, 8), np.uint8)
@@ -102,12 +104,14 @@ class TestPrepare:
         prepare.prepare(folder, tmp_path / "out")
         prepared = Prepared(tmp_path / "out")
 
-        assert ["a", "b", "c"] == prepared.names
+        assert prepared.names == ["a", "b", "c"]
         for number, name in enumerate(prepared.names):
             np.testing.assert_array_equal(prepared.image(number), np.asarray(Image.open(folder / f"images/{name}.png")))
-            np.testing.assert_array_equal(prepared.mask(number), np.asarray(Image.open(folder / f"masks/{name}.png")) > 0)
+            np.testing.assert_array_equal(
+                prepared.mask(number), np.asarray(Image.open(folder / f"masks/{name}.png")) > 0
+            )
         np.testing.assert_array_equal(prepared.points[0], [[11.0, 21.5]])
-        assert {"train": [0, 1], "validation": [], "test": [2]} == prepared.roles("s", 0.0)
+        assert prepared.roles("s", 0.0) == {"train": [0, 1], "validation": [], "test": [2]}
 
     def test_oddities_are_handled_in_the_open_and_counted(self, folder, tmp_path, rng):
         colour = rng.integers(0, 256, (40, 50, 3), np.uint8)
@@ -126,8 +130,8 @@ class TestPrepare:
             "colour": 1, "mask_size": 1, "mask_grey": 1, "odd_size": 4, "no_target": 1, "border": 1, "single_pixel": 1, "dark": dark,
         } == counts  # fmt: skip
         np.testing.assert_array_equal(prepared.image(3), np.asarray(Image.fromarray(colour).convert("L")))
-        assert (40, 50) == prepared.mask(3).shape
-        assert 5 == prepared.mask(3).sum()  # 200 is above 127, 100 is not
+        assert prepared.mask(3).shape == (40, 50)
+        assert prepared.mask(3).sum() == 5  # 200 is above 127, 100 is not
 
     def test_a_mask_of_another_size_is_refused_by_name(self, folder, tmp_path):
         put(folder, "b", None, np.zeros((30, 50), np.uint8))
@@ -135,7 +139,7 @@ class TestPrepare:
         with pytest.raises(InputError) as error:
             prepare.prepare(folder, tmp_path / "out")
 
-        assert "b: the mask is 50×30 px but the image 50×40; replace the mask" == str(error.value)
+        assert str(error.value) == "b: the mask is 50×30 px but the image 50×40; replace the mask"
         assert not (tmp_path / "out").exists()
 
     def test_the_signal_to_clutter_ratio_is_that_of_its_definition(self, rng):
@@ -149,7 +153,7 @@ class TestPrepare:
 
         around = image[box & ~mask]
         assert (200 - around.mean()) / around.std() == pytest.approx(row["scr"], abs=1e-3)
-        assert (31.0, 31.0, 9, 30) == (row["row"], row["col"], row["area_px"], row["border_px"])
+        assert (row["row"], row["col"], row["area_px"], row["border_px"]) == (31.0, 31.0, 9, 30)
 
     def test_near_twins_share_a_group_and_are_held_out_together(self, tmp_path, rng):
         folder = tmp_path / "set"
@@ -175,8 +179,8 @@ class TestPrepare:
         with pytest.raises(InputError) as empty:
             Prepared(tmp_path / "out").roles("s", 0.0)
 
-        assert "prepared has no split 'mad'; did you mean 'made'?" == str(unknown.value)
-        assert "out: split 's' has no scene for test; choose another split or share" == str(empty.value)
+        assert str(unknown.value) == "prepared has no split 'mad'; did you mean 'made'?"
+        assert str(empty.value) == "out: split 's' has no scene for test; choose another split or share"
 
     def test_the_uavb_layout_with_jpeg_masks_and_boxes(self, tmp_path, rng):
         folder = tmp_path / "uavb"
@@ -195,10 +199,12 @@ class TestPrepare:
 
         prepare.prepare(folder, tmp_path / "out")
 
-        assert {"published": "test"} == roles["u2"]
-        assert 64 == Prepared(tmp_path / "out").mask(0).sum()
+        assert roles["u2"] == {"published": "test"}
+        assert Prepared(tmp_path / "out").mask(0).sum() == 64
         box = pd.read_csv(tmp_path / "out/boxes.csv").iloc[0]
-        np.testing.assert_allclose([1, 15.5, 7.5, 8, 8], box[["class", "top", "left", "height", "width"]].astype(float), atol=1e-3)
+        np.testing.assert_allclose(
+            [1, 15.5, 7.5, 8, 8], box[["class", "top", "left", "height", "width"]].astype(float), atol=1e-3
+        )
 
 
 class TestSynthetic:
@@ -217,7 +223,7 @@ class TestSynthetic:
 
         np.testing.assert_allclose([20.3, 18.75], mean, atol=1e-4)
         # A pixel's own width adds 1/12 to the variance.
-        assert 2.0**2 + 1 / 12 == pytest.approx((spot * (rows - 20.3) ** 2).sum() / spot.sum(), rel=1e-3)
+        assert pytest.approx((spot * (rows - 20.3) ** 2).sum() / spot.sum(), rel=1e-3) == 2.0**2 + 1 / 12
 
     def test_truth_lies_in_the_mask_and_strength_is_as_asked(self):
         ratios = []
@@ -227,7 +233,7 @@ class TestSynthetic:
             pair = prepare.Pair("x", scene.image, scene.mask, False, False, False)
             ratios += [row["scr"] for row in prepare.measure(pair)]
 
-        assert 8 == pytest.approx(np.median(ratios), rel=0.25)
+        assert pytest.approx(np.median(ratios), rel=0.25) == 8
 
     def test_power_law_noise_has_its_slope(self):
         field = synthetic.power_law(np.random.default_rng(0), 256, 1.5).astype(float)
@@ -237,7 +243,7 @@ class TestSynthetic:
 
         slope = np.polyfit(np.log(f[band]), np.log(power[band]), 1)[0]
 
-        assert -3.0 == pytest.approx(slope, abs=0.15)  # of power: twice that of amplitude
+        assert pytest.approx(slope, abs=0.15) == -3.0  # of power: twice that of amplitude
 
     def test_the_number_of_targets_is_in_its_range(self):
         numbers = [len(s.truth) for *_, s in synthetic.scenes(wanted(train=40, targets=(0, 3), size=128))]

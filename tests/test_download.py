@@ -23,7 +23,10 @@ def png(pixels):
 
 @pytest.fixture
 def scenes(rng):
-    return {f"s{n}": (rng.integers(0, 256, (200, 240), np.uint8), (rng.random((200, 240)) < 0.02) * np.uint8(255)) for n in range(4)}
+    return {
+        f"s{n}": (rng.integers(0, 256, (200, 240), np.uint8), (rng.random((200, 240)) < 0.02) * np.uint8(255))
+        for n in range(4)
+    }
 
 
 def archive(scenes, *, prefix="X/", suffix=""):
@@ -97,7 +100,11 @@ def entry(monkeypatch, scenes, server):
         ),
     )  # fmt: skip
     rows = {
-        name: {"image": raw.digest(np.stack([i] * 3, -1)), "mask": raw.digest(np.stack([m] * 3, -1)), "2-2": ("train", "test")[n % 2]}
+        name: {
+            "image": raw.digest(np.stack([i] * 3, -1)),
+            "mask": raw.digest(np.stack([m] * 3, -1)),
+            "2-2": ("train", "test")[n % 2],
+        }
         for n, (name, (i, m)) in enumerate(scenes.items())
     }
     monkeypatch.setitem(catalogue.ENTRIES, "toy", made)
@@ -118,12 +125,12 @@ def test_a_dropped_download_goes_on_where_it_broke_off(server, scenes, obtain, t
     server.files["/official.zip"] = archive(scenes)
     server.moods["/official.zip"] = ["drop", "drop", 503]
 
-    assert "official.example" == obtain()
+    assert obtain() == "official.example"
 
     starts = [start for _, start in server.requests]
     assert starts == sorted(starts) and starts[0] == 0 and starts[1] > 0 and starts[2] > starts[1]
     assert raw.pairs(tmp_path / "raw/toy").keys() == scenes.keys()
-    assert {"2-2": "test"} == raw.read_splits(tmp_path / "raw/toy/splits.csv")["s1"]
+    assert raw.read_splits(tmp_path / "raw/toy/splits.csv")["s1"] == {"2-2": "test"}
 
 
 def test_a_download_broken_by_a_kill_goes_on_in_the_next_process(server, scenes, tmp_path):
@@ -133,7 +140,7 @@ def test_a_download_broken_by_a_kill_goes_on_in_the_next_process(server, scenes,
 
     got = download.fetch(f"{server.url}/a.zip", tmp_path, "a.zip", pause_s=0.01)
 
-    assert [("/a.zip", 100)] == server.requests
+    assert server.requests == [("/a.zip", 100)]
     assert body == got.read_bytes()
 
 
@@ -160,7 +167,7 @@ def test_a_missing_file_is_not_asked_for_twice(server, tmp_path):
         download.fetch(f"{server.url}/gone.zip", tmp_path, "gone.zip", pause_s=0.01)
 
     assert f"{server.url}/gone.zip answers 404 Not Found" == str(error.value)
-    assert 1 == len(server.requests)
+    assert len(server.requests) == 1
 
 
 def test_the_public_copy_serves_where_the_official_place_has_other_pixels(server, scenes, obtain, tmp_path):
@@ -168,24 +175,24 @@ def test_the_public_copy_serves_where_the_official_place_has_other_pixels(server
     server.files["/official.zip"] = archive(other)
     server.files["/copy.zip"] = archive(scenes, prefix="deep/down/", suffix="_pixels0")
 
-    assert "copy.example" == obtain()
+    assert obtain() == "copy.example"
     assert not (tmp_path / "archives/toy-0.zip").exists()  # never trusted again
 
 
 def test_the_mirror_is_asked_first_as_a_folder_and_as_a_url(server, scenes, obtain, tmp_path):
     (tmp_path / "TOY.zip").write_bytes(archive(scenes))
-    assert "the mirror" == obtain(mirror=str(tmp_path))
-    assert [] == server.requests
+    assert obtain(mirror=str(tmp_path)) == "the mirror"
+    assert server.requests == []
 
     server.files["/m/TOY.zip"] = archive(scenes)
-    assert "the mirror" == obtain(mirror=f"{server.url}/m/")
+    assert obtain(mirror=f"{server.url}/m/") == "the mirror"
 
 
 def test_an_archive_placed_by_hand_serves(scenes, obtain, tmp_path):
     (tmp_path / "archives").mkdir()
     (tmp_path / "archives/TOY.zip").write_bytes(archive(scenes))
 
-    assert "data/archives/TOY.zip" == obtain()
+    assert obtain() == "data/archives/TOY.zip"
 
 
 def test_when_nothing_works_the_message_says_what_to_fetch_by_hand(server, obtain, tmp_path):
@@ -257,7 +264,7 @@ def test_a_mask_known_to_be_wrong_at_its_source_is_replaced(server, scenes, entr
     server.files["/fix.png"] = png(scenes["s1"][1])
     monkeypatch.setitem(catalogue.ENTRIES, "toy", replace(entry, patches={"s1": f"{server.url}/fix.png"}))
 
-    assert "official.example" == obtain()
+    assert obtain() == "official.example"
 
 
 def test_a_folder_of_the_users_own_is_split_by_its_lists_or_by_names(tmp_path, scenes):
@@ -274,7 +281,7 @@ def test_a_folder_of_the_users_own_is_split_by_its_lists_or_by_names(tmp_path, s
     (own / "test.txt").write_text("s3\n")
     download.copy_own("mine", own, tmp_path / "raw/mine")
     rows = raw.read_splits(tmp_path / "raw/mine/splits.csv")
-    assert {"s0": "train", "s1": "train", "s2": "", "s3": "test"} == {k: v["lists"] for k, v in rows.items()}
+    assert {k: v["lists"] for k, v in rows.items()} == {"s0": "train", "s1": "train", "s2": "", "s3": "test"}
 
 
 @pytest.mark.parametrize(

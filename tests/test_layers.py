@@ -57,4 +57,4 @@ def test_attention_gates_are_what_the_formulas_say():
 
     stacked = torch.stack([x.amax(1), x.mean(1)], 1)
     torch.testing.assert_close(spatial(x), torch.sigmoid(spatial.conv(stacked)))
-    assert [99, 98] == [sum(p.numel() for p in SpatialAttention(bias=b).parameters()) for b in (True, False)]
+    assert [sum(p.numel() for p in SpatialAttention(bias=b).parameters()) for b in (True, False)] == [99, 98]

@@ -11,7 +11,7 @@ def test_soft_iou_of_a_hand_computed_case():
     mask = torch.tensor([[[[1.0, 1.0], [0.0, 0.0]]]])
 
     # I = 1.5, P = 1.75, T = 2: 1 - (1.5 + 1) / (2.25 + 1)
-    assert 1 - 2.5 / 3.25 == pytest.approx(float(soft_iou(probability, mask)[0]))
+    assert pytest.approx(float(soft_iou(probability, mask)[0])) == 1 - 2.5 / 3.25
 
 
 def test_a_perfect_prediction_costs_nothing_and_a_worse_one_more():
@@ -43,4 +43,4 @@ def test_an_empty_image_pushes_the_prediction_down():
 def test_half_precision_is_summed_in_single():
     large = torch.ones(1, 1, 512, 512, dtype=torch.float16)
 
-    assert 0 == float(soft_iou(large, large)[0])
+    assert float(soft_iou(large, large)[0]) == 0

@@ -60,9 +60,9 @@ def test_the_loss_reaches_every_parameter_with_finite_gradients(method, network)
     loss = method.loss(network(image), method.targets(labels(method, mask)), START)
     loss.mean().backward()
 
-    assert (2,) == tuple(loss.shape)
+    assert tuple(loss.shape) == (2,)
     without = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
-    assert [] == without
+    assert without == []
 
 
 def test_the_loss_is_finite_without_any_target(method, network):
@@ -100,7 +100,7 @@ def test_an_unknown_method_is_refused_with_a_suggestion():
     with pytest.raises(InputError) as error:
         methods.get("ggl_ney")
 
-    assert "there is no method 'ggl_ney'; did you mean 'ggl_net'?" == str(error.value)
+    assert str(error.value) == "there is no method 'ggl_ney'; did you mean 'ggl_net'?"
 
 
 class TestGGLNet:
@@ -121,11 +121,11 @@ class TestGGLNet:
         return method.build(method.options())
 
     def test_parameters_are_those_of_the_authors_module_by_module(self, ggl):
-        assert self.BY_MODULE == {name: parameters(ggl.get_submodule(name)) for name in self.BY_MODULE}
-        assert 8_988_093 == parameters(ggl)
+        assert {name: parameters(ggl.get_submodule(name)) for name in self.BY_MODULE} == self.BY_MODULE
+        assert parameters(ggl) == 8_988_093
 
     def test_multiply_adds_at_256_are_those_of_its_convolutions(self, ggl):
-        assert 9.693 == pytest.approx(gmac(ggl), abs=0.001)  # 9.689 of convolutions, the rest linear
+        assert pytest.approx(gmac(ggl), abs=0.001) == 9.693  # 9.689 of convolutions, the rest linear
 
     def test_stages_halve_and_double(self, ggl):
         shapes = []
@@ -134,15 +134,20 @@ class TestGGLNet:
         for hook in hooks:
             hook.remove()
 
-        assert [(16, 64, 64), (32, 32, 32), (64, 16, 16), (128, 8, 8), (256, 4, 4)] == shapes
+        assert shapes == [(16, 64, 64), (32, 32, 32), (64, 16, 16), (128, 8, 8), (256, 4, 4)]
 
     @pytest.mark.parametrize(
         ("options", "smaller"),
-        [({"gradient": "none"}, True), ({"squeeze": False}, True), ({"fusion": "add"}, True), ({"gradient": "sobel"}, False)],
+        [
+            ({"gradient": "none"}, True),
+            ({"squeeze": False}, True),
+            ({"fusion": "add"}, True),
+            ({"gradient": "sobel"}, False),
+        ],
     )
     def test_ablations_are_options(self, options, smaller):
         method = methods.get("ggl_net")
         network = method.build(method.options(width=8, **options))
 
         assert (parameters(network) < parameters(method.build(method.options(width=8)))) == smaller
-        assert (1, 1, 32, 32) == tuple(network.eval()(torch.rand(1, 1, 32, 32)).shape)
+        assert tuple(network.eval()(torch.rand(1, 1, 32, 32)).shape) == (1, 1, 32, 32)

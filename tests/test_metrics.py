@@ -42,37 +42,37 @@ def test_a_false_alarm_as_large_as_a_hit_still_counts():
 
     counts = count(truth, predicted, IRSTD).counts
 
-    assert (1, 18) == (counts.detected, counts.false_pixels)
+    assert (counts.detected, counts.false_pixels) == (1, 18)
 
 
 def test_a_centroid_exactly_three_pixels_away_is_no_hit():
     counts = count(sky((4, 4, 3, 3)), sky((4, 7, 3, 3)), IRSTD).counts
 
-    assert (0, 9) == (counts.detected, counts.false_pixels)
+    assert (counts.detected, counts.false_pixels) == (0, 9)
 
 
 def test_a_large_target_half_found_is_missed_by_its_centroid():
     counts = count(sky((4, 4, 14, 14)), sky((4, 4, 14, 7)), IRSTD).counts
 
-    assert (0, 98) == (counts.detected, counts.false_pixels)
+    assert (counts.detected, counts.false_pixels) == (0, 98)
 
 
 def test_one_region_over_two_targets_detects_one():
     counts = count(sky((4, 4, 3, 3), (4, 8, 3, 3)), sky((4, 4, 3, 7)), IRSTD).counts
 
-    assert (2, 1, 0) == (counts.targets, counts.detected, counts.false_pixels)
+    assert (counts.targets, counts.detected, counts.false_pixels) == (2, 1, 0)
 
 
 def test_a_target_in_two_fragments_is_found_once_and_one_fragment_is_false():
     counts = count(sky((4, 4, 3, 3)), sky((4, 4, 3, 1), (4, 6, 3, 1)), IRSTD).counts
 
-    assert (1, 3) == (counts.detected, counts.false_pixels)
+    assert (counts.detected, counts.false_pixels) == (1, 3)
 
 
 def test_targets_that_touch_at_a_corner_are_one_target():
     truth = sky((4, 4, 2, 2), (6, 6, 2, 2))
 
-    assert [1, 2] == [len(regions(truth, 8)), len(regions(truth, 4))]
+    assert [len(regions(truth, 8)), len(regions(truth, 4))] == [1, 2]
 
 
 def test_an_empty_image_has_no_iou_and_counts_zero_in_niou():
@@ -80,14 +80,25 @@ def test_an_empty_image_has_no_iou_and_counts_zero_in_niou():
     perfect = count(sky((4, 4, 3, 3)), sky((4, 4, 3, 3)), IRSTD).counts
 
     assert isnan(empty.iou) and isnan(empty.pd)
-    assert 0.5 == niou([empty, perfect])
+    assert niou([empty, perfect]) == 0.5
 
 
 def test_ratios_of_a_hand_computed_pool():
-    pool = Counts(images=2, pixels=2000, intersection=6, predicted=10, true=8, targets=4, detected=3, regions=5, false_regions=2, false_pixels=3)
+    pool = Counts(
+        images=2,
+        pixels=2000,
+        intersection=6,
+        predicted=10,
+        true=8,
+        targets=4,
+        detected=3,
+        regions=5,
+        false_regions=2,
+        false_pixels=3,
+    )
 
-    assert (0.5, 0.6, 0.75, 2 * 6 / 18) == (pool.iou, pool.pixel_precision, pool.pixel_recall, pool.pixel_f1)
-    assert (0.75, 0.0015, 0.6, 2 * 3 / 9) == (pool.pd, pool.fa, pool.precision, pool.f1)
+    assert (pool.iou, pool.pixel_precision, pool.pixel_recall, pool.pixel_f1) == (0.5, 0.6, 0.75, 2 * 6 / 18)
+    assert (pool.pd, pool.fa, pool.precision, pool.f1) == (0.75, 0.0015, 0.6, 2 * 3 / 9)
 
 
 def test_points_are_matched_without_a_map():
@@ -95,7 +106,7 @@ def test_points_are_matched_without_a_map():
 
     scored = count(sky((4, 4, 3, 3)), None, IRSTD, points)
 
-    assert (1, 2, 1) == (scored.counts.detected, scored.counts.regions, scored.counts.false_regions)
+    assert (scored.counts.detected, scored.counts.regions, scored.counts.false_regions) == (1, 2, 1)
     assert np.hypot(0.2, 0.1) == pytest.approx(scored.matches[0][2])
 
 
@@ -108,7 +119,7 @@ def test_a_perfect_prediction_is_perfect(mask):
     counts = count(mask, mask, IRSTD).counts
 
     assert counts.detected == counts.targets == counts.regions
-    assert 0 == counts.false_pixels
+    assert counts.false_pixels == 0
     assert counts.iou == 1 or not mask.any()
 
 

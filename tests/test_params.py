@@ -6,18 +6,50 @@ from irstd import methods, params
 from irstd.errors import InputError, hint
 
 MISTAKES = [
-    ("epochs: 12\n", "epoch: 12\n", "params.yaml: method.ggl_net.budgets.quick: unknown key 'epoch'; did you mean 'epochs'?"),
-    ("batch: 16", "batch: many", 'params.yaml: method.ggl_net.recipe.batch: input should be a valid integer, but it is "many"'),
-    ("batch: 16", "batch: 0", "params.yaml: method.ggl_net.recipe.batch: input should be greater than or equal to 1, but it is 0"),
+    (
+        "epochs: 12\n",
+        "epoch: 12\n",
+        "params.yaml: method.ggl_net.budgets.quick: unknown key 'epoch'; did you mean 'epochs'?",
+    ),
+    (
+        "batch: 16",
+        "batch: many",
+        'params.yaml: method.ggl_net.recipe.batch: input should be a valid integer, but it is "many"',
+    ),
+    (
+        "batch: 16",
+        "batch: 0",
+        "params.yaml: method.ggl_net.recipe.batch: input should be greater than or equal to 1, but it is 0",
+    ),
     ("  device: auto", "  devise: auto", "params.yaml: train: unknown key 'devise'; did you mean 'device'?"),
     ("  repeats: 10 # timed runs; the median counts\n", "", "params.yaml: cost: the key 'repeats' is missing; add it"),
-    ("budget: cpu", "budget: cpuu", "params.yaml: dataset.nuaa-sirst.budget: method.ggl_net.budgets has no 'cpuu'; did you mean 'cpu'?"),
+    (
+        "budget: cpu",
+        "budget: cpuu",
+        "params.yaml: dataset.nuaa-sirst.budget: method.ggl_net.budgets has no 'cpuu'; did you mean 'cpu'?",
+    ),
     ("methods: [ggl_net]", "methods: [gglnet]", "params.yaml: `method` has no entry 'gglnet'; did you mean 'ggl_net'?"),
-    ("datasets: [synthetic,", "datasets: [syntetic,", "params.yaml: `dataset` has no entry 'syntetic'; did you mean 'synthetic'?"),
-    ("train: 96", "trian: 96", "params.yaml: dataset.synthetic.source.scenes: unknown key 'trian'; did you mean 'train'?"),
-    ("source: catalogue", "source: catalog", "params.yaml: dataset.nuaa-sirst.source: input should be 'catalogue', but it is \"catalog\""),
+    (
+        "datasets: [synthetic,",
+        "datasets: [syntetic,",
+        "params.yaml: `dataset` has no entry 'syntetic'; did you mean 'synthetic'?",
+    ),
+    (
+        "train: 96",
+        "trian: 96",
+        "params.yaml: dataset.synthetic.source.scenes: unknown key 'trian'; did you mean 'train'?",
+    ),
+    (
+        "source: catalogue",
+        "source: catalog",
+        "params.yaml: dataset.nuaa-sirst.source: input should be 'catalogue', but it is \"catalog\"",
+    ),
     ("seeds: [0]", "seeds: 0", "params.yaml: seeds: input should be a valid array, but it is 0"),
-    ("validation: 0.15", "validation: 1.5", "params.yaml: dataset.synthetic.validation: input should be less than 1, but it is 1.5"),
+    (
+        "validation: 0.15",
+        "validation: 1.5",
+        "params.yaml: dataset.synthetic.validation: input should be less than 1, but it is 1.5",
+    ),
     ("train:\n  device", "train: [\n  device", "params.yaml: line {line} is not YAML; mend it there"),
 ]
 
@@ -31,8 +63,8 @@ def test_the_file_in_the_repository_is_right(text):
     given = params.parse(text)
 
     assert set(given.datasets) <= set(given.dataset)
-    assert 12 == given.recipe("synthetic", "ggl_net").epochs
-    assert 400 == given.recipe("irstd-1k", "ggl_net").epochs
+    assert given.recipe("synthetic", "ggl_net").epochs == 12
+    assert given.recipe("irstd-1k", "ggl_net").epochs == 400
 
 
 @pytest.mark.parametrize(("right", "wrong", "sentence"), MISTAKES)
@@ -54,15 +86,18 @@ def test_options_of_a_method_are_checked_against_its_own():
     with pytest.raises(InputError) as wrong:
         params.check(options, {"gradient": "scharr"}, "method.ggl_net.options")
 
-    assert "params.yaml: method.ggl_net.options: unknown key 'widht'; did you mean 'width'?" == str(unknown.value)
-    assert "params.yaml: method.ggl_net.options.gradient: input should be 'central', 'sobel' or 'none', but it is \"scharr\"" == str(wrong.value)
+    assert str(unknown.value) == "params.yaml: method.ggl_net.options: unknown key 'widht'; did you mean 'width'?"
+    assert (
+        str(wrong.value)
+        == "params.yaml: method.ggl_net.options.gradient: input should be 'central', 'sobel' or 'none', but it is \"scharr\""
+    )
 
 
 def test_a_budget_changes_the_recipe_and_leaves_the_rest(text):
     given = params.parse(text)
     quick, full = given.recipe("synthetic", "ggl_net"), given.recipe("irstd-1k", "ggl_net")
 
-    assert (64, 256) == (quick.size, full.size)
+    assert (quick.size, full.size) == (64, 256)
     assert quick.target_share == full.target_share
 
 
@@ -70,12 +105,12 @@ def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError) as error:
         params.load(tmp_path / "params.yaml")
 
-    assert "params.yaml is missing; run this in the root of the repository" == str(error.value)
+    assert str(error.value) == "params.yaml is missing; run this in the root of the repository"
 
 
 def test_a_hint_offers_the_nearest_or_all():
-    assert ["did you mean 'epochs'?", "known are batch, epochs", "known are none"] == [
+    assert [
         hint("epoch", ["batch", "epochs"]),
         hint("zzz", ["batch", "epochs"]),
         hint("zzz", []),
-    ]
+    ] == ["did you mean 'epochs'?", "known are batch, epochs", "known are none"]

@@ -10,7 +10,6 @@ from irstd.methods import Method, Prediction
 from irstd.prediction import HALF, encode, level, predict
 
 
-
 def passing(decode):
     """A method that hands the image through."""
     return Method("pass", "none", "mask", dict, lambda _: nn.Identity(), lambda *_: torch.zeros(1), decode)
@@ -41,7 +40,7 @@ def test_resizing_is_undone_for_maps_and_points():
 
     one = next(iter(predict(nn.Identity(), method, [image], geometry="resize", side=48)))
 
-    assert (60, 90) == one.score.shape
+    assert one.score.shape == (60, 90)
     np.testing.assert_allclose(one.points[0, :2], [21.5, 47.5], atol=1e-4)
     rows, cols = np.nonzero(one.score > 0.5)
     np.testing.assert_allclose([rows.mean(), cols.mean()], [21.5, 47.5], atol=0.5)

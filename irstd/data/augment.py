@@ -1,6 +1,8 @@
 """Random changes of a training batch on its device, by kornia; mask and points are moved with the image.
 
-Image and mask are warped as two channels of one tensor, so that they cannot part.
+Image and mask are warped as two channels of one tensor, so that they cannot part. Only the images that a
+change is drawn for are touched. Flips and turns by 90° are not here: a batch is cut from the scenes already
+turned (`irstd.data.batches`), which costs nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from kornia import augmentation as kornia
+from kornia.enhance import adjust_brightness, adjust_contrast
+from kornia.geometry import get_affine_matrix2d, transform_points, warp_affine
 from torch import Tensor
 
 
@@ -17,8 +20,6 @@ from torch import Tensor
 class Wanted(Protocol):
     """Probabilities and ranges; `irstd.params.Augment` documents the units."""
 
-    flip: float
-    transpose: float
     affine: float
     rotate_deg: float
     shift: float
@@ -31,73 +32,74 @@ class Wanted(Protocol):
 
 
 class Augmentation:
-    """Changes a batch at random; draws from torch's global generator, so seed that.
+    """Changes a batch at random; draws from torch's global generator of the host, so seed that.
 
-    `flip` mirrors each axis with this probability and `transpose` turns by 90°, which together give all
-    eight orientations. `affine` turns, shifts and scales at once; what comes in from outside is black.
-    `colour` changes brightness and contrast, `noise` adds white noise; both keep grey levels in [0, 1].
+    `affine` turns, shifts and scales at once; what comes in from outside is black. `colour` changes
+    brightness and, drawn apart, contrast; `noise` adds white noise; both keep grey levels in [0, 1].
 
     Differs from the GGL-Net team's recipe: each change has its own probability, where theirs draws three
     changes of the list for an image and then each one's probability.
     """
 
     def __init__(self, wanted: Wanted) -> None:
-        moves: list[torch.nn.Module] = []
-        if wanted.flip:
-            moves += [kornia.RandomHorizontalFlip(p=wanted.flip), kornia.RandomVerticalFlip(p=wanted.flip)]
-        if wanted.transpose:
-            moves.append(kornia.RandomRotation90(times=(1, 1), p=wanted.transpose))
-        if wanted.affine:
-            moves.append(
-                kornia.RandomAffine(
-                    wanted.rotate_deg,
-                    (wanted.shift, wanted.shift),
-                    (1 - wanted.scale, 1 + wanted.scale),
-                    p=wanted.affine,
-                    align_corners=True,  # px are px: without it points and pixels part by a fraction of one
-                )
-            )
-        colours: list[torch.nn.Module] = []
-        if wanted.colour:
-            colours += [
-                kornia.RandomBrightness((max(0.0, 1 - wanted.brightness), 1 + wanted.brightness), p=wanted.colour),
-                kornia.RandomContrast((1 - wanted.contrast, 1 + wanted.contrast), p=wanted.colour),
-            ]
-        self._moves = kornia.AugmentationSequential(*moves, data_keys=["input"]) if moves else None
-        self._points = kornia.AugmentationSequential(*moves, data_keys=["input", "keypoints"]) if moves else None
-        self._colours = kornia.AugmentationSequential(*colours, data_keys=["input"]) if colours else None
-        self.noise, self.noise_std = wanted.noise, wanted.noise_std
+        self.wanted = wanted
 
     def __call__(
         self,
         image: Float[Tensor, "B 1 H W"],
         mask: Float[Tensor, "B 1 H W"],
-        points: Float[Tensor, "B P 2"] | None = None,
-    ) -> tuple[Float[Tensor, "B 1 H W"], Float[Tensor, "B 1 H W"], Float[Tensor, "B P 2"] | None]:
-        """Image, mask and points, changed together.
+        points: Float[Tensor, "B P 2"],
+    ) -> tuple[Float[Tensor, "B 1 H W"], Float[Tensor, "B 1 H W"], Float[Tensor, "B P 2"]]:
+        """Image, mask and points, changed together, in place.
 
         Args:
             image: grey levels in [0, 1].
             mask: 0 or 1, and so it comes back.
-            points: (row, col) in px, NaN for none; those moved out of the image become NaN. None to skip.
+            points: (row, col) in px, NaN for none; those moved out of the image become NaN.
+
         """
-        if self._moves is not None:
-            both = torch.cat([image, mask], 1)
-            if points is None:
-                both = self._moves(both)
-            else:
-                # kornia's points are (x, y)
-                both, moved = self._points(both, points.flip(-1))
-                points = inside(moved.flip(-1), both.shape[-2:])
-            image, mask = both[:, :1], (both[:, 1:] > 0.5).to(image.dtype)
-        if self._colours is not None:
-            image = self._colours(image)
-        if self.noise:
-            least, most = self.noise_std
-            chosen = torch.rand(len(image), 1, 1, 1, device=image.device) < self.noise
-            strength = torch.empty(len(image), 1, 1, 1, device=image.device).uniform_(least, most) * chosen
-            image = (image + strength * torch.randn_like(image)).clamp(0, 1)
+        wanted, count = self.wanted, len(image)
+        if len(chosen := _draw(count, wanted.affine, image)):
+            matrix = self._matrix(len(chosen), image)
+            height, width = image.shape[-2:]
+            both = torch.cat([image[chosen], mask[chosen]], 1)
+            # px are px (align_corners): without it points and pixels part by a fraction of one
+            both = warp_affine(both, matrix[:, :2], (height, width), align_corners=True)
+            image[chosen], mask[chosen] = both[:, :1], (both[:, 1:] > 0.5).to(mask.dtype)
+            moved = transform_points(matrix, points[chosen].flip(-1)).flip(-1)  # kornia's points are (x, y)
+            points[chosen] = inside(moved, (height, width))
+        if len(chosen := _draw(count, wanted.colour, image)):
+            image[chosen] = adjust_brightness(image[chosen], _uniform(chosen, -wanted.brightness, wanted.brightness))
+        if len(chosen := _draw(count, wanted.colour, image)):
+            image[chosen] = adjust_contrast(image[chosen], _uniform(chosen, 1 - wanted.contrast, 1 + wanted.contrast))
+        if len(chosen := _draw(count, wanted.noise, image)):
+            strength = _uniform(chosen, *wanted.noise_std)[:, None, None, None]
+            image[chosen] = (image[chosen] + strength * torch.randn_like(image[chosen])).clamp(0, 1)
         return image, mask, points
+
+    def _matrix(self, count: int, image: Tensor) -> Float[Tensor, "N 3 3"]:
+        """Random rotation, shift and scale about the image's centre."""
+        side = torch.tensor([image.shape[-1], image.shape[-2]], dtype=torch.float32)
+        wanted = self.wanted
+        matrix = get_affine_matrix2d(
+            translations=(torch.rand(count, 2) * 2 - 1) * wanted.shift * side,
+            center=((side - 1) / 2).expand(count, 2),
+            scale=(1 + (torch.rand(count, 1) * 2 - 1) * wanted.scale).expand(count, 2),
+            angle=(torch.rand(count) * 2 - 1) * wanted.rotate_deg,
+        )
+        return matrix.to(image.device, non_blocking=True)
+
+
+def _draw(count: int, probability: float, image: Tensor) -> Tensor:
+    """Numbers of the images that a change is drawn for. Drawn on the host, which so never waits."""
+    if not probability:
+        return torch.zeros(0, dtype=torch.long)
+    chosen = (torch.rand(count) < probability).nonzero()[:, 0]
+    return chosen.to(image.device, non_blocking=True)
+
+
+def _uniform(chosen: Tensor, least: float, most: float) -> Tensor:
+    return (least + torch.rand(len(chosen)) * (most - least)).to(chosen.device, non_blocking=True)
 
 
 def inside(points: Float[Tensor, "B P 2"], size: tuple[int, int]) -> Float[Tensor, "B P 2"]:

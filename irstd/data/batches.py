@@ -1,7 +1,8 @@
 """Scenes held on the device as bytes, and batches cut from them there.
 
 All scenes share one canvas as large as the largest of them, black beyond each scene's own size; a batch is
-one gather, with no file, no worker process and no copy from the host.
+one gather, with no file, no worker process and no copy from the host. Flips and turns by 90° are in the
+gather too: they are only where each pixel is read from.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,9 +39,9 @@ class Resident:
         numbers: which scenes.
         device: where to hold them.
         least: px; the canvas is at least this large, so that crops of this side fit.
-        multiple: the canvas' sides are multiples of this.
         square: px; if given, each scene is resized to this square first (image bilinear, mask by area above
             one half), as the recipe `resize` does.
+
     """
 
     def __init__(
@@ -50,13 +51,12 @@ class Resident:
         device: torch.device | str = "cpu",
         *,
         least: int = 1,
-        multiple: int = 1,
         square: int | None = None,
     ) -> None:
         self.numbers = list(numbers)
         native = [prepared.sizes[n] for n in self.numbers]
         sizes = [(square, square)] * len(native) if square else native
-        sides = [-(-max(least, *(s[axis] for s in sizes)) // multiple) * multiple for axis in (0, 1)]
+        sides = [max(least, *(s[axis] for s in sizes)) for axis in (0, 1)]
         most = max([1, *(len(prepared.points[n]) for n in self.numbers)])
         canvas = np.zeros((2, len(native), *sides), np.uint8)
         points = np.full((len(native), most, 2), np.nan, np.float32)
@@ -79,14 +79,15 @@ class Resident:
     def device(self) -> torch.device:
         return self._canvas.device
 
-    def crops(self, indices: Tensor, side: int, target_share: float, generator: torch.Generator) -> Batch:
-        """A square crop of each scene in `indices`, at random places.
+    def crops(self, indices: Tensor, side: int, target_share: float, generator: torch.Generator) -> Tensor:
+        """Top left corners (B, 2) of a square crop of each scene in `indices`, at random places.
 
         Args:
             indices: (B,) on the host, places in `numbers`.
             side: px.
             target_share: probability that a crop is placed to hold a target, if its scene has one.
             generator: of the host; so that no draw waits for the device.
+
         """
         count = len(indices)
         room = (self.sizes[indices] - side).clamp(min=0)
@@ -99,28 +100,35 @@ class Resident:
         chosen = torch.multinomial(there + none[:, None], 1, generator=generator)
         centre = points[torch.arange(count), chosen[:, 0]].nan_to_num()
         near = (centre - torch.rand(count, 2, generator=generator) * (side - 1)).round().long()
-        corner = torch.where((wanted & ~none)[:, None], near.clamp(min=torch.zeros_like(room), max=room), corner)
-        return self._cut(indices, corner, side)
+        return torch.where((wanted & ~none)[:, None], near.clamp(min=torch.zeros_like(room), max=room), corner)
 
-    def whole(self, indices: Tensor) -> Batch:
-        """The scenes in `indices`, on the whole canvas."""
-        corner = torch.zeros(len(indices), 2, dtype=torch.long)
-        return self._cut(indices, corner, tuple(self._canvas.shape[-2:]))
+    def cut(self, indices: Tensor, corner: Tensor, side: int, turns: Tensor | None = None) -> Batch:
+        """Square pieces of `side` px of the scenes in `indices`, from `corner` (row, col) on.
 
-    def _cut(self, indices: Tensor, corner: Tensor, side: int | tuple[int, int]) -> Batch:
-        height, width = (side, side) if isinstance(side, int) else side
-        indices, corner = (t.to(self.device, non_blocking=True) for t in (indices, corner))
-        rows = corner[:, :1] + torch.arange(height, device=self.device)
-        cols = corner[:, 1:] + torch.arange(width, device=self.device)
-        cut: UInt8[Tensor, "2 B h w"] = self._canvas[:, indices[:, None, None], rows[:, :, None], cols[:, None]]
+        Args:
+            indices, corner: (B,), (B, 2) on the host.
+            turns: (B, 3) true on the host where a piece is mirrored top to bottom, left to right, and then
+                transposed; together all eight orientations.
+
+        """
+        moved = (indices, corner, torch.zeros(len(indices), 3, dtype=torch.bool) if turns is None else turns)
+        indices, corner, turns = (t.to(self.device, non_blocking=True) for t in moved)
+        steps = torch.arange(side, device=self.device)
+        # Where rows and columns are read from, each forwards or backwards ...
+        lines = torch.where(turns[:, :2, None], side - 1 - steps, steps) + corner[..., None]
+        down, along = lines[:, 0, :, None], lines[:, 1, None, :]
+        # ... and, transposed, with their axes exchanged.
+        over = turns[:, 2, None, None]
+        rows, cols = torch.where(over, down.mT, down), torch.where(over, along.mT, along)
+        cut: UInt8[Tensor, "2 B h w"] = self._canvas[:, indices[:, None, None], rows, cols]
         image, mask = cut.float().div(255)[:, :, None]
-        points = inside(self._points[indices] - corner[:, None], (height, width))
-        return Batch(image, mask, points)
+        points = self._points[indices] - corner[:, None]
+        points = torch.where(turns[:, None, :2], side - 1 - points, points)
+        points = torch.where(over, points.flip(-1), points)
+        return Batch(image, mask, inside(points, (side, side)))
 
 
-def _resized(
-    pair: np.ndarray, centres: np.ndarray, square: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _resized(pair: np.ndarray, centres: np.ndarray, square: int) -> tuple[np.ndarray, np.ndarray]:
     """Image and mask (2, H, W) on a square grid, and the centres moved along (pixel centres stay centres)."""
     both: Float[Tensor, "2 1 H W"] = torch.from_numpy(pair)[:, None].float()
     smaller = square < max(pair.shape[1:])
@@ -135,27 +143,25 @@ def seed_of(*parts: int | str) -> int:
     return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
 
 
-def epoch(
-    resident: Resident,
-    *,
-    batch: int,
-    side: int,
-    geometry: Literal["crop", "resize"],
-    crops: int,
-    target_share: float,
-    seed: tuple[int, int],
-) -> Iterator[Batch]:
-    """The batches of one epoch, every scene `crops` times in an order of its own; the last, smaller one is dropped.
+def epoch(resident: Resident, recipe: Any, seed: int, number: int) -> Iterator[Batch]:
+    """The batches of one epoch: every scene `recipe.crops` times, in an order of its own.
+
+    The last batch is dropped where it is smaller. Flips and turns are those of `recipe.augment`.
 
     Args:
-        seed: of the run, and the number of the epoch: with them the batches are the same, whatever came before.
+        recipe: an `irstd.params.Recipe`.
+        seed: of the run. number: of the epoch; with both, the batches are the same, whatever came before.
+
     """
-    generator = torch.Generator().manual_seed(seed_of("batches", *seed))
-    order = torch.cat([torch.randperm(len(resident), generator=generator) for _ in range(crops)])
-    batch = min(batch, len(order))
+    generator = torch.Generator().manual_seed(seed_of("batches", seed, number))
+    order = torch.cat([torch.randperm(len(resident), generator=generator) for _ in range(recipe.crops)])
+    batch = min(recipe.batch, len(order))
+    augment = recipe.augment
+    probability = torch.tensor([augment.flip, augment.flip, augment.transpose])
     for start in range(0, len(order) - batch + 1, batch):
         chosen = order[start : start + batch]
-        if geometry == "crop":
-            yield resident.crops(chosen, side, target_share, generator)
-        else:
-            yield resident.whole(chosen)
+        corner = torch.zeros(batch, 2, dtype=torch.long)
+        if recipe.geometry == "crop":
+            corner = resident.crops(chosen, recipe.size, recipe.target_share, generator)
+        turns = torch.rand(batch, 3, generator=generator) < probability
+        yield resident.cut(chosen, corner, recipe.size, turns)

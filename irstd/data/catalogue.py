@@ -55,9 +55,13 @@ class Entry:
     patches: dict[str, str] = field(default_factory=dict)
 
 
-PUBLIC_COPY = "https://codeload.github.com/Cavalry5245/Grounding-DINO-IRSTD/zip/e1555ef9110a5757db3d4f6de09a3bd81b3b6153"
+PUBLIC_COPY = (
+    "https://codeload.github.com/Cavalry5245/Grounding-DINO-IRSTD/zip/e1555ef9110a5757db3d4f6de09a3bd81b3b6153"
+)
 COPY_PAGE = "github.com/Cavalry5245/Grounding-DINO-IRSTD (a third party's copy)"
-ALL_THREE = Source("drive", "1LscYoPnqtE32qxv5v_dB4iOF4dW3bxL2", "drive.google.com/file/d/1LscYoPnqtE32qxv5v_dB4iOF4dW3bxL2")
+ALL_THREE = Source(
+    "drive", "1LscYoPnqtE32qxv5v_dB4iOF4dW3bxL2", "drive.google.com/file/d/1LscYoPnqtE32qxv5v_dB4iOF4dW3bxL2"
+)
 ALL_THREE_BAIDU = "pan.baidu.com/s/1df4LagRRjyNeZSfoIqOuHg (code 1113; NUAA-SIRST, NUDT-SIRST and IRSTD-1K together)"
 
 
@@ -219,6 +223,7 @@ def get(name: str) -> Entry:
 
     Raises:
         InputError: no such dataset.
+
     """
     if name not in ENTRIES:
         raise InputError(f"there is no dataset {name!r} in the catalogue; {hint(name, ENTRIES)}")

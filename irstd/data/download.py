@@ -40,6 +40,7 @@ class Resuming:
             process would not find again.
         pause_s: before the first retry; doubles each time.
         progress: whether to show a bar.
+
     """
 
     def __init__(self, part: Path, *, pause_s: float = 1.0, progress: bool = False) -> None:
@@ -92,6 +93,7 @@ def fetch(url: str, folder: Path, name: str, *, pause_s: float = 1.0, progress: 
 
     Raises:
         InputError: the server has no such file, or gave up after all retries.
+
     """
     folder.mkdir(parents=True, exist_ok=True)
     downloader = Resuming(folder / f"{name}.part", pause_s=pause_s, progress=progress)
@@ -100,7 +102,9 @@ def fetch(url: str, folder: Path, name: str, *, pause_s: float = 1.0, progress: 
     except requests.HTTPError as error:
         raise InputError(f"{url} answers {error.response.status_code} {error.response.reason}") from None
     except requests.RequestException as error:
-        raise InputError(f"{url} broke off {TRIES} times ({type(error).__name__}); run again to go on from there") from None
+        raise InputError(
+            f"{url} broke off {TRIES} times ({type(error).__name__}); run again to go on from there"
+        ) from None
 
 
 def _drive(identifier: str, folder: Path, name: str, *, progress: bool) -> Path:
@@ -110,7 +114,7 @@ def _drive(identifier: str, folder: Path, name: str, *, progress: bool) -> Path:
         part = folder / f"{identifier}.part"
         try:
             gdown.download(id=identifier, output=str(part), quiet=not progress, resume=True)
-        except Exception as error:  # gdown raises its own, requests' and plain ones
+        except Exception as error:  # noqa: BLE001 - gdown raises its own, requests' and plain ones
             raise InputError(f"Google Drive {identifier} cannot be had ({type(error).__name__})") from None
         if not part.exists():
             raise InputError(f"Google Drive {identifier} gave nothing")
@@ -126,8 +130,9 @@ def unpack(archive: Path, source: Source, folder: Path) -> None:
 
     Raises:
         InputError: not a zip, damaged, without any image, or two members for one scene.
+
     """
-    patterns = {"images": re.compile(source.images, re.I), "masks": re.compile(source.masks, re.I)}
+    patterns = {"images": re.compile(source.images, re.IGNORECASE), "masks": re.compile(source.masks, re.IGNORECASE)}
     taken: set[Path] = set()
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -156,7 +161,12 @@ def _attempts(
     """What to try, in order: what it is called, its patterns, how to get the archive, whether it is ours to delete."""
     if mirror and "://" in mirror:
         url = f"{mirror.rstrip('/')}/{entry.archive}"
-        yield "the mirror", MIRROR_PATTERNS, lambda: fetcher(url, archives, f"mirror-{entry.archive}", progress=progress), True
+        yield (
+            "the mirror",
+            MIRROR_PATTERNS,
+            lambda: fetcher(url, archives, f"mirror-{entry.archive}", progress=progress),
+            True,
+        )
     elif mirror:
         yield "the mirror", MIRROR_PATTERNS, lambda: _there(Path(mirror) / entry.archive), False
     placed = archives / entry.archive
@@ -204,6 +214,7 @@ def obtain(
 
     Raises:
         InputError: nothing worked; the message tells each reason, and what to fetch by hand.
+
     """
     entry = catalogue.get(name)
     building = folder.with_name(f"{folder.name}.part")
@@ -259,9 +270,12 @@ def copy_own(name: str, source: Path, folder: Path) -> None:
 
     Raises:
         InputError: the folder or a part of it is missing, or images and masks do not pair up.
+
     """
     if not source.is_dir():
-        raise InputError(f"params.yaml: dataset.{name}.source.folder: there is no folder {str(source)!r}; mend the path")
+        raise InputError(
+            f"params.yaml: dataset.{name}.source.folder: there is no folder {str(source)!r}; mend the path"
+        )
     files = raw.pairs(source)
     roles = raw.listed_splits(source, files)
     building = folder.with_name(f"{folder.name}.part")

@@ -55,6 +55,7 @@ def read_pair(name: str, image_path: Path, mask_path: Path) -> Pair:
 
     Raises:
         InputError: a file is damaged, or the sizes differ by more than one pixel.
+
     """
     colours, mask = raw.decode(image_path), raw.decode(mask_path)
     grey = bool((colours[..., :1] == colours).all())
@@ -137,6 +138,7 @@ def prepare(source: Path, folder: Path, *, progress: bool = False) -> None:
 
     Raises:
         InputError: as `raw.pairs` and `read_pair`.
+
     """
     files = raw.pairs(source)
     building = folder.with_name(f"{folder.name}.part")
@@ -202,6 +204,8 @@ def _boxes(folder: Path, scenes: pd.DataFrame) -> pd.DataFrame:
                 row, col = float(y) * scene.height, float(x) * scene.width
                 tall, wide = float(h) * scene.height, float(w) * scene.width
             except ValueError:
-                raise InputError(f"labels/{path.name}: {line!r} is not `class x y width height`; mend the line") from None
+                raise InputError(
+                    f"labels/{path.name}: {line!r} is not `class x y width height`; mend the line"
+                ) from None
             rows.append((scene.name, int(kind), row - tall / 2 - 0.5, col - wide / 2 - 0.5, tall, wide))
     return pd.DataFrame(rows, columns=["name", "class", "top", "left", "height", "width"])

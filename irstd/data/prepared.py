@@ -97,6 +97,7 @@ class Prepared:
 
         Raises:
             InputError: no such split, or a role of it has no scene.
+
         """
         known = sorted({key for row in self.splits.values() for key in row})
         if split not in known:
@@ -112,7 +113,9 @@ class Prepared:
         roles: dict[Role, list[int]] = {"train": train, "validation": validation, "test": by_role["test"]}
         for role, numbers in roles.items():
             if not numbers and (role != "validation" or share):
-                raise InputError(f"{self.folder.name}: split {split!r} has no scene for {role}; choose another split or share")
+                raise InputError(
+                    f"{self.folder.name}: split {split!r} has no scene for {role}; choose another split or share"
+                )
         return roles
 
     def _hold_out(self, train: list[int], share: float) -> tuple[list[int], list[int]]:

@@ -32,6 +32,7 @@ def decode(path: Path, name: str | None = None) -> UInt8[ndarray, "H W 3"]:
 
     Raises:
         InputError: the file is truncated, or no image.
+
     """
     name = name or "/".join(path.parts[-3:])
     try:
@@ -57,6 +58,7 @@ def pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
 
     Raises:
         InputError: a folder is missing or empty, or an image lacks its mask or the reverse.
+
     """
     found: dict[str, dict[str, Path]] = {}
     for kind in ("images", "masks"):
@@ -72,7 +74,8 @@ def pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
         if name:
             first, more = min(name), f" and {len(name) - 1} more" if len(name) > 1 else ""
             raise InputError(
-                f"{folder.name}: the {here} {first!r}{more} has no {there} of the same name; add it or remove the {here}"
+                f"{folder.name}: the {here} {first!r}{more} has no {there} of the same name; "
+                f"add it or remove the {here}"
             )
     return {name: (images[name], masks[name]) for name in sorted(images)}
 
@@ -82,12 +85,15 @@ def verify(folder: Path, name: str, *, progress: bool = False) -> None:
 
     Raises:
         InputError: a file is missing, damaged, or its pixels differ from those verified; the first is named.
+
     """
     rows = catalogue.manifest(name)
     files = pairs(folder)
     missing = sorted(rows.keys() - files)
     if missing:
-        raise InputError(f"{name}: {len(missing)} of {len(rows)} scenes are missing, {missing[0]!r} first; fetch them again")
+        raise InputError(
+            f"{name}: {len(missing)} of {len(rows)} scenes are missing, {missing[0]!r} first; fetch them again"
+        )
 
     def wrong(scene: str) -> str | None:
         for kind, path in zip(("image", "mask"), files[scene], strict=True):
@@ -129,6 +135,7 @@ def listed_splits(folder: Path, names: Iterable[str], split: str = "lists") -> d
 
     Raises:
         InputError: a list names a scene that is not there, or one scene is in both lists, or one is missing.
+
     """
     names = sorted(names)
     lists = {p.stem: p for place in (folder, folder / "img_idx", folder / "ImageSets") for p in place.glob("*.txt")}
@@ -144,7 +151,9 @@ def listed_splits(folder: Path, names: Iterable[str], split: str = "lists") -> d
         for line in lists[listed].read_text().split():
             name = Path(line).stem
             if name not in roles:
-                raise InputError(f"{folder.name}: {listed}.txt names {line!r}, which images/ does not hold; mend the list")
+                raise InputError(
+                    f"{folder.name}: {listed}.txt names {line!r}, which images/ does not hold; mend the list"
+                )
             if roles[name]:
                 raise InputError(f"{folder.name}: {name!r} is in train.txt and in {listed}.txt; remove it from one")
             roles[name][split] = role

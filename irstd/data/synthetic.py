@@ -68,13 +68,12 @@ def spot(size: int, row: float, col: float, sigma: float) -> Float32[ndarray, "S
     return np.outer(*lines).astype(np.float32)
 
 
-def power_law(
-    rng: np.random.Generator, size: int, slope: float, stretch: float = 1.0
-) -> Float32[ndarray, "S S"]:
+def power_law(rng: np.random.Generator, size: int, slope: float, stretch: float = 1.0) -> Float32[ndarray, "S S"]:
     """Noise of zero mean and unit deviation whose amplitude spectrum falls as 1 / frequency**slope.
 
     Args:
         stretch: how many times longer structures are along a row than along a column.
+
     """
     rows = np.fft.fftfreq(size)[:, None].astype(np.float32)
     cols = rfftfreq(size)[None].astype(np.float32) * stretch
@@ -158,6 +157,7 @@ def write(wanted: Wanted, folder: Path) -> dict[str, dict[str, str]]:
 
     Args:
         folder: new; gets images/ and masks/ (PNG).
+
     """
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True)

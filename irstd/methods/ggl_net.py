@@ -12,6 +12,7 @@ normalisation follows, and the gradient is a central difference.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -89,9 +90,7 @@ class GradientSupplement(nn.Module):
 
         self.gradient, self.fuse = encoder(3), encoder(2 * c)
 
-    def forward(
-        self, x: Float[Tensor, "B C H W"], gradient: Float[Tensor, "B 3 H W"]
-    ) -> Float[Tensor, "B C H W"]:
+    def forward(self, x: Float[Tensor, "B C H W"], gradient: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C H W"]:
         return F.relu(x + self.fuse(torch.cat([x, self.gradient(gradient)], 1)))
 
 
@@ -100,9 +99,7 @@ class Stage(nn.Module):
 
     def __init__(self, entry: nn.Module, c: int, options: Options) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            entry, *(Residual(c, squeeze=options.squeeze) for _ in range(2))
-        )
+        self.body = nn.Sequential(entry, *(Residual(c, squeeze=options.squeeze) for _ in range(2)))
         off = options.gradient == "none"
         self.supplement = None if off else GradientSupplement(c, squeeze=options.squeeze)
 
@@ -120,9 +117,7 @@ class TwoWayFusion(nn.Module):
         self.channel = ChannelAttention(low) if guided else None
         self.spatial = SpatialAttention() if guided else None
 
-    def forward(
-        self, high: Float[Tensor, "B A h w"], low: Float[Tensor, "B C H W"]
-    ) -> Float[Tensor, "B C H W"]:
+    def forward(self, high: Float[Tensor, "B A h w"], low: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         high = F.interpolate(high, scale_factor=2, mode="bilinear", align_corners=True)
         high = self.reduce(high)
         if self.channel is None or self.spatial is None:
@@ -140,13 +135,9 @@ class GGLNet(nn.Module):
         self.gradient = GradientMagnitude(operator, options.border)
         first = widths[0]
         # The first stage has one plain residual block more; it has no squeeze-and-excitation.
-        entry = nn.Sequential(
-            *conv_bn_relu(3, first), *conv_bn_relu(first, first), Residual(first, squeeze=False)
-        )
-        entries = [entry, *(Down(a, c) for a, c in zip(widths, widths[1:], strict=False))]
-        self.stages = nn.ModuleList(
-            Stage(e, c, options) for e, c in zip(entries, widths, strict=True)
-        )
+        entry = nn.Sequential(*conv_bn_relu(3, first), *conv_bn_relu(first, first), Residual(first, squeeze=False))
+        entries = [entry, *(Down(a, c) for a, c in pairwise(widths))]
+        self.stages = nn.ModuleList(Stage(e, c, options) for e, c in zip(entries, widths, strict=True))
         self.lateral = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(c, c, 1), nn.ReLU(inplace=True), nn.Conv2d(c, c, 3, padding=1), nn.ReLU(inplace=True)
@@ -154,9 +145,7 @@ class GGLNet(nn.Module):
             for c in widths
         )
         guided = options.fusion == "tgfm"
-        self.fusions = nn.ModuleList(
-            TwoWayFusion(high, low, guided=guided) for low, high in zip(widths, widths[1:], strict=False)
-        )
+        self.fusions = nn.ModuleList(TwoWayFusion(high, low, guided=guided) for low, high in pairwise(widths))
         self.head = nn.Sequential(nn.Conv2d(first, first, 1), nn.ReLU(inplace=True), nn.Conv2d(first, 1, 1))
         # Choice: the authors' `apply` skips the convolutions inside CA and SA, and so does this.
         skip = {m for g in self.modules() if isinstance(g, (ChannelAttention, SpatialAttention)) for m in g.modules()}

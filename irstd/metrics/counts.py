@@ -43,7 +43,8 @@ class Convention:
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What one image, or a pool of images, contributes to the scores. An image without predicted regions
-    still has its targets and pixels; a method without a map has no pixel counts (`None` in its table)."""
+    still has its targets and pixels; a method without a map has no pixel counts (`None` in its table).
+    """
 
     images: int = 0
     pixels: int = 0  # px examined
@@ -100,9 +101,7 @@ class Counts:
         return 2 * self.detected / both if both else nan
 
 
-def match(
-    truth: Float[ndarray, "T 2"], found: Float[ndarray, "P 2"], within_px: float
-) -> list[tuple[int, int, float]]:
+def match(truth: Float[ndarray, "T 2"], found: Float[ndarray, "P 2"], within_px: float) -> list[tuple[int, int, float]]:
     """Which target takes which region: (target, region, distance in px), in the order of the targets.
 
     Greedy as in the field's code: a target takes the first region in order that is free and nearer than
@@ -148,6 +147,7 @@ def count(
         mask: the truth.
         predicted: score above the convention's threshold, or None.
         points: the method's own points (row, col, score); without them, centroids of predicted regions.
+
     """
     truth = regions(mask, convention.connectivity)
     found = None if predicted is None else regions(predicted, convention.connectivity)
@@ -171,4 +171,3 @@ def niou(per_image: Iterable[Counts]) -> float:
     """Mean over images of their own IoU; an image with neither target nor prediction counts 0, as in the field."""
     values = [0.0 if np.isnan(c.iou) else c.iou for c in per_image]
     return float(np.mean(values)) if values else nan
-

@@ -19,6 +19,7 @@ def score_bars(cells: DataFrame, ax: Axes, *, order: Sequence[str], titles: dict
     Args:
         cells: rows of one dataset, with `method`, `seed` and the scores in [0, 1].
         order: all methods of params.yaml, which fixes the colours.
+
     """
     long = cells.melt(["method", "seed"], list(SCORES), "score", "value").dropna()
     long["value"] = long["value"].astype(float) * 100
@@ -26,7 +27,9 @@ def score_bars(cells: DataFrame, ax: Axes, *, order: Sequence[str], titles: dict
     present = [m for m in order if m in set(long["method"])]
     keys = {"data": long, "x": "score", "y": "value", "hue": "method", "hue_order": present, "ax": ax}
     sns.barplot(**keys, palette=colours(order), errorbar=None, width=0.6)
-    sns.stripplot(**keys, dodge=len(present) > 1, palette={m: "0.2" for m in present}, legend=False, size=3, jitter=False)
+    sns.stripplot(
+        **keys, dodge=len(present) > 1, palette=dict.fromkeys(present, "0.2"), legend=False, size=3, jitter=False
+    )
     for bars in ax.containers:
         ax.bar_label(bars, fmt="%.1f", padding=3, fontsize=7)
     ax.set(xlabel="score on the test split", ylabel="value, %", ylim=(0, 112))

@@ -16,9 +16,7 @@ def _runs(table: DataFrame, order: Sequence[str]):  # noqa: ANN202 - a generator
             yield method, place, rows
 
 
-def history(
-    table: DataFrame, ax: Axes, *, column: str, order: Sequence[str], titles: dict[str, str]
-) -> Axes:
+def history(table: DataFrame, ax: Axes, *, column: str, order: Sequence[str], titles: dict[str, str]) -> Axes:
     """`loss` or `score` over epochs; a colour a method, a line style a seed."""
     palette = colours(order)
     for method, place, rows in _runs(table, order):
@@ -40,6 +38,11 @@ def precision_recall(table: DataFrame, ax: Axes, *, order: Sequence[str], titles
         ax.plot(kept["recall"], kept["precision"], LINES[place % len(LINES)], color=palette[method], label=name)
         half = kept.iloc[(kept["threshold"] - 0.5).abs().argsort()[:1]]
         ax.plot(half["recall"], half["precision"], "o", color=palette[method])
-    ax.set(xlabel="recall of target pixels, 0 to 1", ylabel="precision of predicted pixels, 0 to 1", xlim=(0, 1.02), ylim=(0, 1.02))
+    ax.set(
+        xlabel="recall of target pixels, 0 to 1",
+        ylabel="precision of predicted pixels, 0 to 1",
+        xlim=(0, 1.02),
+        ylim=(0, 1.02),
+    )
     ax.legend(title="method", loc="lower left")
     return ax

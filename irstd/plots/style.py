@@ -10,6 +10,7 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import seaborn as sns
+from IPython.display import display
 from matplotlib.figure import Figure
 
 WIDTH_IN = 7.0  # of a full-width figure
@@ -61,9 +62,8 @@ def show(figure: Figure, name: str, link: str | None = None) -> None:
     Args:
         name: what a reader is told who cannot see it.
         link: the file that an export to Markdown names in its stead.
-    """
-    from IPython.display import display  # only a notebook has it to hand
 
+    """
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
     plt.close(figure)

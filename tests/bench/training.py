@@ -1,0 +1,210 @@
+"""Our training step against a plain PyTorch loop: the same network, batch, crops and augmentation, in one run.
+
+The plain loop is what the field's repositories do: a `Dataset` that opens a PNG, crops and augments that one
+image (with the same changes as kornia's modules, and again hand-written in NumPy and OpenCV, the fastest to be
+had for one image), a `DataLoader`, forward, backward, step. Ours holds the scenes on the device and changes the whole
+batch at once. A and B alternate; the medians count. Let nothing else run.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import torch
+from kornia import augmentation as kornia
+from lightning.fabric import Fabric
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from irstd import methods, params, training
+from irstd.data import download, prepare, synthetic
+from irstd.data.augment import Augmentation
+from irstd.data.batches import Resident, epoch
+from irstd.data.prepared import Prepared
+from irstd.losses.overlap import soft_iou
+from irstd.methods import Method, Prediction
+
+BATCH, SIDE, IMAGES, ROUNDS = 8, 128, 32, 5
+AUGMENT = params.Augment(flip=0.5, transpose=0.5, affine=0.5, colour=0.2, noise=0.2)
+
+
+class Small(nn.Sequential):
+    """Three convolutions: the kind of network whose loop, not whose arithmetic, sets the pace."""
+
+    def __init__(self, _options: object = None) -> None:
+        super().__init__(
+            nn.Conv2d(1, 8, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(8, 8, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(8, 1, 3, padding=1),
+        )
+
+
+SMALL = Method(
+    "small network",
+    "none",
+    "mask",
+    dict,
+    Small,
+    lambda out, mask, _: soft_iou(out.sigmoid(), mask),
+    lambda out: Prediction(out.sigmoid()),
+)
+
+
+class Files(Dataset):
+    """Images and masks as PNG files, each opened, cropped and augmented alone when asked for."""
+
+    def __init__(self, folder: Path, names: list[str], style: str) -> None:
+        self.files = [(folder / f"images/{n}.png", folder / f"masks/{n}.png") for n in names]
+        self.style, self.augmentation = style, library()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        image, mask = (np.asarray(Image.open(path)) for path in self.files[index])
+        row, col = (np.random.randint(0, s - SIDE + 1) for s in image.shape)
+        image, mask = (a[row : row + SIDE, col : col + SIDE] for a in (image, mask))
+        if self.style == "OpenCV":
+            image, mask = by_hand(image.astype(np.float32) / 255, mask.astype(np.float32) / 255)
+            return torch.from_numpy(image)[None], torch.from_numpy(mask)[None]
+        pair = (torch.from_numpy(np.ascontiguousarray(a)).float().div(255)[None, None] for a in (image, mask))
+        image, mask = self.augmentation(*pair)
+        return image[0], mask[0]
+
+
+def library() -> kornia.AugmentationSequential:
+    """The same changes, with the same probabilities, as kornia's users write them."""
+    return kornia.AugmentationSequential(
+        kornia.RandomHorizontalFlip(p=AUGMENT.flip),
+        kornia.RandomVerticalFlip(p=AUGMENT.flip),
+        kornia.RandomRotation90(times=(1, 1), p=AUGMENT.transpose),
+        kornia.RandomAffine(45.0, (0.1, 0.1), (0.8, 1.2), p=AUGMENT.affine),
+        kornia.RandomBrightness((0.8, 1.2), p=AUGMENT.colour),
+        kornia.RandomContrast((0.8, 1.2), p=AUGMENT.colour),
+        kornia.RandomGaussianNoise(std=0.02, p=AUGMENT.noise),
+        data_keys=["input", "mask"],
+    )
+
+
+def by_hand(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same changes, with the same probabilities, on one image."""
+    draw = np.random.random
+    for axis in (0, 1):
+        if draw() < AUGMENT.flip:
+            image, mask = np.flip(image, axis), np.flip(mask, axis)
+    if draw() < AUGMENT.transpose:
+        image, mask = np.rot90(image), np.rot90(mask)
+    image, mask = np.ascontiguousarray(image), np.ascontiguousarray(mask)
+    if draw() < AUGMENT.affine:
+        angle, scale = np.random.uniform(-45, 45), np.random.uniform(0.8, 1.2)
+        matrix = cv2.getRotationMatrix2D(((SIDE - 1) / 2, (SIDE - 1) / 2), angle, scale)
+        matrix[:, 2] += np.random.uniform(-0.1, 0.1, 2) * SIDE
+        image, mask = (cv2.warpAffine(a, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR) for a in (image, mask))
+    if draw() < AUGMENT.colour:
+        image = np.clip(image + np.random.uniform(-0.2, 0.2), 0, 1)
+    if draw() < AUGMENT.colour:
+        image = np.clip(image * np.random.uniform(0.8, 1.2), 0, 1)
+    if draw() < AUGMENT.noise:
+        image = np.clip(image + np.random.uniform(*AUGMENT.noise_std) * np.random.standard_normal(image.shape), 0, 1)
+    return image.astype(np.float32), (mask > 0.5).astype(np.float32)
+
+
+def plain(network: nn.Module, method: Method, loader: DataLoader) -> float:
+    """Seconds of one epoch of the plain loop."""
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
+    start = time.perf_counter()
+    for image, mask in loader:
+        loss = method.loss(network(image), mask, None).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        loss.item()  # as such loops do, for their log
+    return time.perf_counter() - start
+
+
+def ours(network: nn.Module, method: Method, resident: Resident, recipe: params.Recipe) -> float:
+    """Seconds of one epoch of our loop, with all that it does in an epoch."""
+    fabric = Fabric(accelerator="cpu", devices=1)
+    model, optimiser = fabric.setup(network, training.optimiser(network, recipe.optimiser))
+    augmentation = Augmentation(recipe.augment)
+    with tqdm(disable=True) as bar:
+        start = time.perf_counter()
+        training._train_epoch(
+            method, model, optimiser, fabric, recipe, resident, augmentation, 0, 0, IMAGES // BATCH, bar
+        )
+        return time.perf_counter() - start
+
+
+def bare(network: nn.Module, method: Method, ready: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
+    """Seconds of the same steps on batches made before: forward, loss, backward, step, and nothing else."""
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-3, fused=True)
+    start = time.perf_counter()
+    for image, mask in ready:
+        optimiser.zero_grad()
+        method.loss(network(image), mask, None).mean().backward()
+        optimiser.step()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Prints images/s of each loop for a small network and for GGL-Net."""
+    torch.set_num_threads(2)
+    recipe = params.Recipe(1, BATCH, params.Optimiser("adamw", 1e-3), augment=AUGMENT, size=SIDE, target_share=0.5)
+    wanted = SimpleNamespace(
+        seed=1, train=IMAGES, test=1, size=256, targets=(1, 2), scr=(3.0, 9.0), sigma_px=(0.8, 2.0)
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        download.finish(folder / "raw.part", folder / "raw", synthetic.write(wanted, folder / "raw.part"), "seed")
+        prepare.prepare(folder / "raw", folder / "prepared")
+        prepared = Prepared(folder / "prepared")
+        learn = prepared.roles("made", 0.0)["train"]
+        resident = Resident(prepared, learn, least=SIDE)
+        names = [prepared.names[n] for n in learn]
+        augmentation = Augmentation(AUGMENT)
+        ready = [augmentation(b.image, b.mask, b.points)[:2] for b in epoch(resident, recipe, 0, 0)]
+        loaders = {
+            style: DataLoader(Files(folder / "raw", names, style), BATCH, shuffle=True)
+            for style in ("kornia", "OpenCV")
+        }
+        print(
+            f"{BATCH} crops of {SIDE}x{SIDE} px a step, {torch.get_num_threads()} threads, medians of {ROUNDS} interleaved epochs"
+        )
+        print(f"{'network':14} {'loop':36} {'images/s':>9} {'ours is':>9}")
+        for method, rounds in ((SMALL, ROUNDS * 3), (methods.get("ggl_net"), ROUNDS)):
+            network = method.build(None if method is SMALL else method.options())
+            runs = {
+                "ours": lambda n=network, m=method: ours(n, m, resident, recipe),
+                "plain, kornia on each image": lambda n=network, m=method: plain(n, m, loaders["kornia"]),
+                "plain, OpenCV on each image": lambda n=network, m=method: plain(n, m, loaders["OpenCV"]),
+                "forward, backward, step alone": lambda n=network, m=method: bare(n, m, ready),
+            }
+            times: dict[str, list[float]] = {loop: [] for loop in runs}
+            for loop, run in runs.items():
+                run()  # warm
+                del loop
+            for _ in range(rounds):
+                for loop, run in runs.items():
+                    times[loop].append(run())
+            median = {loop: statistics.median(t) for loop, t in times.items()}
+            for loop, seconds in median.items():
+                ratio = "" if loop == "ours" else f"{seconds / median['ours']:.2f} x"
+                print(f"{method.title:14} {loop:36} {IMAGES / seconds:9.1f} {ratio:>9}")
+            overhead = 1 - median["forward, backward, step alone"] / median["ours"]
+            print(
+                f"{method.title:14} overhead of our loop: {overhead:.1%} of a step, batches and augmentation included\n"
+            )
+
+
+if __name__ == "__main__":
+    main()

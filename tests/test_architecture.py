@@ -1,0 +1,197 @@
+"""The promises between files: who imports whom, what a stage declares, how long a file may be."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from irstd import params, provenance, results
+from tests.conftest import ROOT
+
+EVERYONE = {"errors"}  # may be imported by all
+ALLOWED = {  # module or package of irstd: what of irstd it may import besides itself and EVERYONE
+    "": set(),
+    "errors": set(),
+    "params": set(),
+    "results": set(),
+    "provenance": set(),
+    "profiling": set(),
+    "report": set(),
+    "tables": set(),
+    "layers": set(),
+    "losses": set(),
+    "metrics": set(),
+    "methods": {"layers", "losses"},
+    "data": {"metrics"},  # the table of targets is made of regions
+    "plots": {"results"},
+    "prediction": {"methods"},
+    "validation": {"prediction"},
+    "training": {"data", "methods", "prediction", "validation"},
+    "evaluation": {"data", "metrics", "prediction", "results"},
+    "cli": {"data", "methods", "profiling"},
+}
+# Carry or check values; see dvc.yaml.
+CARRIERS = {"irstd/errors.py", "irstd/params.py", "irstd/provenance.py", "pipelines/__init__.py"}
+TRACKED = subprocess.run(
+    ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+).stdout.split()
+SOURCES = [p for p in TRACKED if p.endswith(".py") and (ROOT / p).exists()]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def imported(path):
+    """Modules of ours that a file imports, as files relative to the root."""
+    found = set()
+    module = path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+    for package in ("irstd", "pipelines"):
+        for name in provenance._imports(ROOT / path, module, package):
+            stem = name.replace(".", "/")
+            found |= {p for p in (f"{stem}.py", f"{stem}/__init__.py") if (ROOT / p).exists()}
+    return found
+
+
+def room(path):
+    """The module or package of irstd that a file is in."""
+    parts = path.removesuffix(".py").split("/")[1:]
+    return "" if parts == ["__init__"] else parts[0]
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.startswith("irstd/")])
+def test_a_room_imports_only_what_it_may(path):
+    mine = room(path)
+    assert mine in ALLOWED, f"{path}: say in ALLOWED what this room may import"
+
+    others = {room(p) for p in imported(path) if p.startswith("irstd/")} - {mine, ""}
+
+    assert others <= ALLOWED[mine] | EVERYONE
+    assert not any(p.startswith("pipelines/") for p in imported(path))
+
+
+def test_one_method_does_not_import_another():
+    for path in SOURCES:
+        if path.startswith("irstd/methods/") and not path.endswith("__init__.py"):
+            assert {p for p in imported(path) if p.startswith("irstd/methods/")} <= {"irstd/methods/__init__.py"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_declares_every_file_it_imports(stage):
+    todo, needs = [f"pipelines/{stage}.py"], set()
+    while todo:
+        path = todo.pop()
+        if path not in needs:
+            needs.add(path)
+            todo += imported(path)
+    declared = STAGES[stage]["deps"]
+    # Code of methods reaches trainings through the card; package docstrings say nothing.
+    by_card = any("reports/results/methods/" in d for d in declared)
+    if by_card:
+        needs = {p for p in needs if not re.match(r"irstd/(methods|layers|losses)/", p)}
+    missing = {
+        path for path in needs - CARRIERS
+        if not path.endswith("__init__.py") and not any(path == d or path.startswith(f"{d}/") for d in declared)
+    }  # fmt: skip
+
+    assert not missing - OPTIONAL.get(stage, set())
+
+
+OPTIONAL = {
+    # Columns of the history are named by its schema; results.py changes with every new table.
+    "train": {"irstd/results.py", "irstd/data/raw.py", "irstd/data/catalogue.py", "irstd/metrics/regions.py"},
+    # What is in prepared data is its own dependency; these only tell how to read it.
+    "predict": {"irstd/data/augment.py", "irstd/data/batches.py", "irstd/training.py", "irstd/validation.py", "irstd/data/raw.py", "irstd/data/catalogue.py"},
+    "evaluate": {"irstd/data/raw.py", "irstd/data/catalogue.py"},
+    # A table of latencies does not change with the loop.
+    "cost": {"irstd/training.py", "irstd/validation.py", "irstd/prediction.py", "irstd/results.py", "irstd/data/augment.py", "irstd/data/batches.py", "irstd/data/prepared.py", "irstd/data/raw.py", "irstd/data/catalogue.py", "irstd/metrics/regions.py"},
+}  # fmt: skip
+
+
+def test_every_command_is_a_module_and_its_items():
+    for name, stage in STAGES.items():
+        axes = " ".join(f"${{item.{axis}}}" for axis in stage["matrix"])
+        assert f"python -m pipelines.{name} {axes}" == stage["cmd"]
+        assert (ROOT / f"pipelines/{name}.py").exists()
+
+
+def test_expensive_stages_keep_the_run_cache():
+    for name in ("train", "predict"):
+        for out in STAGES[name]["outs"]:
+            assert isinstance(out, str), "an uncached or persisted output switches DVC's run cache off"
+
+
+def test_plots_and_results_import_no_torch_and_the_library_is_quick():
+    code = "import sys, irstd.results, irstd.tables, irstd.plots.comparison, irstd.plots.scenes; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_training_needs_torch_lightning_numpy_scipy_and_kornia_only():
+    code = (
+        "import sys\n"
+        "for absent in ('pydantic', 'dvclive', 'dvc', 'pooch', 'gdown', 'papermill', 'safetensors', 'pandas'):\n"
+        "    sys.modules[absent] = None\n"
+        "import irstd.training, irstd.methods.ggl_net"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_a_file_is_one_idea():
+    long = {p: n for p in SOURCES if (n := len((ROOT / p).read_text().splitlines())) > 400}
+
+    assert long == {}
+
+
+def test_public_functions_and_classes_say_what_they_are():
+    silent = []
+    for path in SOURCES:
+        if path.startswith("irstd/"):
+            tree = ast.parse((ROOT / path).read_text())
+            assert ast.get_docstring(tree), f"{path} does not say what is in it"
+            for node in tree.body:
+                public = isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
+                if public and not ast.get_docstring(node):
+                    silent.append(f"{path}: {node.name}")
+
+    assert silent == []
+
+
+def test_schemas_name_every_column_of_the_committed_results():
+    for path in (ROOT / "reports/results").rglob("*.csv"):
+        kind = "cost" if path.parent.name == "cost" else path.stem
+        results.read(path, kind)
+
+
+def test_committed_provenance_names_no_place_on_a_disk():
+    for path in (ROOT / "reports").rglob("*"):
+        if path.suffix in (".json", ".csv", ".md"):
+            assert not re.search(r"(^|[\s\"'(])/(home|work|tmp|root|Users)/", path.read_text()), path
+
+
+def test_every_row_of_params_has_a_method_file():
+    given = params.load(ROOT / "params.yaml")
+    for name, row in given.method.items():
+        assert (ROOT / f"irstd/methods/{row.method or name}.py").exists()
+
+
+class TestNotebooks:
+    PATHS = [p for p in TRACKED if p.startswith("notebooks/") and p.endswith(".ipynb")]
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_a_notebook_is_thin_and_has_no_outputs(self, path):
+        cells = json.loads((ROOT / path).read_text())["cells"]
+        code = [c for c in cells if c["cell_type"] == "code"]
+        parameters = [c for c in code if "parameters" in c["metadata"].get("tags", [])]
+
+        assert all(not c["outputs"] and c["execution_count"] is None for c in code)
+        assert len(parameters) == 1
+        for cell in code:
+            source = "".join(cell["source"])
+            assert not re.search(r"^\s*(def|class) ", source, re.MULTILINE)
+            assert len(source.splitlines()) <= 15
+        for line in "".join(parameters[0]["source"]).splitlines():
+            value, comment = line.split("=", 1)[1].split("  # ")
+            ast.literal_eval(value.strip())
+            assert comment
+        assert cells[0]["cell_type"] == cells[-2]["cell_type"] == "markdown"  # a question, and its answer

@@ -1,0 +1,305 @@
+"""The pipeline: which stages a change reruns, what a mistake prints, and a kill that changes nothing."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import networkx as nx
+import pytest
+import yaml
+from dvc.repo import Repo
+from safetensors.torch import load_file
+
+from pipelines import run
+from tests.conftest import ROOT
+
+# DVC is run in this process to read its graph; what its own packages warn of is not ours to mend.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+SETS = ("synthetic", "nuaa-sirst", "nudt-sirst", "irstd-1k")
+TINY = {
+    "datasets": ["synthetic"],
+    "dataset": {"synthetic": {"source": {"scenes": {"seed": 7, "train": 12, "test": 4, "size": 64, "targets": [1, 2], "scr": [8.0, 9.0], "sigma_px": [1.0, 2.0]}}}},
+    "method": {"ggl_net": {"options": {"width": 8}, "budgets": {"quick": {"epochs": 40, "batch": 4, "size": 32}}}},
+    "cost": {"sizes": [64], "batches": [1], "repeats": 1},
+}  # fmt: skip
+
+
+def merge(values, changes):
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(values.get(key), dict) and key != "scenes":
+            merge(values[key], value)
+        else:
+            values[key] = value
+    return values
+
+
+def copy(folder):
+    """A copy of the repository as it would be cloned, with what is not committed yet."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *words], cwd=folder, check=True)
+    return folder
+
+
+def dvc(folder, *words, **more):
+    env = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "COLUMNS": "200"}
+    env.pop("IRSTD_MIRROR", None)
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *words], cwd=folder, capture_output=True, text=True, env=env, **more
+    )
+
+
+def set_params(folder, changes):
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(merge(yaml.safe_load(path.read_text()), changes), sort_keys=False))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A copy in which every stage has run, as far as DVC can tell."""
+    folder = copy(tmp_path_factory.mktemp("repo"))
+    with Repo(folder) as repo:
+        outs = [out.fs_path for stage in repo.index.stages for out in stage.outs]
+    for out in outs:
+        if "." in os.path.basename(out):
+            os.makedirs(os.path.dirname(out), exist_ok=True)
+            open(out, "a").close()
+        else:
+            os.makedirs(out, exist_ok=True)
+            with open(os.path.join(out, "x"), "w") as file:
+                file.write(out)
+    done = dvc(folder, "commit", "--force")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def plan(finished, monkeypatch):
+    """Which stages a change makes out of date: those DVC finds changed, and all that depend on them."""
+    changed = []
+    monkeypatch.chdir(finished)  # DVC names stages relative to here
+
+    def planned(name, edit, *, downstream=True):
+        path = finished / name
+        changed.append((path, path.read_bytes()))
+        path.write_text(edit(path.read_text()))
+        with Repo(finished) as repo:
+            stages = {s.addressing: s for s in repo.index.stages}
+            direct = [stages[name] for name in repo.status()]
+            graph = repo.index.graph
+            below = {s for stage in direct for s in nx.ancestors(graph, stage)} if downstream else set()
+            return {s.addressing for s in {*direct, *below}}
+
+    yield planned
+    for path, content in changed:
+        path.write_bytes(content)
+
+
+def each(stage, names=SETS, *, cell=False):
+    return {f"{stage}@{name}-ggl_net-0" if cell else f"{stage}@{name}" for name in names}
+
+
+REPORTS = each("report")
+EVALUATED = each("evaluate", cell=True) | REPORTS
+TRAINED = each("train", cell=True) | each("predict", cell=True) | EVALUATED
+
+
+class TestPlan:
+    def test_nothing_changed_plans_nothing(self, plan):
+        assert set() == plan("CHANGELOG.md", lambda text: text + "more words\n")
+
+    def test_a_changed_plot_redraws_the_reports(self, plan):
+        assert plan("irstd/plots/curves.py", lambda text: text + "\n") == REPORTS
+
+    def test_a_changed_metric_scores_again_and_trains_nothing(self, plan):
+        assert plan("irstd/metrics/counts.py", lambda text: text + "\n") == EVALUATED
+
+    def test_a_changed_threshold_scores_again(self, plan):
+        assert plan("params.yaml", lambda text: text.replace("match_px: 3.0", "match_px: 5.0")) == EVALUATED
+
+    def test_a_changed_learning_rate_retrains_that_method_alone(self, plan):
+        def edit(text):
+            assert "lr: 5.0e-4" in text
+            return text.replace("lr: 5.0e-4", "lr: 6.0e-4")
+
+        # One method so far, so its cells are all cells; a second method's are not touched (next test).
+        assert plan("params.yaml", edit) == TRAINED
+
+    def test_a_second_row_runs_its_own_cells_and_no_others(self, plan):
+        def edit(text):
+            values = yaml.safe_load(text)
+            values["methods"].append("thin")
+            values["method"]["thin"] = values["method"]["ggl_net"] | {"method": "ggl_net", "options": {"width": 8}}
+            return yaml.safe_dump(values, sort_keys=False)
+
+        planned = plan("params.yaml", edit)
+
+        assert {"card@thin", "cost@thin", *REPORTS} | {
+            f"{s}@{d}-thin-0" for s in ("train", "predict", "evaluate") for d in SETS
+        } == planned
+
+    def test_an_added_dataset_runs_its_own_stages_and_no_others(self, plan):
+        def edit(text):
+            values = yaml.safe_load(text)
+            values["datasets"].append("mine")
+            values["dataset"]["mine"] = values["dataset"]["irstd-1k"] | {
+                "source": {"folder": "../mine"},
+                "split": "lists",
+            }
+            return yaml.safe_dump(values, sort_keys=False)
+
+        stages = ("download", "prepare", "describe", "report")
+        cells = ("train", "predict", "evaluate")
+        assert {f"{s}@mine" for s in stages} | {f"{s}@mine-ggl_net-0" for s in cells} == plan("params.yaml", edit)
+
+    def test_a_changed_method_file_asks_its_card_first(self, plan):
+        # Whatever does not change the card then goes no further.
+        assert {"card@ggl_net"} == plan("irstd/methods/ggl_net.py", lambda text: text + "\n", downstream=False)
+
+    def test_a_mended_sentence_reruns_nothing(self, plan):
+        assert set() == plan("irstd/errors.py", lambda text: text + "\n")
+
+
+class TestMistakes:
+    """Each a sentence and a non-zero exit, and nothing lost."""
+
+    @pytest.mark.parametrize(
+        ("words", "changes", "sentence"),
+        [
+            (["train", "synthetic", "ggl_net", "0"], {"train": {"devise": "cpu"}}, "error: params.yaml: train: unknown key 'devise'; did you mean 'device'?"),
+            (["download", "nuaa"], {}, "error: params.yaml: `dataset` has no entry 'nuaa'; did you mean 'nuaa-sirst'?"),
+            (["card", "ggl"], {}, "error: params.yaml: `method` has no entry 'ggl'; did you mean 'ggl_net'?"),
+            (["card", "odd"], {"method": {"odd": {"method": "gglnet"}}}, "error: there is no method 'gglnet'; did you mean 'ggl_net'?"),
+            (["download", "moon"], {"dataset": {"moon": {"source": "catalogue", "split": "x", "validation": 0.1, "budget": "full"}}}, "error: there is no dataset 'moon' in the catalogue; known are"),
+            (["download", "mine"], {"dataset": {"mine": {"source": {"folder": "no/where"}, "split": "x", "validation": 0.1, "budget": "full"}}}, "error: params.yaml: dataset.mine.source.folder: there is no folder 'no/where'; mend the path"),
+        ],
+    )  # fmt: skip
+    def test_a_stage_says_it_in_one_sentence(self, tmp_path, words, changes, sentence):
+        folder = copy(tmp_path / "repo")
+        set_params(folder, changes)
+
+        done = subprocess.run(
+            [sys.executable, "-m", f"pipelines.{words[0]}", *words[1:]], cwd=folder, capture_output=True, text=True
+        )
+
+        assert done.returncode == 1
+        assert done.stderr.startswith(sentence) and "Traceback" not in done.stderr
+
+    def test_a_missing_archive_names_what_to_fetch(self, tmp_path):
+        folder = copy(tmp_path / "repo")
+        env = os.environ | {
+            "IRSTD_MIRROR": str(tmp_path),
+            "http_proxy": "http://127.0.0.1:9",
+            "https_proxy": "http://127.0.0.1:9",
+        }
+        set_params(
+            folder,
+            {
+                "dataset": {
+                    "sirst-uavb": {"source": "catalogue", "split": "published", "validation": 0.1, "budget": "full"}
+                }
+            },
+        )
+
+        done = subprocess.run(
+            [sys.executable, "-m", "pipelines.download", "sirst-uavb"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            env=env,
+        )
+
+        assert done.returncode == 1
+        assert (
+            "error: sirst-uavb could not be had (the mirror: SIRST-UAVB.zip is not in the folder that IRSTD_MIRROR names;"
+            in done.stderr
+        )
+        assert "put it at data/archives/SIRST-UAVB.zip" in done.stderr and "Traceback" not in done.stderr
+
+    def test_a_failure_of_the_disk_is_a_sentence(self, capsys):
+        def main():
+            raise OSError(28, "No space left on device", "runs/x.npz")
+
+        words, sys.argv = sys.argv, ["stage"]
+        with pytest.raises(SystemExit) as stopped:
+            run(main)
+        sys.argv = words
+
+        assert (
+            str(stopped.value)
+            == "error: x.npz: No space left on device; mend that and run `dvc repro` again, finished work is kept"
+        )
+
+
+@pytest.mark.slow
+def test_sigkill_then_dvc_repro_ends_with_the_same_weights_and_nothing_runs_twice(tmp_path):
+    whole, killed = copy(tmp_path / "whole"), copy(tmp_path / "killed")
+    for folder in (whole, killed):
+        set_params(folder, TINY)
+    target = "train@synthetic-ggl_net-0"
+    assert dvc(whole, "repro", target).returncode == 0
+
+    env = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "IRSTD_SAVE_EVERY_S": "0"}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", target],
+        cwd=killed,
+        env=env,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    checkpoints = killed / "runs/checkpoints"
+    while not list(checkpoints.glob("*.pt")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert list(checkpoints.glob("*.pt")), "killed too late to show anything"
+
+    again = dvc(killed, "repro", target)
+    assert again.returncode == 0, again.stderr
+    for name in ("best", "last"):
+        one, two = (load_file(f / f"runs/train/synthetic/ggl_net/0/{name}.safetensors") for f in (whole, killed))
+        assert all((one[k] == two[k]).all() for k in one)
+    history = "reports/results/synthetic/ggl_net/0/history.csv"
+    assert (whole / history).read_bytes() == (killed / history).read_bytes()
+    assert not list(checkpoints.glob("*.pt"))
+
+    start = time.monotonic()
+    second = dvc(killed, "repro", target)
+    assert "Running stage" not in second.stdout + second.stderr and time.monotonic() - start < 10
+
+
+@pytest.mark.slow
+def test_a_folder_of_ones_own_goes_through_the_whole_pipeline(tmp_path):
+    folder = copy(tmp_path / "repo")
+    set_params(folder, TINY)
+    assert dvc(folder, "repro", "download@synthetic").returncode == 0
+    own = tmp_path / "own"
+    for kind in ("images", "masks"):
+        shutil.copytree(folder / "data/raw/synthetic" / kind, own / kind)
+    entry = {"source": {"folder": str(own)}, "split": "lists", "validation": 0.2, "budget": "quick"}
+    set_params(
+        folder,
+        {"datasets": ["own"], "dataset": {"own": entry}, "method": {"ggl_net": {"budgets": {"quick": {"epochs": 2}}}}},
+    )
+
+    done = dvc(folder, "repro")
+
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((folder / "reports/results/own/ggl_net/0/metrics.json").read_text())
+    assert metrics["images"] > 0 and "irstd:" in metrics["convention"]
+    assert (folder / "reports/html/own.html").stat().st_size > 100_000
+    assert "quick, 2 of 400 epochs" in (folder / "reports/own.md").read_text()

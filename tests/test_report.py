@@ -1,0 +1,232 @@
+"""Figures by their artists, tables by their text, notebooks by running them."""
+
+import json
+import shutil
+
+import matplotlib as mpl
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from irstd import report, results, tables
+from irstd.errors import InputError
+from irstd.plots import comparison, curves, datasets, scenes, style
+from tests.conftest import ROOT
+
+TITLES = {"ours": "Ours"}
+
+
+@pytest.fixture
+def ax():
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
+
+
+@pytest.fixture
+def cells():
+    base = {
+        "dataset": "toy", "budget": "quick", "recipe": {"epochs": 5}, "full_epochs": 100, "selection": "validation", "split": "2-2",
+        "scenes": {"train": 6, "validation": 2, "test": 3}, "best_epoch": 4, "hardware": None, "wall_s": None, "commit": None,
+        "versions": {"torch": "2"}, "data_sha256": "ab" * 32, "convention": "irstd: x", "images": 3, "targets": 4,
+        "iou": 0.5, "niou": 0.4, "pd": 0.75, "fa_per_million": 12.345, "pixel_f1": 0.6, "f1": 0.8, "distance_px": 0.5,
+    }  # fmt: skip
+    return pd.DataFrame(
+        [
+            base | {"method": "ours", "seed": 0},
+            base
+            | {
+                "method": "points",
+                "seed": 0,
+                "iou": None,
+                "niou": None,
+                "fa_per_million": None,
+                "pixel_f1": None,
+                "selection": "test",
+            },
+        ]
+    )
+
+
+class TestPlots:
+    def test_bars_are_as_high_as_the_scores(self, ax, cells):
+        comparison.score_bars(cells, ax, order=["first", "ours", "points"], titles=TITLES)
+        heights = [[round(b.get_height(), 6) for b in bars] for bars in ax.containers]
+
+        assert heights[0][:4] == [50, 40, 75, 80]
+        assert [h for h in heights[1] if h == h][-2:] == [75, 80]
+        assert ax.get_ylabel() == "value, %" and ax.get_xlabel()
+        assert [t.get_text() for t in ax.get_legend().get_texts()] == ["Ours", "points"]
+
+    def test_a_method_keeps_its_colour_when_the_list_grows(self):
+        assert style.colours(["a", "b"])["b"] == style.colours(["a", "b", "c"])["b"]
+
+    def test_a_curve_goes_through_its_points(self, ax):
+        table = pd.DataFrame(
+            {"method": "ours", "seed": 0, "epoch": [1, 2, 3], "loss": [0.9, 0.5, 0.4], "score": [None, 0.1, None]}
+        )
+        curves.history(table, ax, column="score", order=["ours"], titles=TITLES)
+
+        np.testing.assert_array_equal([[2, 0.1]], ax.lines[0].get_xydata())
+        assert ax.get_xlabel() and ax.get_ylabel()
+
+    def test_precision_over_recall_has_its_dot_at_one_half(self, ax):
+        table = pd.DataFrame(
+            {
+                "method": "ours",
+                "seed": 0,
+                "threshold": [0.0, 0.5, 0.9],
+                "recall": [1, 0.8, 0.1],
+                "precision": [0.1, 0.7, 1.0],
+            }
+        )
+        curves.precision_recall(table, ax, order=["ours"], titles=TITLES)
+
+        np.testing.assert_array_equal([[0.8, 0.7]], ax.lines[1].get_xydata())
+
+    def test_a_histogram_counts_every_positive_target_and_tells_of_others(self, ax):
+        datasets.target_histogram(pd.DataFrame({"scr": [1.0, 2.0, 4.0, -1.0]}), ax, column="scr")
+
+        assert sum(p.get_height() for p in ax.patches) == 3
+        assert ax.get_title() == "median 2; 1 not above 0"
+
+    def test_an_overlay_shows_the_scene_at_native_resolution(self, ax, rng):
+        layers = rng.integers(0, 256, (3, 20, 30), np.uint8)
+        scenes.overlay(layers, ax, title="x")
+
+        assert ax.images[0].get_array().shape == (20, 30)
+
+    def test_a_gallery_shows_its_kind_only(self, rng):
+        figure = plt.figure()
+        crops = list(rng.integers(0, 256, (3, 2, 9, 9), np.uint8))
+        captions = [
+            {"kind": k, "name": n, "row": 1, "col": 1, "rank": 2.0}
+            for k, n in (("hit", "a"), ("miss", "b"), ("miss", "c"))
+        ]
+        scenes.crop_grid(figure, crops, captions, kind="miss", most=5)
+
+        assert [a.get_title() for a in figure.axes if a.images] == ["b\n2 px large", "c\n2 px large"]
+        plt.close(figure)
+
+    def test_a_figure_saved_twice_is_the_same_bytes(self, tmp_path, cells, monkeypatch):
+        monkeypatch.setattr(style, "show", lambda *_: plt.close("all"))
+        style.theme()
+        for name in ("one", "two"):
+            figure, ax = plt.subplots()
+            comparison.score_bars(cells, ax, order=["ours", "points"], titles=TITLES)
+            style.save(figure, tmp_path / name, "x")
+        mpl.rcdefaults()
+
+        for suffix in ("svg", "png"):
+            assert (tmp_path / f"one/x.{suffix}").read_bytes() == (tmp_path / f"two/x.{suffix}").read_bytes()
+
+
+class TestTables:
+    def test_what_a_method_does_not_have_is_empty_not_zero(self, cells):
+        row = tables.scores(cells, TITLES).iloc[1]
+
+        assert list(row[["IoU %", "nIoU %", "Fa ×1e-6", "Pd %", "target F1 %"]]) == ["–", "–", "–", "75.00", "80.00"]
+
+    def test_budget_and_selection_stand_beside_every_score(self, cells):
+        table = tables.scores(cells, TITLES)
+
+        assert list(table["budget"]) == ["quick, 5 of 100 epochs"] * 2
+        assert list(table["epoch chosen on"]) == ["validation scenes", "the TEST split (papers' habit; optimistic)"]
+
+    def test_the_answer_says_that_a_budget_was_reduced(self, cells):
+        text = tables.answer(cells, TITLES)
+
+        assert "Ours finds 3 targets (Pd 75.0%) at 12.3 false pixels per million, with IoU 50.0 %" in text
+        assert "2 of 2 runs had a reduced budget (quick)" in text and "One seed only" in text
+
+    def test_a_table_with_other_columns_is_refused(self, tmp_path):
+        with pytest.raises(ValueError) as error:
+            results.write(pd.DataFrame({"quirk": ["a"], "cuont": [1], "handling": ["b"]}), tmp_path / "q.csv", "quirks")
+
+        assert (
+            str(error.value)
+            == "a quirks table lacks ['count'] and has unknown ['cuont']; irstd/results.py says what it holds"
+        )
+
+    def test_names_of_scenes_that_look_like_numbers_survive(self, tmp_path):
+        row = dict.fromkeys(results.SCHEMAS["per_target"], 1) | {"name": "000007"}
+        results.write(pd.DataFrame([row]), tmp_path / "t.csv", "per_target")
+
+        assert results.read(tmp_path / "t.csv", "per_target")["name"][0] == "000007"
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """The comparison notebook on the committed results, twice."""
+    root = ROOT
+    out = tmp_path_factory.mktemp("report")
+    made = []
+    for name in ("one", "two"):
+        given = {
+            "results": str(root / "reports/results"), "datasets": ["synthetic"], "methods": ["ggl_net"],
+            "figures": str(out / "figures"), "tables": str(out / "tables"), "galleries": str(out / "none"),
+        }  # fmt: skip
+        made.append(report.execute(root / "notebooks/01_comparison.ipynb", out / f"{name}.ipynb", **given))
+    return out, made
+
+
+class TestNotebook:
+    def test_it_runs_on_the_committed_tables_alone_to_the_same_bytes(self, executed):
+        _, (one, two) = executed
+
+        assert report.html(one, "x") == report.html(two, "x")
+        assert report.markdown(one, "pictures") == report.markdown(two, "pictures")
+
+    def test_its_figures_and_tables_are_files(self, executed):
+        out, (one, _) = executed
+        text = report.markdown(one, "pictures")
+
+        assert {"scores.csv", "provenance.csv", "datasets.csv", "cost.csv"} <= {
+            p.name for p in (out / "tables").iterdir()
+        }
+        for name in ("scores-synthetic", "training-synthetic", "precision-recall-synthetic", "targets-synthetic"):
+            assert (out / f"figures/{name}.svg").stat().st_size < 200_000
+            assert f"](figures/figures/{name}.png)" in text
+
+    def test_the_page_needs_no_network_to_show_its_pictures(self, executed):
+        _, (one, _) = executed
+        page = report.html(one, "x")
+
+        assert 'src="http' not in page and page.count('src="data:image/png;base64') == 4
+        assert "The answer" in page and "style.theme()" not in page
+
+    def test_cells_with_pictures_are_left_out_of_the_markdown(self, executed):
+        _, (one, _) = executed
+
+        assert "No pictures here" not in report.markdown(one, "pictures")
+        assert "No pictures here" in report.html(one, "x")
+
+    def test_an_unknown_parameter_is_refused(self, tmp_path, root):
+        with pytest.raises(InputError) as error:
+            report.execute(root / "notebooks/01_comparison.ipynb", tmp_path / "x.ipynb", dataset=["synthetic"])
+
+        assert str(error.value) == "01_comparison.ipynb has no parameter 'dataset'; did you mean 'datasets'?"
+
+    def test_a_cell_that_fails_leaves_its_traceback(self, tmp_path):
+        book = nbformat.v4.new_notebook(
+            cells=[
+                nbformat.v4.new_code_cell("x = 1", metadata={"tags": ["parameters"]}),
+                nbformat.v4.new_code_cell("1 / 0"),
+            ]
+        )
+        book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(book, tmp_path / "bad.ipynb")
+
+        with pytest.raises(Exception, match="ZeroDivisionError"):
+            report.execute(tmp_path / "bad.ipynb", tmp_path / "out.ipynb", x=2)
+        assert "ZeroDivisionError" in json.dumps(json.loads((tmp_path / "out.ipynb").read_text()))
+
+    def test_without_results_it_says_what_to_do(self, tmp_path, root):
+        folder = tmp_path / "results"
+        shutil.copytree(root / "reports/results", folder)
+        for path in folder.glob("*/*/*/metrics.json"):
+            path.unlink()
+
+        assert results.cells(folder).empty
