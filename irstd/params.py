@@ -148,6 +148,7 @@ class Train:
     device: str  # auto, cpu, cuda, cuda:1, ...
     precision: Literal["auto", "32", "bf16", "16"]
     threads: Annotated[int, Field(ge=0)]  # of torch on the CPU; 0: as many as it likes
+    checkpoint_s: NonNegative  # between checkpoints, at ends of epochs; a kill loses no more
 
 
 @record

@@ -138,8 +138,8 @@ def answer(cells: DataFrame, titles: dict[str, str]) -> str:
         lead = "" if len(group) == 1 else f", the best of {len(group)} runs"
         sentences.append(
             f"On **{dataset}** ({best['images']} test images, {best['targets']} targets) "
-            f"{label(best['method'], titles)} finds {best['pd'] * best['targets']:.0f} targets (Pd {best['pd']:.1%}) at "
-            f"{_number(best['fa_per_million'], '.1f')} false pixels per million, with IoU "
+            f"{label(best['method'], titles)} finds {best['pd'] * best['targets']:.0f} targets (Pd {best['pd']:.1%}) "
+            f"at {_number(best['fa_per_million'], '.1f')} false pixels per million, with IoU "
             f"{_number(best['iou'] and best['iou'] * 100, '.1f')} %{lead}."
         )
     short = cells[cells["budget"] != "full"]

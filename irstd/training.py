@@ -28,7 +28,6 @@ from irstd.methods import Labels, Method, Step
 from irstd.prediction import predict
 from irstd.validation import score
 
-SAVE_EVERY_S = 20.0  # a checkpoint after the epoch that ends this long after the last; a kill loses no more
 SHOW_EVERY_S = 1.0  # the loss is read from the device so often, for the progress bar
 LOG_EVERY_S = 10.0  # a line of progress so often where there is no terminal
 
@@ -102,7 +101,7 @@ def learning_rate(at: float, epochs: int, lr: float, schedule: Any) -> float:
     return lr * (1 + math.cos(math.pi * min(done, 1.0))) / 2
 
 
-def save(path: Path, write: Callable[[Path], None]) -> None:
+def save(path: Path, write: Callable[[Path], object]) -> None:
     """Writes a file whole or not at all: beside its place, then into it.
 
     Raises:
@@ -152,6 +151,7 @@ def fit(
     on: torch.device,
     in_precision: str = "32-true",
     checkpoint: Path | None = None,
+    checkpoint_s: float = 20.0,
     on_epoch: Callable[[dict[str, Any]], None] = lambda _row: None,
     progress: bool = False,
 ) -> Fitted:
@@ -165,6 +165,7 @@ def fit(
         in_precision: Lightning's name.
         checkpoint: a file to go on from if it exists, and to save to meanwhile; the caller deletes it. It
             must be keyed by whatever determines the run.
+        checkpoint_s: a checkpoint is saved after the epoch that ends so long after the last.
         on_epoch: called with each new row of the history.
         progress: whether to show a bar with loss, images/s and time left.
 
@@ -213,7 +214,7 @@ def fit(
                     state.best_score, state.best_epoch, state.best = row["score"], state.epoch, _copy(network)
             state.history.append(row)
             state.wall_s, since = state.wall_s + time.monotonic() - since, time.monotonic()
-            if checkpoint is not None and (last or time.monotonic() - saved_at > SAVE_EVERY_S):
+            if checkpoint is not None and (last or time.monotonic() - saved_at > checkpoint_s):
                 # Kept also at the end, until the caller has the weights in place.
                 _save_checkpoint(checkpoint, network, optim, state)
                 saved_at = time.monotonic()

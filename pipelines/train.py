@@ -7,11 +7,10 @@ import csv
 import json
 import shutil
 from dataclasses import asdict
-from functools import partial
 
+import safetensors.torch
 import torch
 from dvclive import Live
-from safetensors.torch import save_file
 
 from irstd import methods, params, provenance, training
 from irstd.data.prepared import Prepared
@@ -67,13 +66,15 @@ def main(dataset: str, method: str, seed: str) -> None:
 
         fitted = training.fit(
             chosen, network, recipe, prepared, training=learn, validation=choose, seed=int(seed), on=on,
-            in_precision=in_precision, checkpoint=checkpoint, on_epoch=show, progress=True,
+            in_precision=in_precision, checkpoint=checkpoint, checkpoint_s=given.train.checkpoint_s, on_epoch=show,
+            progress=True,
         )  # fmt: skip
 
     folder = RUNS.joinpath("train", *place)
     label = {"dataset": dataset, "method": method, "seed": seed, "epoch": str(fitted.best_epoch)}
-    training.save(folder / "best.safetensors", partial(save_file, fitted.best, metadata=label))
-    training.save(folder / "last.safetensors", partial(save_file, fitted.last, metadata=label))
+    for kind, weights in (("best", fitted.best), ("last", fitted.last)):
+        packed = safetensors.torch.save(weights, metadata=label)
+        training.save(folder / f"{kind}.safetensors", lambda beside, packed=packed: beside.write_bytes(packed))
     history = RESULTS.joinpath(*place, "history.csv")
     history.parent.mkdir(parents=True, exist_ok=True)
     with history.open("w", newline="") as file:

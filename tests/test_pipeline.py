@@ -25,6 +25,7 @@ TINY = {
     "datasets": ["synthetic"],
     "dataset": {"synthetic": {"source": {"scenes": {"seed": 7, "train": 12, "test": 4, "size": 64, "targets": [1, 2], "scr": [8.0, 9.0], "sigma_px": [1.0, 2.0]}}}},
     "method": {"ggl_net": {"options": {"width": 8}, "budgets": {"quick": {"epochs": 40, "batch": 4, "size": 32}}}},
+    "train": {"checkpoint_s": 0},
     "cost": {"sizes": [64], "batches": [1], "repeats": 1},
 }  # fmt: skip
 
@@ -179,6 +180,7 @@ class TestMistakes:
         ("words", "changes", "sentence"),
         [
             (["train", "synthetic", "ggl_net", "0"], {"train": {"devise": "cpu"}}, "error: params.yaml: train: unknown key 'devise'; did you mean 'device'?"),
+            (["train", "nuaa-sirst", "ggl_net", "0"], {"train": {"device": "cuda:9"}}, "error: params.yaml: train.device: 'cuda:9' is asked for, but torch sees "),
             (["download", "nuaa"], {}, "error: params.yaml: `dataset` has no entry 'nuaa'; did you mean 'nuaa-sirst'?"),
             (["card", "ggl"], {}, "error: params.yaml: `method` has no entry 'ggl'; did you mean 'ggl_net'?"),
             (["card", "odd"], {"method": {"odd": {"method": "gglnet"}}}, "error: there is no method 'gglnet'; did you mean 'ggl_net'?"),
@@ -251,7 +253,7 @@ def test_sigkill_then_dvc_repro_ends_with_the_same_weights_and_nothing_runs_twic
     target = "train@synthetic-ggl_net-0"
     assert dvc(whole, "repro", target).returncode == 0
 
-    env = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "IRSTD_SAVE_EVERY_S": "0"}
+    env = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
     running = subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", target],
         cwd=killed,

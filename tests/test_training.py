@@ -70,8 +70,7 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("after", [1, 3])
-def test_a_killed_run_ends_with_weights_equal_to_the_bit(prepared, tmp_path, monkeypatch, after):
-    monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)
+def test_a_killed_run_ends_with_weights_equal_to_the_bit(prepared, tmp_path, after):
     whole = fit(prepared)
 
     def kill(row):
@@ -80,7 +79,7 @@ def test_a_killed_run_ends_with_weights_equal_to_the_bit(prepared, tmp_path, mon
 
     checkpoint = tmp_path / "run.pt"
     with pytest.raises(Killed):
-        fit(prepared, checkpoint=checkpoint, on_epoch=kill)
+        fit(prepared, checkpoint=checkpoint, checkpoint_s=0.0, on_epoch=kill)
     rest = []
     again = fit(prepared, checkpoint=checkpoint, on_epoch=rest.append)
 
@@ -168,12 +167,11 @@ def test_a_full_disk_is_one_sentence_and_what_was_there_stays(tmp_path):
 
 
 def test_a_full_disk_while_a_checkpoint_is_written_is_the_same_sentence(prepared, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)
     real = torch.save
     monkeypatch.setattr(torch, "save", lambda whole, _path: real(whole, "/dev/full"))
 
     with pytest.raises(InputError, match=r"^run\.pt cannot be written \(.+\); make room on the disk and run again"):
-        fit(prepared, checkpoint=tmp_path / "run.pt")
+        fit(prepared, checkpoint=tmp_path / "run.pt", checkpoint_s=0.0)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
