@@ -127,6 +127,22 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What stays the same from epoch to epoch; `steps` in each."""
+
+    method: Method
+    options: Any
+    recipe: Any
+    model: nn.Module
+    optim: Any
+    fabric: Fabric
+    resident: Resident
+    augmentation: Augmentation
+    seed: int
+    steps: int
+
+
 @dataclass
 class _State:
     """What a checkpoint holds besides network and optimiser."""
@@ -141,6 +157,7 @@ class _State:
 
 def fit(
     method: Method,
+    options: Any,
     network: nn.Module,
     recipe: Any,
     prepared: Prepared,
@@ -158,6 +175,7 @@ def fit(
     """Trains `network`.
 
     Args:
+        options: of the method, as `network` was built with.
         recipe: how; an `irstd.params.Recipe`, not named here since training does not need pydantic.
         training: numbers of the scenes to learn from.
         validation: numbers of the scenes that choose the epoch; empty to take the last.
@@ -177,7 +195,6 @@ def fit(
     resident = Resident(prepared, training, on, least=recipe.size, square=square)
     images = [prepared.image(n) for n in validation]
     truth = [(prepared.mask(n), prepared.points[n]) for n in validation]
-    augmentation = Augmentation(recipe.augment)
     fabric = Fabric(
         accelerator="cuda" if on.type == "cuda" else "cpu",
         devices=[on.index or 0] if on.type == "cuda" else 1,
@@ -194,6 +211,7 @@ def fit(
         state = _State(**saved["state"])
     batch = min(recipe.batch, len(resident) * recipe.crops)
     steps = len(resident) * recipe.crops // batch
+    run = _Run(method, options, recipe, model, optim, fabric, resident, Augmentation(recipe.augment), seed, steps)
     saved_at = since = time.monotonic()
     with tqdm(
         total=recipe.epochs * steps * batch, initial=state.epoch * steps * batch,
@@ -202,9 +220,7 @@ def fit(
     ) as bar:  # fmt: skip
         while state.epoch < recipe.epochs:
             bar.set_description(f"epoch {state.epoch + 1}/{recipe.epochs}")
-            row = _train_epoch(
-                method, model, optim, fabric, recipe, resident, augmentation, seed, state.epoch, steps, bar
-            )
+            row = _train_epoch(run, state.epoch, bar)
             state.epoch += 1
             last = state.epoch == recipe.epochs
             if validation and (last or state.epoch % recipe.validate_every == 0):
@@ -223,44 +239,33 @@ def fit(
     return Fitted(state.best or final, final, state.best_epoch or state.epoch, state.history, state.wall_s)
 
 
-def _train_epoch(
-    method: Method,
-    model: nn.Module,
-    optim: torch.optim.Optimizer,
-    fabric: Fabric,
-    recipe: Any,
-    resident: Resident,
-    augmentation: Augmentation,
-    seed: int,
-    number: int,
-    steps: int,
-    bar: tqdm,
-) -> dict[str, Any]:
+def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
+    method, recipe, model, optim = run.method, run.recipe, run.model, run.optim
     model.train()
     # Augmentation and dropout draw from the global generators.
-    torch.manual_seed(seed_of("augmentation", seed, number))
-    total = torch.zeros((), device=resident.device)
+    torch.manual_seed(seed_of("augmentation", run.seed, number))
+    total = torch.zeros((), device=run.resident.device)
     shown = time.monotonic()
-    for step, batch in enumerate(epoch(resident, recipe, seed, number)):
-        lr = learning_rate(number + (step + 1) / steps, recipe.epochs, recipe.optimiser.lr, recipe.schedule)
+    for step, batch in enumerate(epoch(run.resident, recipe, run.seed, number)):
+        lr = learning_rate(number + (step + 1) / run.steps, recipe.epochs, recipe.optimiser.lr, recipe.schedule)
         for group in optim.param_groups:
             group["lr"] = lr
-        image, mask, points = augmentation(batch.image, batch.mask, batch.points)
+        image, mask, points = run.augmentation(batch.image, batch.mask, batch.points)
         labels = Labels(None if method.supervision == "point" else mask, points)
         outputs = model(image)
-        at = Step(number, recipe.epochs, number * steps + step)
-        loss = method.loss(outputs, method.targets(labels), at).mean()
+        at = Step(number, recipe.epochs, number * run.steps + step)
+        loss = method.loss(outputs, method.targets(labels), at, run.options).mean()
         optim.zero_grad(set_to_none=True)
-        fabric.backward(loss)
+        run.fabric.backward(loss)
         if recipe.grad_clip:
-            fabric.clip_gradients(model, optim, max_norm=recipe.grad_clip)
+            run.fabric.clip_gradients(model, optim, max_norm=recipe.grad_clip)
         optim.step()
         total += loss.detach()
         bar.update(len(image))
         if not bar.disable and time.monotonic() - shown > SHOW_EVERY_S:
             bar.set_postfix(loss=f"{float(loss.detach()):.3f}", refresh=False)
             shown = time.monotonic()
-    mean = float(total) / steps
+    mean = float(total) / run.steps
     if not math.isfinite(mean):
         raise InputError(
             f"the loss is {mean} in epoch {number + 1}; lower the learning rate (optimiser.lr) of this recipe"

@@ -65,7 +65,7 @@ def main(dataset: str, method: str, seed: str) -> None:
             live.next_step()
 
         fitted = training.fit(
-            chosen, network, recipe, prepared, training=learn, validation=choose, seed=int(seed), on=on,
+            chosen, options, network, recipe, prepared, training=learn, validation=choose, seed=int(seed), on=on,
             in_precision=in_precision, checkpoint=checkpoint, checkpoint_s=given.train.checkpoint_s, on_epoch=show,
             progress=True,
         )  # fmt: skip

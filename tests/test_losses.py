@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from irstd.losses.overlap import soft_iou
+from irstd.losses.pixelwise import edge_hard_bce
 
 
 def test_soft_iou_of_a_hand_computed_case():
@@ -44,3 +45,35 @@ def test_half_precision_is_summed_in_single():
     large = torch.ones(1, 1, 512, 512, dtype=torch.float16)
 
     assert float(soft_iou(large, large)[0]) == 0
+
+
+def test_edge_hard_bce_of_a_hand_computed_case():
+    # One target pixel in the middle of 5×5: its 3×3 neighbourhood is edge, weighted 4; the other 16 are not.
+    mask = torch.zeros(1, 1, 5, 5)
+    mask[0, 0, 2, 2] = 1
+    logits = torch.zeros(1, 1, 5, 5)
+    one = torch.log(torch.tensor(2.0))  # of each pixel at logit 0
+
+    assert float((9 * 4 + 3) * one / 12) == pytest.approx(float(edge_hard_bce(logits, mask)[0]), rel=1e-6)
+    assert float((9 * 4 + 16) * one / 25) == pytest.approx(float(edge_hard_bce(logits, mask, keep=1.0)[0]), rel=1e-6)
+
+
+def test_edge_hard_bce_without_weights_or_mining_is_plain_cross_entropy():
+    generator = torch.Generator().manual_seed(0)
+    logits, mask = (
+        torch.randn(2, 1, 6, 6, generator=generator),
+        (torch.rand(2, 1, 6, 6, generator=generator) > 0.7).float(),
+    )
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, mask, reduction="none").mean((1, 2, 3))
+
+    torch.testing.assert_close(expected, edge_hard_bce(logits, mask, edge_weight=1.0, keep=1.0))
+
+
+@pytest.mark.parametrize("truth", [0.0, 1.0])
+def test_edge_hard_bce_is_finite_when_saturated(truth):
+    logits = torch.full((1, 1, 8, 8), 80.0, dtype=torch.float16, requires_grad=True)
+
+    loss = edge_hard_bce(logits, torch.full((1, 1, 8, 8), truth))
+    loss.sum().backward()
+
+    assert loss.isfinite().all() and logits.grad.isfinite().all()

@@ -57,7 +57,7 @@ def test_a_prediction_covers_the_image(method, network):
 def test_the_loss_reaches_every_parameter_with_finite_gradients(method, network):
     image, mask = scene(2 * method.multiple)
 
-    loss = method.loss(network(image), method.targets(labels(method, mask)), START)
+    loss = method.loss(network(image), method.targets(labels(method, mask)), START, method.options())
     loss.mean().backward()
 
     assert tuple(loss.shape) == (2,)
@@ -68,7 +68,7 @@ def test_the_loss_reaches_every_parameter_with_finite_gradients(method, network)
 def test_the_loss_is_finite_without_any_target(method, network):
     image = torch.rand(2, 1, 2 * method.multiple, 2 * method.multiple)
 
-    loss = method.loss(network(image), method.targets(labels(method, torch.zeros_like(image))), START)
+    loss = method.loss(network(image), method.targets(labels(method, torch.zeros_like(image))), START, method.options())
 
     assert loss.isfinite().all()
 
@@ -87,7 +87,9 @@ def test_one_scene_can_be_learnt(method, network):
     optimiser = torch.optim.AdamW(network.parameters(), 2e-3)
     losses = []
     for step in range(12):
-        loss = method.loss(network(image), method.targets(labels(method, mask)), Step(0, 1, step)).mean()
+        loss = method.loss(
+            network(image), method.targets(labels(method, mask)), Step(0, 1, step), method.options()
+        ).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

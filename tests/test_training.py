@@ -49,7 +49,7 @@ BLOB = Method(
     "mask",
     NoOptions,
     Blob,
-    lambda out, mask, _: soft_iou(out.sigmoid(), mask),
+    lambda out, mask, *_: soft_iou(out.sigmoid(), mask),
     lambda out: Prediction(out.sigmoid()),
 )
 
@@ -58,7 +58,7 @@ def fit(prepared, *, recipe=RECIPE, method=BLOB, seed=0, **more):
     torch.manual_seed(seed)
     network = method.build(None)
     given = {"training": range(8), "validation": [8, 9]} | more
-    return training.fit(method, network, recipe, prepared, seed=seed, on=CPU, **given)
+    return training.fit(method, None, network, recipe, prepared, seed=seed, on=CPU, **given)
 
 
 class Killed(Exception):
@@ -123,7 +123,7 @@ def test_a_method_of_points_is_never_handed_a_mask(prepared):
         seen.append(labels)
         return labels.points
 
-    def loss(out, points, _step):
+    def loss(out, points, *_):
         return out.mean((1, 2, 3)) + 0 * points.nan_to_num().sum((1, 2))
 
     def decode(out):
@@ -138,7 +138,7 @@ def test_a_method_of_points_is_never_handed_a_mask(prepared):
 
 
 def test_a_loss_that_is_no_number_stops_with_a_sentence(prepared):
-    broken = replace(BLOB, loss=lambda out, _mask, _: out.mean((1, 2, 3)) * torch.nan)
+    broken = replace(BLOB, loss=lambda out, *_: out.mean((1, 2, 3)) * torch.nan)
 
     with pytest.raises(InputError) as error:
         fit(prepared, method=broken)

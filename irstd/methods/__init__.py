@@ -68,9 +68,10 @@ class Method:
         title: as figures and tables print it.
         paper: where it is published.
         supervision: `mask` or `point`; a point method is never handed a mask.
-        options: frozen dataclass of the network's options, all with defaults; checked against params.yaml.
+        options: frozen dataclass of the options of network and loss, all with defaults; params.yaml is checked
+            against it.
         build: options to network; the network maps images (B, 1, H, W) in [0, 1] to its outputs.
-        loss: (outputs, targets, step) to one value per image, (B,).
+        loss: (outputs, targets, step, options) to one value per image, (B,).
         decode: outputs to Prediction.
         targets: labels to what the loss compares with.
         multiple: image sides must be a multiple of this; the loop pads, and crops predictions back.
@@ -82,7 +83,7 @@ class Method:
     supervision: Literal["mask", "point"]
     options: type
     build: Callable[[Any], nn.Module]
-    loss: Callable[[Any, Any, Step], Tensor]
+    loss: Callable[[Any, Any, Step, Any], Tensor]
     decode: Callable[[Any], Prediction]
     targets: Callable[[Labels], Any] = mask_targets
     multiple: int = 32

@@ -23,18 +23,20 @@ from torch import Tensor, nn
 from irstd.layers.attention import ChannelAttention, SpatialAttention, SqueezeExcite
 from irstd.layers.gradient import GradientMagnitude
 from irstd.losses.overlap import soft_iou
+from irstd.losses.pixelwise import edge_hard_bce
 from irstd.methods import Method, Prediction, Step
 
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the network; the defaults are the published one.
+    """Options of network and loss; the defaults are the published ones.
 
     width: channels of the first stage; each later stage doubles them.
     gradient: operator of the gradient branch; `none` removes the branch (ablation).
     border: how the gradient image ends; the published `zeros` draws a frame.
     squeeze: squeeze-and-excitation inside the residual and supplementary modules.
     fusion: `tgfm` as published, or `add` (ablation).
+    loss: `soft_iou` of the team's training code, or `edge_hard_bce` of their later framework.
     """
 
     width: int = 16
@@ -42,6 +44,7 @@ class Options:
     border: Literal["zeros", "replicate"] = "zeros"
     squeeze: bool = True
     fusion: Literal["tgfm", "add"] = "tgfm"
+    loss: Literal["soft_iou", "edge_hard_bce"] = "soft_iou"
 
 
 def conv_bn(a: int, c: int, size: int = 3, stride: int = 1) -> list[nn.Module]:
@@ -169,8 +172,12 @@ class GGLNet(nn.Module):
         return self.head(top)
 
 
-def loss(logits: Float[Tensor, "B 1 H W"], mask: Float[Tensor, "B 1 H W"], _step: Step) -> Float[Tensor, "B"]:
-    """Soft IoU, as in the team's training code."""
+def loss(
+    logits: Float[Tensor, "B 1 H W"], mask: Float[Tensor, "B 1 H W"], _step: Step, options: Options
+) -> Float[Tensor, "B"]:
+    """The loss that the options name, of each image."""
+    if options.loss == "edge_hard_bce":
+        return edge_hard_bce(logits, mask)
     # Differs from the paper: the sigmoid is here and in `decode`, not in the network, so that mixed
     # precision computes it in float32; the function is the same.
     return soft_iou(logits.float().sigmoid(), mask)

@@ -55,7 +55,7 @@ SMALL = Method(
     "mask",
     dict,
     Small,
-    lambda out, mask, _: soft_iou(out.sigmoid(), mask),
+    lambda out, mask, *_: soft_iou(out.sigmoid(), mask),
     lambda out: Prediction(out.sigmoid()),
 )
 
@@ -124,7 +124,7 @@ def plain(network: nn.Module, method: Method, loader: DataLoader) -> float:
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
     start = time.perf_counter()
     for image, mask in loader:
-        loss = method.loss(network(image), mask, None).mean()
+        loss = method.loss(network(image), mask, None, method.options()).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -136,12 +136,13 @@ def ours(network: nn.Module, method: Method, resident: Resident, recipe: params.
     """Seconds of one epoch of our loop, with all that it does in an epoch."""
     fabric = Fabric(accelerator="cpu", devices=1)
     model, optimiser = fabric.setup(network, training.optimiser(network, recipe.optimiser))
-    augmentation = Augmentation(recipe.augment)
+    change = Augmentation(recipe.augment)
+    run = training._Run(
+        method, method.options(), recipe, model, optimiser, fabric, resident, change, 0, IMAGES // BATCH
+    )
     with tqdm(disable=True) as bar:
         start = time.perf_counter()
-        training._train_epoch(
-            method, model, optimiser, fabric, recipe, resident, augmentation, 0, 0, IMAGES // BATCH, bar
-        )
+        training._train_epoch(run, 0, bar)
         return time.perf_counter() - start
 
 
@@ -151,7 +152,7 @@ def bare(network: nn.Module, method: Method, ready: list[tuple[torch.Tensor, tor
     start = time.perf_counter()
     for image, mask in ready:
         optimiser.zero_grad()
-        method.loss(network(image), mask, None).mean().backward()
+        method.loss(network(image), mask, None, method.options()).mean().backward()
         optimiser.step()
     return time.perf_counter() - start
 
@@ -182,7 +183,7 @@ def main() -> None:
         )
         print(f"{'network':14} {'loop':36} {'images/s':>9} {'ours is':>9}")
         for method, rounds in ((SMALL, ROUNDS * 3), (methods.get("ggl_net"), ROUNDS)):
-            network = method.build(None if method is SMALL else method.options())
+            network = method.build(method.options())
             runs = {
                 "ours": lambda n=network, m=method: ours(n, m, resident, recipe),
                 "plain, kornia on each image": lambda n=network, m=method: plain(n, m, loaders["kornia"]),
