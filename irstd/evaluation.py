@@ -50,7 +50,6 @@ def evaluate(
 
     Raises:
         InputError: a scene has neither, or scores of another size than its image.
-
     """
     per_image: list[dict[str, Any]] = []
     per_target: list[dict[str, Any]] = []
@@ -69,13 +68,18 @@ def evaluate(
         counts.append(scored.counts)
         if levels is not None:
             histogram += curves.histogram(levels, mask)
-        per_image.append({"name": name, **{k: v for k, v in asdict(scored.counts).items() if k != "images"}})
+        row = {"name": name, **{k: v for k, v in asdict(scored.counts).items() if k != "images"}}
+        if levels is None:
+            row |= dict.fromkeys(("intersection", "predicted"))
+        if name in points:
+            row["false_pixels"] = None
+        per_image.append(row)
         per_target += _targets(name, scored)
         kept += _pictures(number, scored)
     has_map = bool(scores)
     columns = list(SCHEMAS["per_target"])
     return Evaluated(
-        metrics=_metrics(counts, per_target, convention, has_map=has_map),
+        metrics=_metrics(counts, per_target, convention, has_map=has_map, own_points=bool(points)),
         per_image=pd.DataFrame(per_image, columns=list(SCHEMAS["per_image"])),
         per_target=pd.DataFrame(per_target, columns=columns),
         curve=pd.DataFrame(curves.curve(histogram) if has_map else {}, columns=list(SCHEMAS["curve"])),
@@ -84,7 +88,7 @@ def evaluate(
 
 
 def _metrics(
-    counts: list[Counts], per_target: list[dict[str, Any]], convention: Convention, *, has_map: bool
+    counts: list[Counts], per_target: list[dict[str, Any]], convention: Convention, *, has_map: bool, own_points: bool
 ) -> dict[str, Any]:
     """Scores of the split; what a method without a map cannot have is None, never zero."""
     total = sum(counts, Counts())
@@ -95,11 +99,11 @@ def _metrics(
         "pixel_precision": total.pixel_precision,
         "pixel_recall": total.pixel_recall,
         "pixel_f1": total.pixel_f1,
-        "fa_per_million": total.fa * 1e6,
     }
     return {
         "convention": str(convention),
         **{k: round(v, 6) if has_map else None for k, v in pixel.items()},
+        "fa_per_million": None if own_points else round(total.fa * 1e6, 6),
         "pd": round(total.pd, 6),
         "precision": round(total.precision, 6),
         "f1": round(total.f1, 6),
@@ -130,16 +134,15 @@ def _pictures(number: int, scored: Scored) -> list[tuple[str, float, int, float,
     """Each hit, miss and false alarm with what it is ranked by: the worst of each kind come first."""
     distance = {target: far for target, _, far in scored.matches}
     taken = {region for _, region, _ in scored.matches}
+    areas = None if scored.found is None else scored.found.areas
     rows = []
-    for target, (row, col) in enumerate(scored.truth.centroids):
+    for target, (row, col) in enumerate(scored.truth.centroids.tolist()):
         hit = target in distance
-        rows.append(
-            ("hit" if hit else "miss", distance[target] if hit else scored.truth.areas[target], number, row, col)
-        )
-    for region, (row, col) in enumerate(scored.points):
+        rank = distance[target] if hit else float(scored.truth.areas[target])
+        rows.append(("hit" if hit else "miss", rank, number, row, col))
+    for region, (row, col) in enumerate(scored.points.tolist()):
         if region not in taken:
-            area = scored.found.areas[region] if scored.found is not None else 1
-            rows.append(("false alarm", area, number, row, col))
+            rows.append(("false alarm", 1.0 if areas is None else float(areas[region]), number, row, col))
     return rows
 
 

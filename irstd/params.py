@@ -75,7 +75,7 @@ class Dataset:
     split: str  # which of its published splits
     validation: Annotated[float, Field(ge=0, lt=1)]  # share of the training images held out to choose the epoch
     budget: str  # which of each method's budgets its cells train with
-    portable: bool = False  # same bits on any x86 CPU with AVX2, a third slower; hardware and time are not recorded
+    portable: bool = False  # one instruction set for any x86 CPU with AVX2; hardware and time not recorded
 
 
 @record
@@ -189,7 +189,6 @@ class Params:
 
         Raises:
             InputError: params.yaml has no such row.
-
         """
         return _entry(self.method, name, "method")
 
@@ -198,7 +197,6 @@ class Params:
 
         Raises:
             InputError: params.yaml has no such dataset.
-
         """
         return _entry(self.dataset, name, "dataset")
 
@@ -207,7 +205,6 @@ class Params:
 
         Raises:
             InputError: an unknown dataset, row, budget or key, or a value out of range.
-
         """
         budget, entry = self.data(dataset).budget, self.row(row)
         path = f"method.{row}.recipe"
@@ -235,7 +232,6 @@ def check(kind: type, values: Mapping[str, Any], path: str) -> Any:
     Raises:
         InputError: a key is unknown or missing, or a value has another type or is out of range; the message
             gives the key's full path and what is accepted.
-
     """
     try:
         # JSON mode, since its strictness takes a list for a tuple and still no string for a number.
@@ -293,7 +289,6 @@ def parse(text: str) -> Params:
 
     Raises:
         InputError: not YAML, or a wrong key or value anywhere in it.
-
     """
     try:
         values = yaml.safe_load(text)
@@ -316,7 +311,6 @@ def load(path: Path | str = "params.yaml") -> Params:
 
     Raises:
         InputError: as `parse`, or the file is missing.
-
     """
     path = Path(path)
     if not path.is_file():

@@ -45,7 +45,6 @@ def predict(
         geometry: `crop`: each image whole, black beyond its right and bottom edge up to the method's
             multiple; `resize`: squeezed to a square of `side` px and the scores stretched back.
         batch: at most so many consecutive images of one size at a time.
-
     """
     network.eval()
     start = 0

@@ -47,30 +47,28 @@ def latency(network: nn.Module, size: int, batch: int, repeats: int) -> Latency:
 
     Args:
         size: px. batch: images at a time. repeats: timed runs.
-
     """
     device = next(network.parameters()).device
-    cuda = device.type == "cuda"
     images = torch.rand(batch, 1, size, size, device=device)
     network.eval()
-    before = _start_of_memory(cuda=cuda)
+    before = _start_of_memory(device)
     times = []
     for run in range(-max(2, repeats // 5), repeats):
         start = time.perf_counter()
         network(images)
-        if cuda:
-            torch.cuda.synchronize()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         if run >= 0:
             times.append(time.perf_counter() - start)
     median = statistics.median(times)
-    return Latency(median * 1e3, batch / median, _peak_of_memory(cuda=cuda) - before)
+    return Latency(median * 1e3, batch / median, _peak_of_memory(device) - before)
 
 
-def _start_of_memory(*, cuda: bool) -> float:
+def _start_of_memory(device: torch.device) -> float:
     """Memory in use, MB, with the peak reset to it."""
-    if cuda:
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated() / 2**20
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device) / 2**20
     try:
         # Pages that the allocator kept would hide what the network needs.
         ctypes.CDLL("libc.so.6").malloc_trim(0)
@@ -80,8 +78,8 @@ def _start_of_memory(*, cuda: bool) -> float:
     return _status_mb("VmRSS")
 
 
-def _peak_of_memory(*, cuda: bool) -> float:
-    return torch.cuda.max_memory_allocated() / 2**20 if cuda else _status_mb("VmHWM")
+def _peak_of_memory(device: torch.device) -> float:
+    return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else _status_mb("VmHWM")
 
 
 def _status_mb(field: str) -> float:

@@ -60,29 +60,28 @@ def digest(values: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _imports(path: Path, module: str, package: str) -> set[str]:
-    """Modules of `package` that a source file may import."""
+def imports(source: str, module: str, package: str) -> set[str]:
+    """Modules of `package` that the source code of `module` (of a package: `NAME.__init__`) may import."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                stem = module.split(".")
-                inside = stem if path.name == "__init__.py" else stem[:-1]
+                inside = module.split(".")[:-1]
                 base = ".".join([*inside[: len(inside) - node.level + 1], base]).rstrip(".")
             found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
     return {name for name in found if name == package or name.startswith(f"{package}.")}
 
 
 def sources(module: str) -> list[Path]:
-    """Source files of `module` and of all it imports from its own package, directly or not.
+    """Source files of `module` and of all it imports from its own package and from irstd, directly or not.
 
     The packages' `__init__` files count too; `CARRIERS` do not. The module is not imported.
     """
     todo, files = [module], {}
-    package = module.split(".", maxsplit=1)[0]
+    packages = {module.split(".", maxsplit=1)[0], "irstd"}
     while todo:
         name = todo.pop()
         try:
@@ -92,12 +91,13 @@ def sources(module: str) -> list[Path]:
         if name in files or name in CARRIERS or spec is None or not spec.origin or not spec.origin.endswith(".py"):
             continue
         files[name] = Path(spec.origin)
-        todo += _imports(files[name], name, package)
+        inside = f"{name}.__init__" if files[name].name == "__init__.py" else name
+        todo += {m for package in packages for m in imports(files[name].read_text(), inside, package)}
     return sorted(files.values())
 
 
 def source_digest(module: str) -> str:
-    """First 16 hex digits of the SHA-256 of those sources; another package's version counts too."""
+    """First 16 hex digits of the SHA-256 of those sources."""
     total = hashlib.sha256()
     for path in sources(module):
         total.update(path.name.encode() + path.read_bytes())

@@ -36,7 +36,6 @@ def execute(source: Path, target: Path, **parameters: Any) -> nbformat.NotebookN
     Raises:
         InputError: the notebook has no such parameter.
         papermill.PapermillExecutionError: a cell failed.
-
     """
     known = papermill.inspect_notebook(source)
     for name in parameters:
@@ -73,7 +72,6 @@ def markdown(notebook: nbformat.NotebookNode, without_tag: str) -> str:
 
     Args:
         without_tag: cells with this tag are left out (pictures of data that may not be passed on).
-
     """
     config = Config(
         {

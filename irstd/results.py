@@ -20,6 +20,8 @@ from typing import Any
 
 import pandas as pd
 
+from irstd.errors import InputError
+
 SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its unit
     "scenes": {
         "name": "scene",
@@ -104,7 +106,6 @@ def check(table: pd.DataFrame, kind: str) -> pd.DataFrame:
 
     Raises:
         ValueError: a column is missing or unknown.
-
     """
     wanted = list(SCHEMAS[kind])
     if set(table.columns) != set(wanted):
@@ -138,6 +139,8 @@ def cells(folder: Path, datasets: list[str] | None = None) -> pd.DataFrame:
     Args:
         datasets: only these, if given.
 
+    Raises:
+        InputError: there is none.
     """
     rows = []
     for path in sorted(folder.glob("*/*/*/metrics.json")):
@@ -147,6 +150,8 @@ def cells(folder: Path, datasets: list[str] | None = None) -> pd.DataFrame:
             rows.append(
                 {**made, **json.loads(path.read_text()), "dataset": dataset, "method": method, "seed": int(seed)}
             )
+    if not rows:
+        raise InputError(f"there are no results for {', '.join(datasets or ['any dataset'])} yet; run `dvc repro`")
     return pd.DataFrame(rows)
 
 

@@ -82,7 +82,7 @@ def datasets(scenes: dict[str, DataFrame], targets: dict[str, DataFrame]) -> Dat
             {
                 "dataset": name,
                 "scenes": len(table),
-                "train / validation / test": " / ".join(
+                "train / held out / test": " / ".join(
                     str((table["role"] == r).sum()) for r in ("train", "validation", "test")
                 ),
                 "sizes (w×h px)": _sizes(table),

@@ -52,14 +52,15 @@ def device(name: str) -> torch.device:
     """The device that `auto`, `cpu`, `cuda` or `cuda:N` means here.
 
     Raises:
-        InputError: a CUDA device is asked for and is not there, or the name is none.
-
+        InputError: a CUDA device is asked for and is not there, or the name is none of these.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(name)
     except RuntimeError:
+        chosen = None
+    if chosen is None or chosen.type not in ("cpu", "cuda"):
         raise InputError(f"params.yaml: train.device: {name!r} is no device; use auto, cpu, cuda or cuda:N") from None
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise InputError(
@@ -70,25 +71,31 @@ def device(name: str) -> torch.device:
 
 
 def precision(name: str, on: torch.device) -> str:
-    """Lightning's name of the precision; `auto` is bf16 on a CUDA device that has it."""
+    """Lightning's name of the precision; `auto` is bf16 on a CUDA device that has it.
+
+    Raises:
+        InputError: 16 on a CPU.
+    """
+    if name == "16" and on.type == "cpu":
+        raise InputError("params.yaml: train.precision: a CPU has no 16; use auto, 32 or bf16")
     if name == "auto":
         name = "bf16" if on.type == "cuda" and torch.cuda.is_bf16_supported() else "32"
     return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[name]
 
 
-def optimiser(network: nn.Module, wanted: Any) -> torch.optim.Optimizer:
-    """The optimiser of a recipe; fused where that exists."""
+def optimiser(network: nn.Module, wanted: Any, *, fused: bool = True) -> torch.optim.Optimizer:
+    """The optimiser of a recipe; fused where that exists, unless `fused` is false."""
     decay = {"lr": wanted.lr, "weight_decay": wanted.weight_decay}
     parameters = list(network.parameters())
     match wanted.name:
         case "adam":
-            return torch.optim.Adam(parameters, **decay, fused=True)
+            return torch.optim.Adam(parameters, **decay, fused=fused)
         case "adamw":
-            return torch.optim.AdamW(parameters, **decay, fused=True)
+            return torch.optim.AdamW(parameters, **decay, fused=fused)
         case "adagrad":
             return torch.optim.Adagrad(parameters, **decay)
         case _:
-            return torch.optim.SGD(parameters, **decay, momentum=wanted.momentum, fused=True)
+            return torch.optim.SGD(parameters, **decay, momentum=wanted.momentum, fused=fused)
 
 
 def learning_rate(at: float, epochs: int, lr: float, schedule: Any) -> float:
@@ -106,7 +113,6 @@ def save(path: Path, write: Callable[[Path], object]) -> None:
 
     Raises:
         InputError: it could not be written, as when the disk is full; what was there stays.
-
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.tmp")
@@ -188,9 +194,13 @@ def fit(
         progress: whether to show a bar with loss, images/s and time left.
 
     Raises:
-        InputError: the loss is no longer finite, or a checkpoint cannot be written.
-
+        InputError: the size does not suit the method, the loss is no longer finite, or a checkpoint cannot be
+            written.
     """
+    if recipe.size % method.multiple:
+        raise InputError(
+            f"the recipe's size is {recipe.size} px, but {method.title} needs a multiple of {method.multiple}"
+        )
     square = recipe.size if recipe.geometry == "resize" else None
     resident = Resident(prepared, training, on, least=recipe.size, square=square)
     images = [prepared.image(n) for n in validation]
@@ -202,7 +212,9 @@ def fit(
     )
     if on.type == "cuda":
         network = network.to(memory_format=torch.channels_last)
-    model, optim = fabric.setup(network, optimiser(network, recipe.optimiser))
+    # A fused step undoes half precision's loss scale itself, too late for clipping.
+    fused = not (recipe.grad_clip and in_precision == "16-mixed")
+    model, optim = fabric.setup(network, optimiser(network, recipe.optimiser, fused=fused))
     state = _State()
     if checkpoint is not None and checkpoint.exists():
         saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
@@ -258,7 +270,7 @@ def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
         optim.zero_grad(set_to_none=True)
         run.fabric.backward(loss)
         if recipe.grad_clip:
-            run.fabric.clip_gradients(model, optim, max_norm=recipe.grad_clip)
+            run.fabric.clip_gradients(model, optim, max_norm=recipe.grad_clip, error_if_nonfinite=False)
         optim.step()
         total += loss.detach()
         bar.update(len(image))
@@ -274,7 +286,10 @@ def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+    return {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in network.state_dict().items()
+    }
 
 
 def _save_checkpoint(path: Path, network: nn.Module, optim: torch.optim.Optimizer, state: _State) -> None:

@@ -26,7 +26,6 @@ def score(
         truth: mask, and centres of the targets (row, col) in px.
 
     A point is right if it is matched, one to one at least total distance, to a centre within 3 px.
-
     """
     both = either = right = points = targets = 0
     for one, (mask, centres) in zip(predicted, truth, strict=True):

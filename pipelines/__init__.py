@@ -14,8 +14,8 @@ import yaml
 RAW, PREPARED, ARCHIVES = Path("data/raw"), Path("data/prepared"), Path("data/archives")
 RUNS, RESULTS, REPORTS = Path("runs"), Path("reports/results"), Path("reports")
 
-# One instruction set, so that a portable dataset's results are equal to the bit on every x86 CPU with AVX2.
-PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+# One instruction set, so that a portable dataset's results are equal to the bit on x86 CPUs with AVX2.
+PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
 
 
 def _prepare_process() -> None:
@@ -53,10 +53,15 @@ def run(main: Callable[..., None]) -> None:
         )
 
 
-def threads(count: int) -> None:
-    """Sets torch's threads on the CPU, and asks for arithmetic that repeats."""
+def repeatable(threads: int, device: str) -> None:
+    """Sets torch's threads on the CPU (0: as many as it likes), and asks for arithmetic that repeats there.
+
+    On a GPU that would cost speed, for a promise that is not made.
+    """
     import torch  # noqa: PLC0415 - most stages do without
 
-    if count:
-        torch.set_num_threads(count)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    if threads:
+        torch.set_num_threads(threads)
+    if device == "cpu":
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False

@@ -4,7 +4,7 @@ import pandas as pd
 import torch
 
 from irstd import methods, params, profiling, provenance, results, training
-from pipelines import RESULTS, run, threads
+from pipelines import RESULTS, run
 
 
 def main(method: str) -> None:
@@ -13,7 +13,9 @@ def main(method: str) -> None:
     chosen = methods.get(row.method or method)
     options = params.check(chosen.options, row.options, f"method.{method}.options")
     on = training.device(given.train.device)
-    threads(given.cost.threads)
+    if given.cost.threads:
+        torch.set_num_threads(given.cost.threads)
+    torch.backends.cudnn.allow_tf32 = False  # float32 is what the table says
     network = chosen.build(options).to(on)
     cpu = f"{provenance.processor()}, {torch.get_num_threads()} threads"
     hardware = cpu if on.type == "cpu" else torch.cuda.get_device_name(on)

@@ -1,5 +1,7 @@
 """Predict the test split: DATASET METHOD SEED -> runs/predict/DATASET/METHOD/SEED, scores and points."""
 
+import shutil
+
 import numpy as np
 from safetensors.torch import load_file
 from tqdm import tqdm
@@ -7,7 +9,7 @@ from tqdm import tqdm
 from irstd import methods, params, training
 from irstd.data.prepared import Prepared
 from irstd.prediction import encode, predict
-from pipelines import PREPARED, RUNS, run, threads
+from pipelines import PREPARED, RUNS, repeatable, run
 
 
 def main(dataset: str, method: str, seed: str) -> None:
@@ -17,7 +19,7 @@ def main(dataset: str, method: str, seed: str) -> None:
     options = params.check(chosen.options, row.options, f"method.{method}.options")
     # A portable dataset is for any machine, so it must not take the GPU that only some have.
     on = training.device("cpu" if entry.portable else given.train.device)
-    threads(given.train.threads)
+    repeatable(given.train.threads, on.type)
     network = chosen.build(options)
     network.load_state_dict(load_file(RUNS.joinpath("train", dataset, method, seed, "best.safetensors")))
     prepared = Prepared(PREPARED / dataset)
@@ -35,6 +37,9 @@ def main(dataset: str, method: str, seed: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(folder / "scores.npz", **scores)
     np.savez_compressed(folder / "points.npz", **points)
+    # The weights are in DVC's cache, and their history in the results.
+    for spent in ("checkpoints", "live"):
+        shutil.rmtree(RUNS.joinpath(spent, dataset, method, seed), ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Train one cell: DATASET METHOD SEED -> runs/train/DATASET/METHOD/SEED and its history.
 
-A killed run goes on from its checkpoint in runs/checkpoints when the stage runs again.
+A killed run goes on from its checkpoint in runs/checkpoints when the stage runs again; the next stage, which
+runs when the weights are safe in DVC's cache, removes it.
 """
 
 import csv
 import json
-import shutil
 from dataclasses import asdict
 
 import safetensors.torch
@@ -14,8 +14,9 @@ from dvclive import Live
 
 from irstd import methods, params, provenance, training
 from irstd.data.prepared import Prepared
+from irstd.errors import InputError
 from irstd.results import SCHEMAS
-from pipelines import PREPARED, RESULTS, RUNS, run, threads
+from pipelines import PREPARED, RESULTS, RUNS, repeatable, run
 
 
 def main(dataset: str, method: str, seed: str) -> None:
@@ -27,7 +28,7 @@ def main(dataset: str, method: str, seed: str) -> None:
     # A portable dataset is for any machine, so it must not take the GPU that only some have.
     on = training.device("cpu" if entry.portable else given.train.device)
     in_precision = training.precision(given.train.precision, on)
-    threads(given.train.threads)
+    repeatable(given.train.threads, on.type)
 
     prepared = Prepared(PREPARED / dataset)
     # Only the protocol `validation` gives up training scenes; `test` is the papers' habit, and labelled.
@@ -35,6 +36,11 @@ def main(dataset: str, method: str, seed: str) -> None:
     roles = prepared.roles(entry.split, entry.validation if held_out else 0.0)
     learn = roles["train"] if held_out else [*roles["train"], *roles["validation"]]
     choose = {"validation": roles["validation"], "last": [], "test": roles["test"]}[recipe.selection]
+    if recipe.selection == "validation" and not choose:
+        raise InputError(
+            f"params.yaml: dataset.{dataset}.validation is 0, so there is nothing to choose the epoch on; raise it, or "
+            "set `selection: last` in the recipe"
+        )
 
     facts = {
         "split": entry.split,
@@ -51,7 +57,7 @@ def main(dataset: str, method: str, seed: str) -> None:
     }
     loop = provenance.source_digest("irstd.training")
     key = provenance.digest([dataset, method, seed, facts, loop, on.type, str(torch.version.cuda)])
-    checkpoint = RUNS / "checkpoints" / f"{dataset}-{method}-{seed}-{key}.pt"
+    checkpoint = RUNS.joinpath("checkpoints", dataset, method, seed, f"{key}.pt")
     torch.manual_seed(int(seed))
     network = chosen.build(options)
     place = (dataset, method, seed)
@@ -59,10 +65,11 @@ def main(dataset: str, method: str, seed: str) -> None:
     with Live(str(live_folder), resume=checkpoint.exists(), report=None, save_dvc_exp=False, dvcyaml=None) as live:
 
         def show(row: dict) -> None:
+            live.step = row["epoch"]
             for column in ("loss", "lr", "score"):
                 if row[column] is not None:
                     live.log_metric(column, row[column])
-            live.next_step()
+            live.make_summary()
 
         fitted = training.fit(
             chosen, options, network, recipe, prepared, training=learn, validation=choose, seed=int(seed), on=on,
@@ -91,8 +98,6 @@ def main(dataset: str, method: str, seed: str) -> None:
         "commit": None if entry.portable else provenance.commit(RUNS.parent),
     }
     (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
-    checkpoint.unlink()
-    shutil.rmtree(live_folder, ignore_errors=True)  # history.csv has it all now
 
 
 if __name__ == "__main__":

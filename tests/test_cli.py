@@ -42,7 +42,7 @@ def test_methods_prints_exact_size_and_multiply_adds(capsys):
 def test_sources_are_what_a_module_imports_but_for_carriers():
     names = {p.name for p in provenance.sources("irstd.methods.ggl_net")}
 
-    assert {"ggl_net.py", "gradient.py", "attention.py", "overlap.py", "__init__.py"} == names
+    assert {"ggl_net.py", "gradient.py", "attention.py", "overlap.py", "pixelwise.py", "__init__.py"} == names
 
 
 def test_a_digest_changes_with_a_source_and_not_with_another(tmp_path, monkeypatch):

@@ -1,6 +1,9 @@
 """Raw datasets, the catalogue, preparation, synthetic scenes."""
 
+import os
 import shutil
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -89,6 +92,14 @@ class TestRaw:
             raw.decode(folder / "images/b.png", "b.png")
 
         assert str(error.value) == "b.png is not an image; replace the file"
+
+    def test_an_image_of_16_bits_is_refused_by_name_not_cut_off(self, folder):
+        Image.fromarray(np.full((4, 4), 1600, np.uint16)).save(folder / "deep.png")
+
+        with pytest.raises(InputError) as error:
+            raw.decode(folder / "deep.png", "deep.png")
+
+        assert "deep.png has pixels of mode I;16, not of 8 bits; convert it to 8 bits" == str(error.value)
 
     def test_a_digest_depends_on_pixels_and_shape_alone(self, folder, rng):
         pixels = rng.integers(0, 256, (6, 8), np.uint8)
@@ -235,6 +246,25 @@ class TestSynthetic:
 
         assert pytest.approx(np.median(ratios), rel=0.25) == 8
 
+    def test_scenes_do_not_depend_on_the_processors_vector_instructions(self, root):
+        code = (
+            "import hashlib; from tests.conftest import wanted; from irstd.data import synthetic\n"
+            "print(hashlib.sha256(b''.join(s.image.tobytes() for *_, s in synthetic.scenes(wanted(train=60, size=128)))).hexdigest())"
+        )
+        outs = {
+            subprocess.run(
+                [sys.executable, "-W", "ignore", "-c", code],
+                cwd=root,
+                env=os.environ | env,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for env in ({}, {"NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR"})
+        }
+
+        assert 1 == len(outs)
+
     def test_power_law_noise_has_its_slope(self):
         field = synthetic.power_law(np.random.default_rng(0), 256, 1.5).astype(float)
         power = np.abs(np.fft.fft2(field)) ** 2
@@ -267,8 +297,6 @@ class TestSynthetic:
     ],
 )
 def test_the_real_datasets_from_the_mirror(name, images, targets, odd, tmp_path, root, monkeypatch):
-    import os
-
     mirror = os.environ["IRSTD_MIRROR"]
     mirror = mirror if "://" in mirror else str(root / mirror)
     start = time.monotonic()

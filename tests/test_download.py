@@ -249,6 +249,19 @@ def _zip(folder, body):
     return path
 
 
+def test_a_damaged_archive_is_one_sentence(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("images/a.png", bytes(range(256)) * 40)
+    body = bytearray(buffer.getvalue())
+    start = body.index(b"images/a.png") + len("images/a.png")
+    for place in range(start, start + 40):
+        body[place] ^= 0x5A
+
+    with pytest.raises(InputError, match=r"^any\.zip is not a whole zip archive \(.+\)$"):
+        download.unpack(_zip(tmp_path, bytes(body)), Source("mirror", "", ""), tmp_path / "toy")
+
+
 def test_an_archive_cannot_write_outside_its_folder(tmp_path, scenes):
     body = archive(scenes, prefix="../../evil/")
 

@@ -229,4 +229,7 @@ class TestNotebook:
         for path in folder.glob("*/*/*/metrics.json"):
             path.unlink()
 
-        assert results.cells(folder).empty
+        with pytest.raises(InputError) as error:
+            results.cells(folder, ["synthetic"])
+
+        assert "there are no results for synthetic yet; run `dvc repro`" == str(error.value)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 
@@ -179,12 +180,15 @@ def test_a_device_that_is_not_there_is_one_sentence():
     with pytest.raises(InputError) as cuda:
         training.device("cuda")
     with pytest.raises(InputError) as odd:
-        training.device("gpu")
+        training.device("mps")
+    with pytest.raises(InputError) as half:
+        training.precision("16", CPU)
 
     assert str(cuda.value) == (
         "params.yaml: train.device: 'cuda' is asked for, but torch sees 0 CUDA devices here; set it to auto or cpu"
     )
-    assert str(odd.value) == "params.yaml: train.device: 'gpu' is no device; use auto, cpu, cuda or cuda:N"
+    assert str(odd.value) == "params.yaml: train.device: 'mps' is no device; use auto, cpu, cuda or cuda:N"
+    assert "params.yaml: train.precision: a CPU has no 16; use auto, 32 or bf16" == str(half.value)
     assert CPU == training.device("auto") == training.device("cpu")
 
 
@@ -340,3 +344,18 @@ class TestAugmentation:
         points = torch.tensor([[[-0.6, 3.0], [0.0, 3.0], [3.4, 4.4], [3.0, 4.6]]])
 
         assert inside(points, (4, 5)).isnan().all(-1)[0].tolist() == [True, False, False, True]
+
+
+def test_a_size_that_does_not_suit_the_method_is_one_sentence(prepared):
+    with pytest.raises(InputError) as error:
+        fit(prepared, recipe=replace(RECIPE, size=40))
+
+    assert "the recipe's size is 40 px, but Blob needs a multiple of 32" == str(error.value)
+
+
+def test_weights_can_be_stored_whatever_their_layout_in_memory():
+    network = nn.Conv2d(3, 8, 3).to(memory_format=torch.channels_last)
+
+    packed = safetensors.torch.save(training._copy(network))
+
+    torch.testing.assert_close(network.weight, safetensors.torch.load(packed)["weight"])

@@ -56,7 +56,6 @@ class Augmentation:
             image: grey levels in [0, 1].
             mask: 0 or 1, and so it comes back.
             points: (row, col) in px, NaN for none; those moved out of the image become NaN.
-
         """
         wanted, count = self.wanted, len(image)
         if len(chosen := _draw(count, wanted.affine, image)):

@@ -41,7 +41,6 @@ class Resident:
         least: px; the canvas is at least this large, so that crops of this side fit.
         square: px; if given, each scene is resized to this square first (image bilinear, mask by area above
             one half), as the recipe `resize` does.
-
     """
 
     def __init__(
@@ -87,7 +86,6 @@ class Resident:
             side: px.
             target_share: probability that a crop is placed to hold a target, if its scene has one.
             generator: of the host; so that no draw waits for the device.
-
         """
         count = len(indices)
         room = (self.sizes[indices] - side).clamp(min=0)
@@ -109,7 +107,6 @@ class Resident:
             indices, corner: (B,), (B, 2) on the host.
             turns: (B, 3) true on the host where a piece is mirrored top to bottom, left to right, and then
                 transposed; together all eight orientations.
-
         """
         moved = (indices, corner, torch.zeros(len(indices), 3, dtype=torch.bool) if turns is None else turns)
         indices, corner, turns = (t.to(self.device, non_blocking=True) for t in moved)
@@ -151,7 +148,6 @@ def epoch(resident: Resident, recipe: Any, seed: int, number: int) -> Iterator[B
     Args:
         recipe: an `irstd.params.Recipe`.
         seed: of the run. number: of the epoch; with both, the batches are the same, whatever came before.
-
     """
     generator = torch.Generator().manual_seed(seed_of("batches", seed, number))
     order = torch.cat([torch.randperm(len(resident), generator=generator) for _ in range(recipe.crops)])

@@ -223,7 +223,6 @@ def get(name: str) -> Entry:
 
     Raises:
         InputError: no such dataset.
-
     """
     if name not in ENTRIES:
         raise InputError(f"there is no dataset {name!r} in the catalogue; {hint(name, ENTRIES)}")

@@ -12,6 +12,7 @@ import re
 import shutil
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,7 +41,6 @@ class Resuming:
             process would not find again.
         pause_s: before the first retry; doubles each time.
         progress: whether to show a bar.
-
     """
 
     def __init__(self, part: Path, *, pause_s: float = 1.0, progress: bool = False) -> None:
@@ -65,7 +65,8 @@ class Resuming:
 
     def _continue(self, url: str, part: Path) -> None:
         have = part.stat().st_size if part.exists() else 0
-        headers = {"Range": f"bytes={have}-"} if have else {}
+        # Compressed on the way, lengths and ranges would be of other bytes than are stored.
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
         with requests.get(url, headers=headers, stream=True, timeout=PATIENCE_S) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
                 part.unlink()  # longer than the file: of another version, start again
@@ -93,7 +94,6 @@ def fetch(url: str, folder: Path, name: str, *, pause_s: float = 1.0, progress: 
 
     Raises:
         InputError: the server has no such file, or gave up after all retries.
-
     """
     folder.mkdir(parents=True, exist_ok=True)
     downloader = Resuming(folder / f"{name}.part", pause_s=pause_s, progress=progress)
@@ -130,7 +130,6 @@ def unpack(archive: Path, source: Source, folder: Path) -> None:
 
     Raises:
         InputError: not a zip, damaged, without any image, or two members for one scene.
-
     """
     patterns = {"images": re.compile(source.images, re.IGNORECASE), "masks": re.compile(source.masks, re.IGNORECASE)}
     taken: set[Path] = set()
@@ -149,7 +148,7 @@ def unpack(archive: Path, source: Source, folder: Path) -> None:
                     with opened.open(member) as read, target.open("wb") as write:
                         shutil.copyfileobj(read, write)
                     break
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise InputError(f"{archive.name} is not a whole zip archive ({error})") from None
     if not (folder / "images").is_dir():
         raise InputError(f"{archive.name} holds no image where the catalogue expects them")
@@ -214,7 +213,6 @@ def obtain(
 
     Raises:
         InputError: nothing worked; the message tells each reason, and what to fetch by hand.
-
     """
     entry = catalogue.get(name)
     building = folder.with_name(f"{folder.name}.part")
@@ -232,7 +230,7 @@ def obtain(
                 raw.verify(building, name, progress=progress)
                 roles = {scene: {s: row[s] for s in entry.splits} for scene, row in catalogue.manifest(name).items()}
             else:
-                roles = raw.listed_splits(building, raw.pairs(building), next(iter(entry.splits)))
+                roles = raw.listed_splits(building, raw.pairs(building), next(iter(entry.splits)), required=True)
         except InputError as error:
             reasons.append(f"{title}: {error}")
             if archive is not None and ours:
@@ -270,7 +268,6 @@ def copy_own(name: str, source: Path, folder: Path) -> None:
 
     Raises:
         InputError: the folder or a part of it is missing, or images and masks do not pair up.
-
     """
     if not source.is_dir():
         raise InputError(

@@ -55,7 +55,6 @@ def read_pair(name: str, image_path: Path, mask_path: Path) -> Pair:
 
     Raises:
         InputError: a file is damaged, or the sizes differ by more than one pixel.
-
     """
     colours, mask = raw.decode(image_path), raw.decode(mask_path)
     grey = bool((colours[..., :1] == colours).all())
@@ -138,7 +137,6 @@ def prepare(source: Path, folder: Path, *, progress: bool = False) -> None:
 
     Raises:
         InputError: as `raw.pairs` and `read_pair`.
-
     """
     files = raw.pairs(source)
     building = folder.with_name(f"{folder.name}.part")

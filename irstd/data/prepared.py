@@ -97,7 +97,6 @@ class Prepared:
 
         Raises:
             InputError: no such split, or a role of it has no scene.
-
         """
         known = sorted({key for row in self.splits.values() for key in row})
         if split not in known:

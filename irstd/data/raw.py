@@ -20,6 +20,7 @@ from tqdm import tqdm
 from irstd.data import catalogue
 from irstd.errors import InputError
 
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # of 8 bits a channel; 16-bit levels would be cut off, not scaled
 SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")
 
 
@@ -31,12 +32,13 @@ def decode(path: Path, name: str | None = None) -> UInt8[ndarray, "H W 3"]:
         name: how a message calls it; its last three path parts if not given.
 
     Raises:
-        InputError: the file is truncated, or no image.
-
+        InputError: the file is truncated, or no image of 8 bits.
     """
     name = name or "/".join(path.parts[-3:])
     try:
         with Image.open(path) as image:
+            if image.mode not in MODES:
+                raise InputError(f"{name} has pixels of mode {image.mode}, not of 8 bits; convert it to 8 bits")
             # Alpha is 255 everywhere in the field's data; dropping it changes nothing.
             return np.asarray(image.convert("RGB"))
     except UnidentifiedImageError:
@@ -58,7 +60,6 @@ def pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
 
     Raises:
         InputError: a folder is missing or empty, or an image lacks its mask or the reverse.
-
     """
     found: dict[str, dict[str, Path]] = {}
     for kind in ("images", "masks"):
@@ -85,7 +86,6 @@ def verify(folder: Path, name: str, *, progress: bool = False) -> None:
 
     Raises:
         InputError: a file is missing, damaged, or its pixels differ from those verified; the first is named.
-
     """
     rows = catalogue.manifest(name)
     files = pairs(folder)
@@ -125,20 +125,26 @@ def read_splits(path: Path) -> dict[str, dict[str, str]]:
     return {row.pop("name"): row for row in rows}
 
 
-def listed_splits(folder: Path, names: Iterable[str], split: str = "lists") -> dict[str, dict[str, str]]:
-    """Roles from `train.txt` and `test.txt` (or `val.txt`) in `folder`; without them, four fifths train.
+def listed_splits(
+    folder: Path, names: Iterable[str], split: str = "lists", *, required: bool = False
+) -> dict[str, dict[str, str]]:
+    """Roles from `train.txt`, `test.txt` and perhaps `val.txt` in `folder`; without them, four fifths train.
+
+    With `train.txt` and `val.txt` alone, the latter is the test split, as the field's archives use it.
 
     Args:
         folder: may also hold the lists in `img_idx/` or `ImageSets/`.
         names: of the scenes there are.
         split: what to call it.
+        required: whether the lists must be there.
 
     Raises:
-        InputError: a list names a scene that is not there, or one scene is in both lists, or one is missing.
-
+        InputError: a list names a scene that is not there, or one scene is in two lists, or a list is missing.
     """
     names = sorted(names)
     lists = {p.stem: p for place in (folder, folder / "img_idx", folder / "ImageSets") for p in place.glob("*.txt")}
+    if "train" not in lists and required:
+        raise InputError(f"{folder.name}: the list train.txt of the published split is missing; add it")
     if "train" not in lists:
         # Every fifth, by a hash of the name: stable when scenes are added.
         held = {n for n in names if int(hashlib.sha256(n.encode()).hexdigest(), 16) % 5 == 0}
@@ -147,14 +153,19 @@ def listed_splits(folder: Path, names: Iterable[str], split: str = "lists") -> d
     if test not in lists:
         raise InputError(f"{folder.name}: train.txt is there but test.txt is not; add it, or remove train.txt")
     roles: dict[str, dict[str, str]] = {n: {} for n in names}
-    for role, listed in (("train", "train"), ("test", test)):
-        for line in lists[listed].read_text().split():
-            name = Path(line).stem
+    used = [("train", "train"), ("test", test)]
+    if test == "test" and "val" in lists:
+        used.append(("val", "val"))
+    for role, listed in used:
+        for line in filter(None, map(str.strip, lists[listed].read_text().splitlines())):
+            name = line.rsplit("/")[-1]
+            name = name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in SUFFIXES else name
             if name not in roles:
                 raise InputError(
                     f"{folder.name}: {listed}.txt names {line!r}, which images/ does not hold; mend the list"
                 )
             if roles[name]:
-                raise InputError(f"{folder.name}: {name!r} is in train.txt and in {listed}.txt; remove it from one")
+                before = "train" if roles[name][split] == "train" else test
+                raise InputError(f"{folder.name}: {name!r} is in {before}.txt and in {listed}.txt; remove it from one")
             roles[name][split] = role
     return roles

@@ -73,14 +73,14 @@ def power_law(rng: np.random.Generator, size: int, slope: float, stretch: float 
 
     Args:
         stretch: how many times longer structures are along a row than along a column.
-
     """
-    rows = np.fft.fftfreq(size)[:, None].astype(np.float32)
-    cols = rfftfreq(size)[None].astype(np.float32) * stretch
+    # In double precision: a power in single precision depends on the processor's vector instructions.
+    rows = np.fft.fftfreq(size)[:, None]
+    cols = rfftfreq(size)[None] * stretch
     power = rows * rows + cols * cols
     power[0, 0] = np.inf  # no mean
     spectrum = rng.standard_normal((2, size, size // 2 + 1), dtype=np.float32)
-    field = irfft2((spectrum[0] + 1j * spectrum[1]) * power ** np.float32(-slope / 2), s=(size, size))
+    field = irfft2((spectrum[0] + 1j * spectrum[1]) * (power ** (-slope / 2)).astype(np.float32), s=(size, size))
     return (field / field.std()).astype(np.float32)
 
 
@@ -157,7 +157,6 @@ def write(wanted: Wanted, folder: Path) -> dict[str, dict[str, str]]:
 
     Args:
         folder: new; gets images/ and masks/ (PNG).
-
     """
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True)

@@ -13,7 +13,6 @@ class SqueezeExcite(nn.Module):
 
     Args:
         channels: of the input; the hidden layer has `channels // reduction`. Both linears lack a bias.
-
     """
 
     def __init__(self, channels: int, reduction: int = 4) -> None:
@@ -50,7 +49,6 @@ class SpatialAttention(nn.Module):
     Args:
         size: side of the square kernel, odd.
         bias: whether the convolution has one.
-
     """
 
     def __init__(self, size: int = 7, *, bias: bool = True) -> None:

@@ -27,7 +27,6 @@ class GradientMagnitude(nn.Module):
             scaled to the same unit.
         border: `zeros` repeats what was published and draws a frame of about half the grey level around
             the image; `replicate` does not.
-
     """
 
     def __init__(self, operator: Operator = "central", border: Border = "zeros") -> None:

@@ -18,7 +18,6 @@ def soft_iou(
         probability: in [0, 1].
         mask: 1 on targets, 0 elsewhere.
         smooth: px; keeps an image without a target finite, and its loss falls to 0 with the prediction.
-
     """
     p, g = probability.float(), mask.float()
     both = (p * g).sum((1, 2, 3))

@@ -75,7 +75,6 @@ class Method:
         decode: outputs to Prediction.
         targets: labels to what the loss compares with.
         multiple: image sides must be a multiple of this; the loop pads, and crops predictions back.
-
     """
 
     title: str
@@ -104,7 +103,6 @@ def module_name(name: str) -> str:
 
     Raises:
         InputError: no such method.
-
     """
     if name not in available():
         raise InputError(f"there is no method {name!r}; {hint(name, available())}")
@@ -117,6 +115,5 @@ def get(name: str) -> Method:
 
     Raises:
         InputError: no such method.
-
     """
     return import_module(module_name(name)).METHOD

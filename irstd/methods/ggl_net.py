@@ -196,5 +196,5 @@ METHOD = Method(
     build=GGLNet,
     loss=loss,
     decode=decode,
-    multiple=16,
+    multiple=16,  # Differs from PAL's framework, which pads to 32: the network needs 16
 )

@@ -42,8 +42,10 @@ class Convention:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What one image, or a pool of images, contributes to the scores. An image without predicted regions
-    still has its targets and pixels; a method without a map has no pixel counts (`None` in its table).
+    """What one image, or a pool of images, contributes to the scores.
+
+    Of a method without a map, pixel counts mean nothing, and of one that gives its own points neither do
+    false pixels; tables leave them empty.
     """
 
     images: int = 0
@@ -147,17 +149,18 @@ def count(
         mask: the truth.
         predicted: score above the convention's threshold, or None.
         points: the method's own points (row, col, score); without them, centroids of predicted regions.
-
     """
     truth = regions(mask, convention.connectivity)
-    found = None if predicted is None else regions(predicted, convention.connectivity)
-    if found is None and points is None:
+    if points is not None:
+        found, centres = None, points[points[:, 2] > convention.threshold, :2]
+    elif predicted is not None:
+        found = regions(predicted, convention.connectivity)
+        centres = found.centroids
+    else:
         raise ValueError("neither a map nor points were predicted")
-    centres = found.centroids if points is None else points[points[:, 2] > convention.threshold, :2]
     matches = match(truth.centroids, centres, convention.match_px)
-    taken = {region for _, region, _ in matches}
-    own_regions = points is None
-    false_pixels = int(sum(a for n, a in enumerate(found.areas) if n not in taken)) if own_regions else 0
+    taken = [region for _, region, _ in matches]
+    false_pixels = 0 if found is None else int(found.areas.sum() - found.areas[taken].sum())
     pixel = (0, 0) if predicted is None else (int((mask & predicted).sum()), int(predicted.sum()))
     counts = Counts(
         images=1, pixels=mask.size, intersection=pixel[0], predicted=pixel[1], true=int(truth.areas.sum()),

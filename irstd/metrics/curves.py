@@ -14,7 +14,6 @@ def histogram(levels: UInt16[ndarray, "H W"], mask: Bool[ndarray, "H W"]) -> Int
 
     Args:
         levels: from `irstd.prediction.encode`, 0 to 65534.
-
     """
     bins = levels >> 8
     return np.stack([np.bincount(bins[side], minlength=LEVELS) for side in (~mask, mask)])

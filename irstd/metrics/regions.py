@@ -35,7 +35,6 @@ def regions(mask: Bool[ndarray, "H W"], connectivity: Literal[4, 8] = 8) -> Regi
     Args:
         mask: true on regions.
         connectivity: 8 joins diagonal neighbours, as the field's code does; 4 does not.
-
     """
     count, labels, stats, centroids = cv2.connectedComponentsWithStats(
         np.ascontiguousarray(mask).view(np.uint8), connectivity=connectivity, ltype=cv2.CV_32S

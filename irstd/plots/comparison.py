@@ -19,7 +19,6 @@ def score_bars(cells: DataFrame, ax: Axes, *, order: Sequence[str], titles: dict
     Args:
         cells: rows of one dataset, with `method`, `seed` and the scores in [0, 1].
         order: all methods of params.yaml, which fixes the colours.
-
     """
     long = cells.melt(["method", "seed"], list(SCORES), "score", "value").dropna()
     long["value"] = long["value"].astype(float) * 100

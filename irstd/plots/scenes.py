@@ -30,7 +30,6 @@ def overlay(layers: ndarray, ax: Axes, *, title: str) -> Axes:
 
     Args:
         layers: (2 or 3, H, W): grey levels, mask, and scores in 255ths where there are any.
-
     """
     low, high = _stretch(layers[0])
     _plain(ax).imshow(layers[0], vmin=low, vmax=high)
@@ -51,7 +50,6 @@ def crop_grid(
 
     Args:
         crops: (2, S, S): grey levels, mask. captions: `kind`, `name`, `row`, `col`, `rank` of each.
-
     """
     unit = {"hit": "{:.1f} px off", "miss": "{:.0f} px large", "false alarm": "{:.0f} px large"}[kind]
     chosen = [(c, t) for c, t in zip(crops, captions, strict=True) if t["kind"] == kind][:most]

@@ -62,7 +62,6 @@ def show(figure: Figure, name: str, link: str | None = None) -> None:
     Args:
         name: what a reader is told who cannot see it.
         link: the file that an export to Markdown names in its stead.
-
     """
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
