@@ -96,13 +96,10 @@ def datasets(scenes: dict[str, DataFrame], targets: dict[str, DataFrame]) -> Dat
 
 
 def _sizes(scenes: DataFrame) -> str:
-    sizes = set(zip(scenes["width"], scenes["height"], strict=True))
-    least, most = min(sizes), max(sizes)
-    return (
-        f"{least[0]}×{least[1]}"
-        if len(sizes) == 1
-        else f"{len(sizes)} sizes, {least[0]}×{least[1]} to {most[0]}×{most[1]}"
-    )
+    ranges = [(scenes[side].min(), scenes[side].max()) for side in ("width", "height")]
+    text = "×".join(str(low) if low == high else f"{low}…{high}" for low, high in ranges)
+    count = len(scenes[["width", "height"]].drop_duplicates())
+    return text if count == 1 else f"{text}, {count} sizes"
 
 
 def _twins(scenes: DataFrame) -> str:

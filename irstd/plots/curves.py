@@ -23,7 +23,7 @@ def history(table: DataFrame, ax: Axes, *, column: str, order: Sequence[str], ti
         kept = rows.dropna(subset=[column])
         name = titles.get(method, method) if place == 0 else None
         ax.plot(kept["epoch"], kept[column], LINES[place % len(LINES)], color=palette[method], marker=".", label=name)
-    named = {"loss": "training loss (mean of an epoch)", "score": "score on the choosing scenes, 0 to 1"}
+    named = {"loss": "training loss (mean of an epoch)", "score": "score that chooses, 0 to 1"}
     ax.set(xlabel="epoch", ylabel=named[column])
     ax.legend(title="method")
     return ax

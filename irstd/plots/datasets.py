@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
-LABELS = {"area_px": "target area, px", "scr": "signal-to-clutter ratio (mean contrast / deviation around)"}
+LABELS = {"area_px": "target area, px", "scr": "signal-to-clutter ratio, no unit"}
 
 
 def target_histogram(targets: DataFrame, ax: Axes, *, column: str) -> Axes:
