@@ -78,7 +78,8 @@ def main(dataset: str, method: str, seed: str) -> None:
         )  # fmt: skip
 
     folder = RUNS.joinpath("train", *place)
-    label = {"dataset": dataset, "method": method, "seed": seed, "epoch": str(fitted.best_epoch)}
+    # One entry: safetensors writes several in an order that changes from run to run.
+    label = {"irstd": json.dumps({"dataset": dataset, "method": method, "seed": int(seed), "epoch": fitted.best_epoch})}
     for kind, weights in (("best", fitted.best), ("last", fitted.last)):
         packed = safetensors.torch.save(weights, metadata=label)
         training.save(folder / f"{kind}.safetensors", lambda beside, packed=packed: beside.write_bytes(packed))
