@@ -99,7 +99,8 @@ def plan(finished, monkeypatch):
             stages = {s.addressing: s for s in repo.index.stages}
             direct = [stages[name] for name in repo.status()]
             graph = repo.index.graph
-            below = {s for stage in direct for s in nx.ancestors(graph, stage)} if downstream else set()
+            settled = [s for s in direct if s.name != "check"]
+            below = {s for stage in settled for s in nx.ancestors(graph, stage)} if downstream else set()
             return {s.addressing for s in {*direct, *below}}
 
     yield planned
@@ -113,6 +114,7 @@ def each(stage, names=SETS, *, cell=False):
 
 REPORTS = each("report")
 EVALUATED = each("evaluate", cell=True) | REPORTS
+CHECK = {"check"}  # of params.yaml; what it writes never changes, so that it sets off nothing else
 TRAINED = each("train", cell=True) | each("predict", cell=True) | EVALUATED
 
 
@@ -127,7 +129,7 @@ class TestPlan:
         assert plan("irstd/metrics/counts.py", lambda text: text + "\n") == EVALUATED
 
     def test_a_changed_threshold_scores_again(self, plan):
-        assert plan("params.yaml", lambda text: text.replace("match_px: 3.0", "match_px: 5.0")) == EVALUATED
+        assert plan("params.yaml", lambda text: text.replace("match_px: 3.0", "match_px: 5.0")) == EVALUATED | CHECK
 
     def test_a_changed_learning_rate_retrains_that_method_alone(self, plan):
         def edit(text):
@@ -135,7 +137,7 @@ class TestPlan:
             return text.replace("lr: 5.0e-4", "lr: 6.0e-4")
 
         # One method so far, so its cells are all cells; a second method's are not touched (next test).
-        assert plan("params.yaml", edit) == TRAINED
+        assert plan("params.yaml", edit) == TRAINED | CHECK
 
     def test_a_second_row_runs_its_own_cells_and_no_others(self, plan):
         def edit(text):
@@ -146,9 +148,12 @@ class TestPlan:
 
         planned = plan("params.yaml", edit)
 
-        assert {"card@thin", "cost@thin", *REPORTS} | {
-            f"{s}@{d}-thin-0" for s in ("train", "predict", "evaluate") for d in SETS
-        } == planned
+        assert (
+            CHECK
+            | {"card@thin", "cost@thin", *REPORTS}
+            | {f"{s}@{d}-thin-0" for s in ("train", "predict", "evaluate") for d in SETS}
+            == planned
+        )
 
     def test_an_added_dataset_runs_its_own_stages_and_no_others(self, plan):
         def edit(text):
@@ -162,11 +167,16 @@ class TestPlan:
 
         stages = ("download", "prepare", "describe", "report")
         cells = ("train", "predict", "evaluate")
-        assert {f"{s}@mine" for s in stages} | {f"{s}@mine-ggl_net-0" for s in cells} == plan("params.yaml", edit)
+        assert CHECK | {f"{s}@mine" for s in stages} | {f"{s}@mine-ggl_net-0" for s in cells} == plan(
+            "params.yaml", edit
+        )
 
     def test_a_changed_method_file_asks_its_card_first(self, plan):
         # Whatever does not change the card then goes no further.
         assert {"card@ggl_net"} == plan("irstd/methods/ggl_net.py", lambda text: text + "\n", downstream=False)
+
+    def test_a_mended_comment_in_the_parameters_checks_them_and_reruns_nothing(self, plan):
+        assert CHECK == plan("params.yaml", lambda text: f"# a comment\n{text}")
 
     def test_a_mended_sentence_reruns_nothing(self, plan):
         assert set() == plan("irstd/errors.py", lambda text: text + "\n")
@@ -197,6 +207,21 @@ class TestMistakes:
 
         assert done.returncode == 1
         assert done.stderr.startswith(sentence) and "Traceback" not in done.stderr
+
+    def test_it_is_said_before_dvc_clears_what_was_computed(self, tmp_path):
+        folder = copy(tmp_path / "repo")
+        result = folder / "reports/results/synthetic/ggl_net/0/history.csv"
+        before = result.read_bytes()
+        set_params(folder, {"datasets": ["sinthetic"], "method": {"ggl_net": {"budgets": {"quick": {"epoch": 3}}}}})
+
+        done = dvc(folder, "repro")
+
+        assert 0 != done.returncode
+        assert (
+            "error: params.yaml: method.ggl_net.budgets.quick: unknown key 'epoch'; did you mean 'epochs'?"
+            in done.stderr
+        )
+        assert before == result.read_bytes()
 
     def test_a_missing_archive_names_what_to_fetch(self, tmp_path):
         folder = copy(tmp_path / "repo")
