@@ -270,6 +270,7 @@ class TestMistakes:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_sigkill_then_dvc_repro_ends_with_the_same_weights_and_nothing_runs_twice(tmp_path):
     whole, killed = copy(tmp_path / "whole"), copy(tmp_path / "killed")
     for folder in (whole, killed):
@@ -312,6 +313,7 @@ def test_sigkill_then_dvc_repro_ends_with_the_same_weights_and_nothing_runs_twic
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_folder_of_ones_own_goes_through_the_whole_pipeline(tmp_path):
     folder = copy(tmp_path / "repo")
     set_params(folder, TINY)
