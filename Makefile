@@ -38,8 +38,10 @@ format: $(READY)
 lab: $(READY)
 	jupyter lab notebooks/01_comparison.ipynb
 
-bench: $(READY) ## our training step against a plain loop; let nothing else run
+bench: $(READY) ## training steps, inference, and how near points are to the truth; let nothing else run
 	python -m tests.bench.training
+	python -m tests.bench.inference
+	python -m tests.bench.localisation
 
 lock: $(READY) ## write constraints.txt anew from the environment
 	{ echo "# Exact versions of everything; \`make lock\` writes them anew from the environment."; \

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,13 +13,14 @@ from numpy import ndarray
 
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.metrics import curves
-from irstd.metrics.counts import Convention, Counts, Scored, count, niou
+from irstd.metrics import curves, points, statistics
+from irstd.metrics.counts import Convention, Counts, Scored, count, match, niou
 from irstd.prediction import level
 from irstd.results import SCHEMAS
 
 CROP_PX = 33  # side of a picture of one target, native pixels
 SCENES = 4  # whole scenes among the pictures
+GREEDY_PX = float(np.nextafter(5.0, 6.0))  # P2P-HDNet's rule: 5 px, inclusive, targets in order, the first free point
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def evaluate(
     prepared: Prepared,
     numbers: Sequence[int],
     scores: Mapping[str, ndarray],
-    points: Mapping[str, ndarray],
+    given: Mapping[str, ndarray],
     convention: Convention,
     pictures: int,
 ) -> Evaluated:
@@ -45,7 +46,7 @@ def evaluate(
 
     Args:
         scores: scene to 16-bit scores (`irstd.prediction.encode`), or empty for a method that gives points.
-        points: scene to (N, 3) points, or empty.
+        given: scene to (N, 3) points, or empty.
         pictures: how many of each kind (hit, miss, false alarm) to keep.
 
     Raises:
@@ -59,31 +60,36 @@ def evaluate(
     for number in numbers:
         name, mask = prepared.names[number], prepared.mask(number)
         levels = scores.get(name)
-        if levels is None and name not in points:
+        if levels is None and name not in given:
             raise InputError(f"{prepared.folder.name}: nothing was predicted for {name!r}; run the predict stage again")
         if levels is not None and levels.shape != mask.shape:
             raise InputError(f"{prepared.folder.name}: scores of {name!r} are {levels.shape}, its image {mask.shape}")
         above = None if levels is None else levels > level(convention.threshold)
-        scored = count(mask, above, convention, points.get(name))
+        scored = count(mask, above, convention, given.get(name))
+        within = {px: points.pairs(scored.truth.centroids, scored.points, float(px)) for px in points.WITHIN_PX}
         counts.append(scored.counts)
         if levels is not None:
             histogram += curves.histogram(levels, mask)
         row = {"name": name, **{k: v for k, v in asdict(scored.counts).items() if k != "images"}}
         if levels is None:
             row |= dict.fromkeys(("intersection", "predicted"))
-        if name in points:
+        if name in given:
             row["false_pixels"] = None
+        row |= {f"hits_{px}px": len(found) for px, found in within.items()}
+        row["hits_5px_greedy"] = len(match(scored.truth.centroids, scored.points, GREEDY_PX))
         per_image.append(row)
-        per_target += _targets(name, scored)
+        per_target += _targets(name, scored, within[points.WITHIN_PX[-1]])
         kept += _pictures(number, scored)
     has_map = bool(scores)
     columns = list(SCHEMAS["per_target"])
+    table = pd.DataFrame(per_image, columns=list(SCHEMAS["per_image"]))
+    metrics = _metrics(counts, per_target, convention, has_map=has_map, own_points=bool(given))
     return Evaluated(
-        metrics=_metrics(counts, per_target, convention, has_map=has_map, own_points=bool(points)),
-        per_image=pd.DataFrame(per_image, columns=list(SCHEMAS["per_image"])),
+        metrics={**metrics, **_of_points(table, per_target), "interval": _intervals(table)},
+        per_image=table,
         per_target=pd.DataFrame(per_target, columns=columns),
         curve=pd.DataFrame(curves.curve(histogram) if has_map else {}, columns=list(SCHEMAS["curve"])),
-        gallery=_gallery(prepared, numbers, scores, kept, pictures),
+        gallery=_gallery(prepared, numbers, scores, given, kept, pictures, convention.threshold),
     )
 
 
@@ -102,6 +108,7 @@ def _metrics(
     }
     return {
         "convention": str(convention),
+        "threshold": convention.threshold,
         **{k: round(v, 6) if has_map else None for k, v in pixel.items()},
         "fa_per_million": None if own_points else round(total.fa * 1e6, 6),
         "pd": round(total.pd, 6),
@@ -114,8 +121,54 @@ def _metrics(
     }
 
 
-def _targets(name: str, scored: Scored) -> list[dict[str, Any]]:
+def _of_points(table: pd.DataFrame, per_target: list[dict[str, Any]]) -> dict[str, Any]:
+    """Precision, recall and F1 of points at each distance, and the mean error of those matched."""
+    hits = [*(f"hits_{px}px" for px in points.WITHIN_PX), "hits_5px_greedy"]
+    total = table[["targets", "regions", *hits]].sum()
+    scores: dict[str, Any] = {}
+    for px in points.WITHIN_PX:
+        right = total[f"hits_{px}px"]
+        for name, of in (("precision", "regions"), ("recall", "targets")):
+            scores[f"point_{name}_{px}px"] = round(right / total[of], 6) if total[of] else None
+        both = total["regions"] + total["targets"]
+        scores[f"point_f1_{px}px"] = round(2 * right / both, 6) if both else None
+    both = total["regions"] + total["targets"]
+    scores["point_f1_5px_greedy"] = round(2 * total["hits_5px_greedy"] / both, 6) if both else None
+    errors = [row["error_px"] for row in per_target if row["error_px"] is not None]
+    return {**scores, "point_error_px": round(float(np.mean(errors)), 4) if errors else None}
+
+
+# Score: columns summed over images, and what is made of the sums.
+RATIOS: dict[str, tuple[list[str], Callable[[ndarray], ndarray]]] = {
+    "iou": (["intersection", "predicted", "true"], lambda s: statistics.over(s[:, 0], s[:, 1] + s[:, 2] - s[:, 0])),
+    "pd": (["detected", "targets"], lambda s: statistics.over(s[:, 0], s[:, 1])),
+    "fa_per_million": (["false_pixels", "pixels"], lambda s: statistics.over(1e6 * s[:, 0], s[:, 1])),
+    "f1": (["detected", "regions", "targets"], lambda s: statistics.over(2 * s[:, 0], s[:, 1] + s[:, 2])),
+    **{
+        f"point_f1_{px}px": (
+            [f"hits_{px}px", "regions", "targets"],
+            lambda s: statistics.over(2 * s[:, 0], s[:, 1] + s[:, 2]),
+        )
+        for px in points.WITHIN_PX
+    },
+}
+
+
+def _intervals(table: pd.DataFrame) -> dict[str, list[float] | None]:
+    """95 % intervals over images of the scores that are ratios of sums; None where a score is."""
+    intervals: dict[str, list[float] | None] = {}
+    for name, (columns, ratio) in RATIOS.items():
+        if table[columns].isna().any(axis=None):
+            intervals[name] = None
+            continue
+        ends = statistics.bootstrap(table[columns].to_numpy(float), ratio)
+        intervals[name] = None if np.isnan(ends).any() else [round(end, 6) for end in ends]
+    return intervals
+
+
+def _targets(name: str, scored: Scored, own: list[tuple[int, int, float]]) -> list[dict[str, Any]]:
     distance = {target: far for target, _, far in scored.matches}
+    error = {target: far for target, _, far in own}
     return [
         {
             "name": name,
@@ -125,6 +178,7 @@ def _targets(name: str, scored: Scored) -> list[dict[str, Any]]:
             "area_px": int(area),
             "detected": int(number in distance),
             "distance_px": round(distance[number], 4) if number in distance else None,
+            "error_px": round(error[number], 4) if number in error else None,
         }
         for number, (centre, area) in enumerate(zip(scored.truth.centroids, scored.truth.areas, strict=True))
     ]
@@ -142,7 +196,9 @@ def _pictures(number: int, scored: Scored) -> list[tuple[str, float, int, float,
         rows.append(("hit" if hit else "miss", rank, number, row, col))
     for region, (row, col) in enumerate(scored.points.tolist()):
         if region not in taken:
-            rows.append(("false alarm", 1.0 if areas is None else float(areas[region]), number, row, col))
+            # Points have no size; the surest come first.
+            rank = float(scored.scores[region]) if areas is None else float(areas[region])
+            rows.append(("false alarm", rank, number, row, col))
     return rows
 
 
@@ -150,8 +206,10 @@ def _gallery(
     prepared: Prepared,
     numbers: Sequence[int],
     scores: Mapping[str, ndarray],
+    given: Mapping[str, ndarray],
     kept: list[tuple[str, float, int, float, float]],
     pictures: int,
+    threshold: float,
 ) -> dict[str, ndarray]:
     """Crops around the worst hits, misses and false alarms, and whole scenes spread over the split."""
     arrays: dict[str, ndarray] = {}
@@ -160,14 +218,22 @@ def _gallery(
     for kind in ("hit", "miss", "false alarm"):
         worst = sorted((k for k in kept if k[0] == kind), key=lambda k: (-k[1], k[2], k[3]))[:pictures]
         for _, rank, number, row, col in worst:
-            place = [round(float(row)), round(float(col))]
+            limits = prepared.sizes[number]
+            place = [min(max(round(float(x)), 0), side - 1) for x, side in zip((row, col), limits, strict=True)]
             window = [slice(p, p + CROP_PX) for p in place]
             image, mask = (
                 np.pad(a, half, mode="edge")[*window] for a in (prepared.image(number), prepared.mask(number))
             )
             arrays[f"crop_{len(captions)}"] = np.stack([image, mask.astype(np.uint8)])
             captions.append(
-                {"kind": kind, "name": prepared.names[number], "row": place[0], "col": place[1], "rank": float(rank)}
+                {
+                    "kind": kind,
+                    "name": prepared.names[number],
+                    "row": place[0],
+                    "col": place[1],
+                    "rank": float(rank),
+                    "ranked_by": "score" if kind == "false alarm" and given else "px",
+                }
             )
     chosen = [numbers[k] for k in np.unique(np.linspace(0, len(numbers) - 1, SCENES).round().astype(int))]
     for index, number in enumerate(chosen):
@@ -176,6 +242,9 @@ def _gallery(
         if name in scores:
             layers.append((scores[name] >> 8).astype(np.uint8))
         arrays[f"scene_{index}"] = np.stack(layers)
+        if name in given:
+            found = given[name]
+            arrays[f"points_{index}"] = found[found[:, 2] > threshold, :2]
     arrays["captions"] = np.array(json.dumps(captions))
     arrays["scene_names"] = np.array([prepared.names[n] for n in chosen])
     return arrays

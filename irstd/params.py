@@ -75,6 +75,7 @@ class Dataset:
     split: str  # which of its published splits
     validation: Annotated[float, Field(ge=0, lt=1)]  # share of the training images held out to choose the epoch
     budget: str  # which of each method's budgets its cells train with
+    clicks: Path | None = None  # CSV of name, row, col: point labels to train with instead of centroids
     portable: bool = False  # one instruction set for any x86 CPU with AVX2; hardware and time not recorded
 
 
@@ -129,6 +130,8 @@ class Recipe:
     validate_every: Count = 1  # epochs
     selection: Literal["validation", "last", "test"] = "validation"
     grad_clip: NonNegative = 0.0  # norm; 0 for none
+    threads: Annotated[int, Field(ge=0)] = 0  # of torch on a CPU, if other than train.threads; 0: as train.threads
+    jitter: NonNegative = 0.0  # deviation of point labels from centroids, in halves of the target's box
 
 
 @record
@@ -155,7 +158,7 @@ class Train:
 class Evaluate:
     """How predictions are scored; `irstd.metrics` says what each means."""
 
-    threshold: Share
+    threshold: Literal["chosen"] | Share  # chosen: one half of a map, else what the validation scenes gave
     match_px: Positive
     connectivity: Literal[4, 8]
     pictures: Count  # scenes kept for the report's gallery
@@ -167,8 +170,17 @@ class Cost:
 
     sizes: tuple[Count, ...]
     batches: tuple[Count, ...]
+    forms: tuple[Literal["torch", "compiled", "onnxruntime", "graph"], ...]  # irstd.profiling says what each is
     repeats: Count
     threads: Annotated[int, Field(ge=0)]
+
+
+@record
+class Study:
+    """Further rows, run on some datasets only."""
+
+    datasets: tuple[Name, ...]
+    methods: tuple[Name, ...]
 
 
 @record
@@ -177,6 +189,7 @@ class Params:
 
     datasets: tuple[Name, ...]
     methods: tuple[Name, ...]
+    labelling: Study
     seeds: tuple[int, ...]
     dataset: dict[Name, Dataset]
     method: dict[Name, Row]
@@ -284,6 +297,18 @@ def _sentence(errors: list[Any], kind: type, path: str) -> str:
     return f"params.yaml: {full}: {message}, but it is {json.dumps(error['input'])}"
 
 
+def _check_study(params: Params) -> None:
+    """Raises InputError where the study needs what the pipeline does not make, or makes the same again."""
+    for dataset in params.labelling.datasets:
+        if dataset not in params.datasets:
+            raise InputError(
+                f"params.yaml: labelling.datasets: {dataset!r} is not in `datasets`; take it out, or add it there"
+            )
+    for name in params.labelling.methods:
+        if name in params.methods:
+            raise InputError(f"params.yaml: labelling.methods: {name!r} is in `methods` already; take it out of one")
+
+
 def parse(text: str) -> Params:
     """Params from the text of a params.yaml.
 
@@ -297,12 +322,16 @@ def parse(text: str) -> Params:
         raise InputError(f"params.yaml: line {where.line + 1 if where else '?'} is not YAML; mend it there") from None
     params = check(Params, values or {}, "")
     for name, row in params.method.items():
+        if row.recipe:
+            check(Recipe, row.recipe, f"method.{name}.recipe")
         for budget, changes in row.budgets.items():
             check(Recipe, {**row.recipe, **changes}, f"method.{name}.budgets.{budget}")
-    for dataset in params.datasets:
-        params.data(dataset)
-        for name in params.methods:
-            params.recipe(dataset, name)
+    _check_study(params)
+    for run in (params, params.labelling):
+        for dataset in run.datasets:
+            params.data(dataset)
+            for name in run.methods:
+                params.recipe(dataset, name)
     return params
 
 

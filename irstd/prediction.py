@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ class Predicted:
 def predict(
     network: nn.Module,
     method: Method,
+    options: Any,
     images: Sequence[UInt8[ndarray, "_H _W"]],
     *,
     device: torch.device | str = "cpu",
@@ -41,6 +42,7 @@ def predict(
     """The prediction for each image, in order; `network` is put into evaluation mode.
 
     Args:
+        options: of the method, as `network` was built with.
         images: grey levels.
         geometry: `crop`: each image whole, black beyond its right and bottom edge up to the method's
             multiple; `resize`: squeezed to a square of `side` px and the scores stretched back.
@@ -53,13 +55,13 @@ def predict(
         while stop < min(len(images), start + batch) and images[stop].shape == images[start].shape:
             stop += 1
         stack = torch.from_numpy(np.stack(images[start:stop]))[:, None].to(device).float().div(255)
-        yield from _native(stack, network, method, geometry, side)
+        yield from _native(stack, network, method, options, geometry, side)
         start = stop
 
 
 @torch.inference_mode()
 def _native(
-    stack: Float[Tensor, "B 1 H W"], network: nn.Module, method: Method, geometry: str, side: int
+    stack: Float[Tensor, "B 1 H W"], network: nn.Module, method: Method, options: Any, geometry: str, side: int
 ) -> list[Predicted]:
     height, width = stack.shape[-2:]
     if geometry == "resize":
@@ -69,7 +71,7 @@ def _native(
         beyond = [-height % method.multiple, -width % method.multiple]
         given = F.pad(stack, (0, beyond[1], 0, beyond[0]))
         scale = torch.ones(2)
-    prediction: Prediction = method.decode(network(given))
+    prediction: Prediction = method.decode(network(given), options)
     scores = prediction.score
     if scores is not None and geometry == "resize":
         scores = F.interpolate(scores, (height, width), mode="bilinear")
@@ -80,7 +82,9 @@ def _native(
         if prediction.points is not None:
             points = prediction.points[number].float().cpu()
             points = torch.cat([(points[:, :2] + 0.5) * scale - 0.5, points[:, 2:]], 1)
-            points = points[(points[:, 0] < height - 0.5) & (points[:, 1] < width - 0.5)].numpy()
+            points = points[(points[:, 0] < height - 0.5) & (points[:, 1] < width - 0.5)]
+            # Beyond the bottom and the right is padding; beyond the top and the left, a target at the border.
+            points = torch.cat([points[:, :2].clamp(min=-0.5), points[:, 2:]], 1).numpy()
         found.append(Predicted(score, points))
     return found
 

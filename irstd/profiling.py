@@ -10,12 +10,16 @@ import ctypes
 import math
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+Form = Literal["torch", "compiled", "onnxruntime", "graph"]
 
 
 def parameters(network: nn.Module) -> int:
@@ -32,6 +36,56 @@ def gmac(network: nn.Module, size: int = 256) -> float:
     return counter.get_total_flops() / 2e9
 
 
+def runner(network: nn.Module, form: Form, images: Tensor, threads: int = 0) -> Callable[[], object]:
+    """A call that maps `images` through the network in one of the forms it can run in.
+
+    `torch`: as it is. `compiled`: by torch.compile. `onnxruntime`: exported to ONNX, in ONNX Runtime on the CPU.
+    `graph`: captured in a CUDA graph, one launch for all kernels.
+
+    Args:
+        images: (B, 1, H, W), on the network's device; all forms are made for this shape.
+        threads: of ONNX Runtime; 0 for as many as it likes.
+
+    Raises:
+        RuntimeError: the form does not exist on this device.
+    """
+    network.eval()
+    on_gpu = images.device.type == "cuda"
+    if form == "torch":
+        return lambda: network(images)
+    if form == "compiled":
+        compiled = torch.compile(network)
+        return lambda: compiled(images)
+    if form == "graph":
+        if not on_gpu:
+            raise RuntimeError("a CUDA graph needs a GPU")
+        return _captured(network, images)
+    if on_gpu:
+        raise RuntimeError("ONNX Runtime is measured on the CPU only")
+    from irstd.export import session  # noqa: PLC0415 - onnx is slow to load and often not needed
+
+    run, given = session(network, images.shape, threads), images.numpy()
+    return lambda: run(given)
+
+
+def _captured(network: nn.Module, images: Tensor) -> Callable[[], object]:
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):  # capturing wants kernels and workspaces chosen before
+        for _ in range(3):
+            network(images)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        outputs = network(images)
+
+    def replay() -> Tensor:
+        graph.replay()
+        return outputs
+
+    return replay
+
+
 @dataclass(frozen=True, slots=True)
 class Latency:
     """median_ms: of one batch. fps: images a second at the median. memory_mb: peak beyond what was in use."""
@@ -42,20 +96,25 @@ class Latency:
 
 
 @torch.inference_mode()
-def latency(network: nn.Module, size: int, batch: int, repeats: int) -> Latency:
+def latency(network: nn.Module, size: int, batch: int, repeats: int, form: Form = "torch", threads: int = 0) -> Latency:
     """Times the network alone on its device, after warming up; the clock is read when the device is done.
 
     Args:
-        size: px. batch: images at a time. repeats: timed runs.
+        size: px. batch: images at a time. repeats: timed runs. form, threads: see `runner`.
+
+    Raises:
+        RuntimeError: the form does not exist on this device.
     """
     device = next(network.parameters()).device
     images = torch.rand(batch, 1, size, size, device=device)
-    network.eval()
-    before = _start_of_memory(device)
+    # A graph takes its memory when it is captured; what exporting and compiling take is not the network's.
+    before = _start_of_memory(device) if form == "graph" else 0.0
+    call = runner(network, form, images, threads)
+    before = before if form == "graph" else _start_of_memory(device)
     times = []
     for run in range(-max(2, repeats // 5), repeats):
         start = time.perf_counter()
-        network(images)
+        call()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         if run >= 0:

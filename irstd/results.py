@@ -66,6 +66,9 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "regions": "number predicted",
         "false_regions": "number",
         "false_pixels": "px",
+        "hits_3px": "targets with a point of their own within 3 px",
+        "hits_5px": "targets with a point of their own within 5 px",
+        "hits_5px_greedy": "the same, each target in turn taking the first free point (P2P-HDNet)",
     },
     "per_target": {
         "name": "scene",
@@ -75,6 +78,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "area_px": "px",
         "detected": "1 or 0",
         "distance_px": "between centroids, px; empty if missed",
+        "error_px": "to the target's own point within 5 px; empty if it has none",
     },
     "curve": {
         "threshold": "of the score, reached or exceeded",
@@ -89,6 +93,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "method": "row",
         "hardware": "processor and, on a CPU, threads",
         "precision": "of the arithmetic",
+        "form": "what runs it: torch, onnxruntime, compiled (torch), graph (CUDA graph)",
         "size_px": "image side, px",
         "batch": "images at a time",
         "parameters": "number",
@@ -133,7 +138,7 @@ def write_json(values: Mapping[str, Any], path: Path) -> None:
     path.write_text(json.dumps(clean, indent=1, ensure_ascii=False) + "\n")
 
 
-def cells(folder: Path, datasets: list[str] | None = None) -> pd.DataFrame:
+def cells(folder: Path | str, datasets: list[str] | None = None) -> pd.DataFrame:
     """A row for each dataset, method and seed with results in `folder`: scores beside what made them.
 
     Args:
@@ -143,10 +148,12 @@ def cells(folder: Path, datasets: list[str] | None = None) -> pd.DataFrame:
         InputError: there is none.
     """
     rows = []
-    for path in sorted(folder.glob("*/*/*/metrics.json")):
+    for path in sorted(Path(folder).glob("*/*/*/metrics.json")):
         dataset, method, seed = path.parts[-4:-1]
         if datasets is None or dataset in datasets:
             made = json.loads((path.parent / "provenance.json").read_text())
+            card = Path(folder, "methods", f"{method}.json")
+            made["supervision"] = json.loads(card.read_text())["supervision"] if card.exists() else None
             rows.append(
                 {**made, **json.loads(path.read_text()), "dataset": dataset, "method": method, "seed": int(seed)}
             )
@@ -155,10 +162,10 @@ def cells(folder: Path, datasets: list[str] | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def gather(folder: Path, kind: str, datasets: list[str] | None = None) -> pd.DataFrame:
+def gather(folder: Path | str, kind: str, datasets: list[str] | None = None) -> pd.DataFrame:
     """All tables `kind` of all cells in `folder`, one below the other, with dataset, method and seed in front."""
     tables = []
-    for path in sorted(folder.glob(f"*/*/*/{kind}.csv")):
+    for path in sorted(Path(folder).glob(f"*/*/*/{kind}.csv")):
         dataset, method, seed = path.parts[-4:-1]
         if datasets is None or dataset in datasets:
             table = read(path, kind)
@@ -167,6 +174,17 @@ def gather(folder: Path, kind: str, datasets: list[str] | None = None) -> pd.Dat
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def titles(folder: Path) -> dict[str, str]:
+def published(dataset: str | None = None) -> pd.DataFrame:
+    """What papers and READMEs state, a row a figure: method, dataset, split (empty if not stated), metric, value,
+    how it was scored, source. Shares are in %, Fa per million.
+
+    Args:
+        dataset: only this one's, if given.
+    """
+    table = pd.read_csv(Path(__file__).with_name("published.csv"), dtype={"split": str}).fillna({"split": ""})
+    return table if dataset is None else table[table["dataset"] == dataset].reset_index(drop=True)
+
+
+def titles(folder: Path | str) -> dict[str, str]:
     """Row of the tables to what figures print for it."""
-    return {path.stem: json.loads(path.read_text())["title"] for path in sorted((folder / "methods").glob("*.json"))}
+    return {path.stem: json.loads(path.read_text())["title"] for path in sorted(Path(folder, "methods").glob("*.json"))}

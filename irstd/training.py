@@ -10,18 +10,20 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric import Fabric
+from numpy import ndarray
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from irstd.data.augment import Augmentation
 from irstd.data.batches import Resident, epoch, seed_of
+from irstd.data.clicks import Clicks, PointView
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from irstd.methods import Labels, Method, Step
@@ -37,6 +39,7 @@ class Fitted:
     """What a training leaves.
 
     best, last: weights of the chosen and of the last epoch. best_epoch: counted from 1.
+    threshold: that scores must exceed: the method's own, or chosen together with the epoch.
     history: a row an epoch: epoch (from 1), lr, loss, and score (None where not validated).
     wall_s: time spent, in all the processes that a killed run took.
     """
@@ -44,6 +47,7 @@ class Fitted:
     best: dict[str, Tensor]
     last: dict[str, Tensor]
     best_epoch: int
+    threshold: float
     history: list[dict[str, Any]]
     wall_s: float
 
@@ -156,6 +160,7 @@ class _State:
     epoch: int = 0  # finished
     best_epoch: int = 0
     best_score: float = -math.inf
+    threshold: float | None = None
     best: dict[str, Tensor] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     wall_s: float = 0.0
@@ -172,6 +177,7 @@ def fit(
     validation: Sequence[int],
     seed: int,
     on: torch.device,
+    clicks: Mapping[str, ndarray] | None = None,
     in_precision: str = "32-true",
     checkpoint: Path | None = None,
     checkpoint_s: float = 20.0,
@@ -186,6 +192,7 @@ def fit(
         training: numbers of the scenes to learn from.
         validation: numbers of the scenes that choose the epoch; empty to take the last.
         seed: of everything drawn here; the network's own initialisation is the caller's.
+        clicks: for a method supervised by points, the points of each scene by name, instead of centroids.
         in_precision: Lightning's name.
         checkpoint: a file to go on from if it exists, and to save to meanwhile; the caller deletes it. It
             must be keyed by whatever determines the run.
@@ -202,9 +209,12 @@ def fit(
             f"the recipe's size is {recipe.size} px, but {method.title} needs a multiple of {method.multiple}"
         )
     square = recipe.size if recipe.geometry == "resize" else None
-    resident = Resident(prepared, training, on, least=recipe.size, square=square)
-    images = [prepared.image(n) for n in validation]
-    truth = [(prepared.mask(n), prepared.points[n]) for n in validation]
+    # From here on a method supervised by points cannot come by a mask.
+    by_points = method.supervision == "point"
+    scenes = PointView(prepared, Clicks(prepared, recipe.jitter, seed, clicks)) if by_points else prepared
+    resident = Resident(scenes, training, on, least=recipe.size, square=square)
+    images = [scenes.image(n) for n in validation]
+    truth = [(None if by_points else scenes.mask(n), scenes.points[n]) for n in validation]
     fabric = Fabric(
         accelerator="cuda" if on.type == "cuda" else "cpu",
         devices=[on.index or 0] if on.type == "cuda" else 1,
@@ -236,10 +246,13 @@ def fit(
             state.epoch += 1
             last = state.epoch == recipe.epochs
             if validation and (last or state.epoch % recipe.validate_every == 0):
-                predicted = predict(model, method, images, device=on, geometry=recipe.geometry, side=recipe.size)
-                row["score"] = score(predicted, truth)
+                predicted = predict(
+                    model, method, options, images, device=on, geometry=recipe.geometry, side=recipe.size
+                )
+                row["score"], threshold = score(predicted, truth, method.threshold)
                 if row["score"] > state.best_score:
                     state.best_score, state.best_epoch, state.best = row["score"], state.epoch, _copy(network)
+                    state.threshold = threshold
             state.history.append(row)
             state.wall_s, since = state.wall_s + time.monotonic() - since, time.monotonic()
             if checkpoint is not None and (last or time.monotonic() - saved_at > checkpoint_s):
@@ -248,12 +261,16 @@ def fit(
                 saved_at = time.monotonic()
             on_epoch(row)
     final = _copy(network)
-    return Fitted(state.best or final, final, state.best_epoch or state.epoch, state.history, state.wall_s)
+    threshold = method.threshold if state.threshold is None else state.threshold
+    # Choice: without validation scenes there is nothing to choose by, and one half it is.
+    threshold = 0.5 if threshold is None else threshold
+    return Fitted(state.best or final, final, state.best_epoch or state.epoch, threshold, state.history, state.wall_s)
 
 
 def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
     method, recipe, model, optim = run.method, run.recipe, run.model, run.optim
     model.train()
+    method.at_epoch(model, Step(number, recipe.epochs, number * run.steps), run.options)
     # Augmentation and dropout draw from the global generators.
     torch.manual_seed(seed_of("augmentation", run.seed, number))
     total = torch.zeros((), device=run.resident.device)
@@ -263,10 +280,9 @@ def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
         for group in optim.param_groups:
             group["lr"] = lr
         image, mask, points = run.augmentation(batch.image, batch.mask, batch.points)
-        labels = Labels(None if method.supervision == "point" else mask, points)
         outputs = model(image)
         at = Step(number, recipe.epochs, number * run.steps + step)
-        loss = method.loss(outputs, method.targets(labels), at, run.options).mean()
+        loss = method.loss(outputs, method.targets(Labels(mask, points)), at, run.options).mean()
         optim.zero_grad(set_to_none=True)
         run.fabric.backward(loss)
         if recipe.grad_clip:

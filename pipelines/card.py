@@ -6,13 +6,13 @@ it uses, reruns that method's trainings and no others.
 
 from irstd import methods, params, profiling, provenance, results
 from pipelines import RESULTS, run
+from pipelines.rows import method_of
 
 
 def main(method: str) -> None:
-    row = params.load().row(method)
-    name = row.method or method
-    chosen = methods.get(name)
-    options = params.check(chosen.options, row.options, f"method.{method}.options")
+    given = params.load()
+    chosen, options = method_of(given, method)
+    name = given.row(method).method or method
     network = chosen.build(options)
     gmac = profiling.gmac(network)
     card = {

@@ -3,15 +3,14 @@
 import pandas as pd
 import torch
 
-from irstd import methods, params, profiling, provenance, results, training
+from irstd import params, profiling, provenance, results, training
 from pipelines import RESULTS, run
+from pipelines.rows import method_of
 
 
 def main(method: str) -> None:
     given = params.load()
-    row = given.row(method)
-    chosen = methods.get(row.method or method)
-    options = params.check(chosen.options, row.options, f"method.{method}.options")
+    chosen, options = method_of(given, method)
     on = training.device(given.train.device)
     if given.cost.threads:
         torch.set_num_threads(given.cost.threads)
@@ -23,15 +22,21 @@ def main(method: str) -> None:
     for size in given.cost.sizes:
         gmac = profiling.gmac(network, size)
         for batch in given.cost.batches:
-            took = profiling.latency(network, size, batch, given.cost.repeats)
-            print(f"{method}: {size} px, batch {batch}: {took.median_ms:.0f} ms, {took.fps:.1f} images/s", flush=True)
-            rows.append(
-                {
-                    "method": method, "hardware": hardware, "precision": "float32", "size_px": size, "batch": batch,
-                    "parameters": profiling.parameters(network), "gmac": gmac, "gflop": 2 * gmac,
-                    "latency_ms": took.median_ms, "fps": took.fps, "memory_mb": took.memory_mb,
-                }
-            )  # fmt: skip
+            for form in given.cost.forms:
+                if (form == "graph") != (on.type == "cuda") and form in ("graph", "onnxruntime"):
+                    continue  # each of the two exists on one kind of device only
+                took = profiling.latency(network, size, batch, given.cost.repeats, form, given.cost.threads)
+                print(
+                    f"{method}: {form}, {size} px, batch {batch}: {took.median_ms:.1f} ms, {took.fps:.1f} images/s",
+                    flush=True,
+                )
+                rows.append(
+                    {
+                        "method": method, "hardware": hardware, "precision": "float32", "form": form, "size_px": size,
+                        "batch": batch, "parameters": profiling.parameters(network), "gmac": gmac, "gflop": 2 * gmac,
+                        "latency_ms": took.median_ms, "fps": took.fps, "memory_mb": took.memory_mb,
+                    }
+                )  # fmt: skip
     path = RESULTS / "cost" / f"{method}.csv"
     table = pd.DataFrame(rows)
     if path.exists():

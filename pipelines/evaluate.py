@@ -1,5 +1,6 @@
 """Score the predictions: DATASET METHOD SEED -> metrics, per image, per target, curve; and pictures for the report."""
 
+import json
 import shutil
 from dataclasses import asdict
 
@@ -16,9 +17,12 @@ def main(dataset: str, method: str, seed: str) -> None:
     wanted = asdict(given.evaluate)
     pictures = wanted.pop("pictures")
     place = (dataset, method, seed)
+    made = json.loads(RUNS.joinpath("train", *place, "provenance.json").read_text())
     prepared = Prepared(PREPARED / dataset)
     numbers = prepared.roles(given.data(dataset).split, 0.0)["test"]
     predicted = RUNS.joinpath("predict", *place)
+    if wanted["threshold"] == "chosen":
+        wanted["threshold"] = made.get("threshold", 0.5)  # trainings before there was a choice took one half
     with np.load(predicted / "scores.npz") as scores, np.load(predicted / "points.npz") as points:
         scored = evaluation.evaluate(prepared, numbers, scores, points, Convention(**wanted), pictures)
     folder = RESULTS.joinpath(*place)

@@ -6,26 +6,26 @@ import numpy as np
 from safetensors.torch import load_file
 from tqdm import tqdm
 
-from irstd import methods, params, training
+from irstd import params, training
 from irstd.data.prepared import Prepared
 from irstd.prediction import encode, predict
 from pipelines import PREPARED, RUNS, repeatable, run
+from pipelines.rows import method_of
 
 
 def main(dataset: str, method: str, seed: str) -> None:
     given = params.load()
-    entry, row, recipe = given.data(dataset), given.row(method), given.recipe(dataset, method)
-    chosen = methods.get(row.method or method)
-    options = params.check(chosen.options, row.options, f"method.{method}.options")
+    entry, recipe = given.data(dataset), given.recipe(dataset, method)
+    chosen, options = method_of(given, method)
     # A portable dataset is for any machine, so it must not take the GPU that only some have.
     on = training.device("cpu" if entry.portable else given.train.device)
-    repeatable(given.train.threads, on.type)
+    repeatable(recipe.threads or given.train.threads, on.type)
     network = chosen.build(options)
     network.load_state_dict(load_file(RUNS.joinpath("train", dataset, method, seed, "best.safetensors")))
     prepared = Prepared(PREPARED / dataset)
     numbers = prepared.roles(entry.split, 0.0)["test"]
     images = [prepared.image(n) for n in numbers]
-    found = predict(network.to(on), chosen, images, device=on, geometry=recipe.geometry, side=recipe.size)
+    found = predict(network.to(on), chosen, options, images, device=on, geometry=recipe.geometry, side=recipe.size)
     scores, points = {}, {}
     for number, one in zip(numbers, tqdm(found, "predict", len(numbers), unit="img"), strict=True):
         name = prepared.names[number]

@@ -2,32 +2,38 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from irstd import params, report
 from pipelines import REPORTS, RESULTS, RUNS, run
 
-NOTEBOOK = Path("notebooks/01_comparison.ipynb")
+UP = Path("..")  # notebooks run in their own folder
+
+
+def render(notebook: str, name: str, **parameters: Any) -> None:
+    """Executes a notebook and writes NAME.html, NAME.md and folders NAME of figures and tables, all in reports/."""
+    executed = RUNS / "notebooks" / f"{name}.ipynb"
+    made = report.execute(
+        Path("notebooks") / notebook,
+        executed,
+        results=str(UP / RESULTS),
+        figures=str(UP / REPORTS / "figures" / name),
+        tables=str(UP / REPORTS / "tables" / name),
+        **parameters,
+    )
+    page = REPORTS / "html" / f"{name}.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(report.html(made, name))
+    (REPORTS / f"{name}.md").write_text(report.markdown(made, without_tag="pictures"))
+    executed.unlink()
+    if not any(executed.parent.iterdir()):
+        shutil.rmtree(executed.parent)
+    print(f"the report: {page}")
 
 
 def main(dataset: str) -> None:
-    up = Path("..")  # notebooks run in their own folder
-    executed = RUNS / "notebooks" / f"{dataset}.ipynb"
-    notebook = report.execute(
-        NOTEBOOK,
-        executed,
-        datasets=[dataset],
-        methods=list(params.load().methods),
-        results=str(up / RESULTS),
-        figures=str(up / REPORTS / "figures" / dataset),
-        tables=str(up / REPORTS / "tables" / dataset),
-        galleries=str(up / RUNS / "gallery"),
-    )
-    page = REPORTS / "html" / f"{dataset}.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(report.html(notebook, dataset))
-    (REPORTS / f"{dataset}.md").write_text(report.markdown(notebook, without_tag="pictures"))
-    shutil.rmtree(executed.parent, ignore_errors=True)
-    print(f"the report: {page}")
+    methods = list(params.load().methods)
+    render("01_comparison.ipynb", dataset, datasets=[dataset], methods=methods, galleries=str(UP / RUNS / "gallery"))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ runs when the weights are safe in DVC's cache, removes it.
 """
 
 import csv
+import hashlib
 import json
 from dataclasses import asdict
 
@@ -13,22 +14,23 @@ import torch
 from dvclive import Live
 
 from irstd import methods, params, provenance, training
+from irstd.data.clicks import read_clicks
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from irstd.results import SCHEMAS
 from pipelines import PREPARED, RESULTS, RUNS, repeatable, run
+from pipelines.rows import method_of
 
 
 def main(dataset: str, method: str, seed: str) -> None:
     given = params.load()
     entry, row, recipe = given.data(dataset), given.row(method), given.recipe(dataset, method)
-    name = row.method or method
-    chosen = methods.get(name)
-    options = params.check(chosen.options, row.options, f"method.{method}.options")
+    chosen, options = method_of(given, method)
     # A portable dataset is for any machine, so it must not take the GPU that only some have.
     on = training.device("cpu" if entry.portable else given.train.device)
     in_precision = training.precision(given.train.precision, on)
-    repeatable(given.train.threads, on.type)
+    threads = recipe.threads or given.train.threads
+    repeatable(threads, on.type)
 
     prepared = Prepared(PREPARED / dataset)
     # Only the protocol `validation` gives up training scenes; `test` is the papers' habit, and labelled.
@@ -42,6 +44,12 @@ def main(dataset: str, method: str, seed: str) -> None:
             "set `selection: last` in the recipe"
         )
 
+    clicks = read_clicks(entry.clicks, prepared) if entry.clicks and chosen.supervision == "point" else None
+    if clicks is not None and recipe.jitter:
+        raise InputError(
+            f"params.yaml: method.{method}.recipe.jitter moves centroids, but dataset.{dataset}.clicks gives clicks; "
+            "set one of the two"
+        )
     facts = {
         "split": entry.split,
         "scenes": {"train": len(learn), "validation": len(choose) if held_out else 0, "test": len(roles["test"])},
@@ -50,10 +58,11 @@ def main(dataset: str, method: str, seed: str) -> None:
         "full_epochs": params.check(params.Recipe, row.recipe, f"method.{method}.recipe").epochs,
         "options": asdict(options),
         "data_sha256": prepared.checksum(),
-        "sources": provenance.source_digest(methods.module_name(name)),
+        "clicks_sha256": hashlib.sha256(entry.clicks.read_bytes()).hexdigest() if clicks and entry.clicks else None,
+        "sources": provenance.source_digest(methods.module_name(row.method or method)),
         "versions": provenance.versions(),
         "precision": in_precision,
-        "threads": given.train.threads if on.type == "cpu" else None,
+        "threads": threads if on.type == "cpu" else None,
     }
     loop = provenance.source_digest("irstd.training")
     key = provenance.digest([dataset, method, seed, facts, loop, on.type, str(torch.version.cuda)])
@@ -73,8 +82,8 @@ def main(dataset: str, method: str, seed: str) -> None:
 
         fitted = training.fit(
             chosen, options, network, recipe, prepared, training=learn, validation=choose, seed=int(seed), on=on,
-            in_precision=in_precision, checkpoint=checkpoint, checkpoint_s=given.train.checkpoint_s, on_epoch=show,
-            progress=True,
+            clicks=clicks, in_precision=in_precision, checkpoint=checkpoint, checkpoint_s=given.train.checkpoint_s,
+            on_epoch=show, progress=True,
         )  # fmt: skip
 
     folder = RUNS.joinpath("train", *place)
@@ -94,6 +103,7 @@ def main(dataset: str, method: str, seed: str) -> None:
     made = {
         **facts,
         "best_epoch": fitted.best_epoch,
+        "threshold": fitted.threshold,
         "hardware": None if entry.portable else hardware,
         "wall_s": None if entry.portable else round(fitted.wall_s, 1),
         "commit": None if entry.portable else provenance.commit(RUNS.parent),

@@ -11,11 +11,17 @@ from types import SimpleNamespace  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 from irstd.data import download, prepare, synthetic  # noqa: E402
 from irstd.data.prepared import Prepared  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
+
+# The same examples in every run, so that a change is judged by itself; `HYPOTHESIS_PROFILE=explore` draws others.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("explore", derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def pytest_collection_modifyitems(items):

@@ -46,7 +46,7 @@ def test_a_prediction_covers_the_image(method, network):
     side = 2 * method.multiple
 
     with torch.no_grad():
-        prediction = method.decode(network.eval()(torch.rand(2, 1, side, side)))
+        prediction = method.decode(network.eval()(torch.rand(2, 1, side, side)), method.options())
 
     assert prediction.score is not None or prediction.points is not None
     if prediction.score is not None:
@@ -153,3 +153,82 @@ class TestGGLNet:
 
         assert (parameters(network) < parameters(method.build(method.options(width=8)))) == smaller
         assert tuple(network.eval()(torch.rand(1, 1, 32, 32)).shape) == (1, 1, 32, 32)
+
+
+class TestPointRegression:
+    BUDGET = {  # parameters, module by module
+        "stem": 10_688,
+        "stage1": 25_398,
+        "down1": 14_874,
+        "stage2.0": 22_266,
+        "stage2.1": 10_890,
+        "fuse1": 9_916,
+        "down2": 7_562,
+        "stage3.0": 25_398,
+        "stage3.1": 12_402,
+        "stage3.2": 6_298,
+        "fuse2": 27_185,
+        "stage4.0": 22_266,
+        "stage4.1": 10_890,
+        "stage4.2": 5_546,
+        "fuse3": 7_299,
+        "head": 20_800,
+        "outputs": 132,
+    }
+
+    @pytest.fixture
+    def point(self):
+        return methods.get("point_regression")
+
+    def test_parameters_module_by_module(self, point):
+        network = point.build(point.options())
+
+        assert {name: parameters(network.get_submodule(name)) for name in self.BUDGET} == self.BUDGET
+        assert parameters(network) == sum(self.BUDGET.values()) == 239_810
+
+    @pytest.mark.parametrize(("side", "expected"), [(256, 1.5293), (512, 6.117)])
+    def test_multiply_adds(self, point, side, expected):
+        assert pytest.approx(gmac(point.build(point.options()), side), abs=0.001) == expected
+
+    def test_the_budget_is_the_papers(self, point):
+        network = point.build(point.options())
+
+        assert round(parameters(network) / 1e6, 2) == 0.24 and round(gmac(network), 2) == 1.53
+
+    def test_the_head_starts_with_nearly_everything_background(self, point):
+        torch.manual_seed(0)
+        heat = point.build(point.options()).eval()(torch.rand(1, 1, 64, 64))[:, 0].sigmoid()
+
+        assert 0.005 < float(heat.detach().mean()) < 0.02
+
+    @pytest.mark.parametrize(
+        "options", [{"attention_norm": "batch"}, {"standardise": False}, {"loss": "mse"}, {"kernels": 1}]
+    )
+    def test_ablations_are_options(self, point, options):
+        chosen = point.options(widths=(16, 8, 8), **options)
+        maps = point.build(chosen)(torch.rand(2, 1, 32, 32))
+
+        assert point.loss(maps, torch.tensor([[[9.0, 9.0, torch.nan]]] * 2), START, chosen).isfinite().all()
+
+    @pytest.mark.parametrize("standardise", [True, False])
+    def test_brightness_and_contrast_of_a_scene_change_little_if_it_is_standardised(self, point, standardise):
+        torch.manual_seed(0)
+        network = point.build(point.options(widths=(16, 8, 8), standardise=standardise)).eval()
+        seen, image = [], torch.rand(1, 1, 64, 64)
+        network.stem.register_forward_hook(lambda _module, _given, features: seen.append(features.detach()))
+        for change in (image, 0.5 * image + 0.4):
+            network(change)
+
+        changed = float((seen[0] - seen[1]).abs().mean() / seen[0].abs().mean())
+        assert changed < 0.1 if standardise else changed > 0.2
+
+    def test_masks_tell_the_variant_each_targets_area(self):
+        mask = torch.zeros(1, 1, 32, 32)
+        mask[..., 4:7, 4:6] = 1
+        mask[..., 20:24, 20:25] = 1
+        points = torch.tensor([[[5.0, 4.5], [21.5, 22.0], [torch.nan, torch.nan]]])
+
+        told = methods.get("point_regression_mask").targets(Labels(mask, points))
+
+        assert told[0, :2, 2].tolist() == [6, 20] and told[0, 2].isnan().all()
+        assert methods.get("point_regression").targets(Labels(None, points))[..., 2].isnan().all()

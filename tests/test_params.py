@@ -28,7 +28,11 @@ MISTAKES = [
         "budget: cpuu",
         "params.yaml: dataset.nuaa-sirst.budget: method.ggl_net.budgets has no 'cpuu'; did you mean 'cpu'?",
     ),
-    ("methods: [ggl_net]", "methods: [gglnet]", "params.yaml: `method` has no entry 'gglnet'; did you mean 'ggl_net'?"),
+    (
+        "methods: [ggl_net, point_regression]",
+        "methods: [gglnet]",
+        "params.yaml: `method` has no entry 'gglnet'; did you mean 'ggl_net'?",
+    ),
     (
         "datasets: [synthetic,",
         "datasets: [syntetic,",
@@ -64,7 +68,9 @@ def test_the_file_in_the_repository_is_right(text):
 
     assert set(given.datasets) <= set(given.dataset)
     assert given.recipe("synthetic", "ggl_net").epochs == 12
-    assert given.recipe("irstd-1k", "ggl_net").epochs == 400
+    assert given.recipe("irstd-1k", "ggl_net").epochs == 50
+    full = params.parse(text.replace("budget: cpu", "budget: full"))
+    assert full.recipe("irstd-1k", "ggl_net").epochs == 400
 
 
 @pytest.mark.parametrize(("right", "wrong", "sentence"), MISTAKES)
@@ -94,11 +100,25 @@ def test_options_of_a_method_are_checked_against_its_own():
 
 
 def test_a_budget_changes_the_recipe_and_leaves_the_rest(text):
-    given = params.parse(text)
+    given = params.parse(text.replace("budget: cpu", "budget: full"))
     quick, full = given.recipe("synthetic", "ggl_net"), given.recipe("irstd-1k", "ggl_net")
 
     assert (quick.size, full.size) == (64, 256)
     assert quick.target_share == full.target_share
+
+
+def test_a_study_of_a_dataset_that_is_not_run_is_refused(text):
+    with pytest.raises(InputError) as error:
+        params.parse(text.replace("datasets: [synthetic, nuaa-sirst,", "datasets: [synthetic,", 1))
+
+    assert "labelling.datasets: 'nuaa-sirst' is not in `datasets`; take it out, or add it there" in str(error.value)
+
+
+def test_a_row_of_a_study_that_is_run_anyway_is_refused(text):
+    with pytest.raises(InputError) as error:
+        params.parse(text.replace("methods: [ggl_net,", "methods: [point_regression_mask, ggl_net,", 1))
+
+    assert "labelling.methods: 'point_regression_mask' is in `methods` already" in str(error.value)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -22,6 +22,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 SETS = ("synthetic", "nuaa-sirst", "nudt-sirst", "irstd-1k")
 TINY = {
     "datasets": ["synthetic"],
+    "methods": ["ggl_net"],
+    "labelling": {"datasets": [], "methods": []},
     "dataset": {"synthetic": {"source": {"scenes": {"seed": 7, "train": 12, "test": 4, "size": 64, "targets": [1, 2], "scr": [8.0, 9.0], "sigma_px": [1.0, 2.0]}}}},
     "method": {"ggl_net": {"options": {"width": 8}, "budgets": {"quick": {"epochs": 40, "batch": 4, "size": 32}}}},
     "train": {"checkpoint_s": 0},
@@ -108,14 +110,20 @@ def plan(finished, monkeypatch):
         path.write_bytes(content)
 
 
-def each(stage, names=SETS, *, cell=False):
-    return {f"{stage}@{name}-ggl_net-0" if cell else f"{stage}@{name}" for name in names}
+METHODS = ("ggl_net", "point_regression")
+STUDY = ("point_regression-jitter50", "point_regression-jitter100", "point_regression_mask")
 
 
-REPORTS = each("report")
-EVALUATED = each("evaluate", cell=True) | REPORTS
+def cells(stage, methods=METHODS, study=STUDY):
+    """The stages of the cells of some methods, and of some rows of the study of labels."""
+    main = {f"{stage}@{dataset}-{method}-0" for dataset in SETS for method in methods}
+    return main | {f"labelling-{stage}@nuaa-sirst-{method}-0" for method in study}
+
+
+LABELS = "labelling@nuaa-sirst"
+REPORTS = {LABELS, *(f"report@{name}" for name in SETS)}
+EVALUATED = cells("evaluate") | REPORTS
 CHECK = {"check"}  # of params.yaml; what it writes never changes, so that it sets off nothing else
-TRAINED = each("train", cell=True) | each("predict", cell=True) | EVALUATED
 
 
 class TestPlan:
@@ -136,8 +144,8 @@ class TestPlan:
             assert "lr: 5.0e-4" in text
             return text.replace("lr: 5.0e-4", "lr: 6.0e-4")
 
-        # One method so far, so its cells are all cells; a second method's are not touched (next test).
-        assert plan("params.yaml", edit) == TRAINED | CHECK
+        cells_of_it = set().union(*(cells(stage, ["ggl_net"], []) for stage in ("train", "predict", "evaluate")))
+        assert plan("params.yaml", edit) == cells_of_it | REPORTS | CHECK
 
     def test_a_second_row_runs_its_own_cells_and_no_others(self, plan):
         def edit(text):
@@ -151,7 +159,7 @@ class TestPlan:
         assert (
             CHECK
             | {"card@thin", "cost@thin", *REPORTS}
-            | {f"{s}@{d}-thin-0" for s in ("train", "predict", "evaluate") for d in SETS}
+            | set().union(*(cells(stage, ["thin"], []) for stage in ("train", "predict", "evaluate")))
             == planned
         )
 
@@ -166,14 +174,13 @@ class TestPlan:
             return yaml.safe_dump(values, sort_keys=False)
 
         stages = ("download", "prepare", "describe", "report")
-        cells = ("train", "predict", "evaluate")
-        assert CHECK | {f"{s}@mine" for s in stages} | {f"{s}@mine-ggl_net-0" for s in cells} == plan(
-            "params.yaml", edit
-        )
+        of_cells = {f"{s}@mine-{method}-0" for s in ("train", "predict", "evaluate") for method in METHODS}
+        assert CHECK | {f"{s}@mine" for s in stages} | of_cells == plan("params.yaml", edit)
 
     def test_a_changed_method_file_asks_its_card_first(self, plan):
         # Whatever does not change the card then goes no further.
-        assert {"card@ggl_net"} == plan("irstd/methods/ggl_net.py", lambda text: text + "\n", downstream=False)
+        cards = {*(f"card@{m}" for m in METHODS), *(f"labelling-card@{m}" for m in STUDY)}
+        assert cards == plan("irstd/methods/ggl_net.py", lambda text: text + "\n", downstream=False)
 
     def test_a_mended_comment_in_the_parameters_checks_them_and_reruns_nothing(self, plan):
         assert CHECK == plan("params.yaml", lambda text: f"# a comment\n{text}")

@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 
 from irstd import report, results, tables
 from irstd.errors import InputError
-from irstd.plots import comparison, curves, datasets, scenes, style
+from irstd.plots import comparison, curves, datasets, points, scenes, style
 from tests.conftest import ROOT
 
 TITLES = {"ours": "Ours"}
@@ -31,6 +31,8 @@ def cells():
         "dataset": "toy", "budget": "quick", "recipe": {"epochs": 5}, "full_epochs": 100, "selection": "validation", "split": "2-2",
         "scenes": {"train": 6, "validation": 2, "test": 3}, "best_epoch": 4, "hardware": None, "wall_s": None, "commit": None,
         "versions": {"torch": "2"}, "data_sha256": "ab" * 32, "convention": "irstd: x", "images": 3, "targets": 4,
+        "point_f1_3px": 0.7, "point_f1_5px": 0.8, "point_precision_5px": 0.9, "point_recall_5px": 0.7, "point_error_px": 0.61, "point_f1_5px_greedy": 0.79,
+        "interval": {"point_f1_3px": [0.6, 0.78], "point_f1_5px": [0.7, 0.88]}, "threshold": 0.5, "supervision": "mask",
         "iou": 0.5, "niou": 0.4, "pd": 0.75, "fa_per_million": 12.345, "pixel_f1": 0.6, "f1": 0.8, "distance_px": 0.5,
     }  # fmt: skip
     return pd.DataFrame(
@@ -98,6 +100,30 @@ class TestPlots:
 
         assert ax.images[0].get_array().shape == (20, 30)
 
+    def test_f1_stands_with_its_interval_at_both_distances(self, ax, cells):
+        points.f1_intervals(cells, ax, order=["ours", "points"], titles=TITLES)
+        centres = [line.get_xdata()[0] for line in ax.lines if line.get_marker() in "os"]
+        reach = sorted({tuple(round(float(x), 6) for x, _ in bar.get_segments()[0]) for bar in ax.collections})
+
+        assert centres == pytest.approx([70, 80, 70, 80])
+        assert reach == [(60, 78), (70, 88)]
+        assert [t.get_text() for t in ax.get_yticklabels()] == ["Ours", "points"]
+        assert "95 % interval" in ax.get_xlabel() and ax.get_ylabel() == "method"
+
+    def test_the_curve_of_label_noise_goes_through_the_means_of_the_seeds(self, ax, cells):
+        noisy = cells.assign(recipe=[{"epochs": 5, "jitter": j} for j in (0.0, 0.0)], point_f1_5px=[0.8, 0.6])
+        points.label_noise(tables.label_noise(noisy), ax, others=[("masks", 0.9, "--")])
+        (line,) = [line for line in ax.lines if line.get_label() == "clicks, within 5 px"]
+        (level,) = [line for line in ax.lines if line.get_label() == "masks, within 5 px"]
+
+        assert line.get_ydata()[0] == pytest.approx(70) and level.get_ydata()[0] == pytest.approx(90)
+        assert "halves of the target's box" in ax.get_xlabel() and ax.get_ylabel() == "F1 of points, %"
+
+    def test_without_a_score_map_there_is_a_sentence_and_no_curve(self, ax):
+        curves.precision_recall(pd.DataFrame({"method": [], "seed": []}), ax, order=["points"], titles=TITLES)
+
+        assert [t.get_text() for t in ax.texts] == ["no method here gives a score map"] and not ax.lines
+
     def test_a_gallery_shows_its_kind_only(self, rng):
         figure = plt.figure()
         crops = list(rng.integers(0, 256, (3, 2, 9, 9), np.uint8))
@@ -141,6 +167,43 @@ class TestTables:
         assert "Ours finds 3 targets (Pd 75.0%) at 12.3 false pixels per million, with IoU 50.0 %" in text
         assert "2 of 2 runs had a reduced budget (quick)" in text and "One seed only" in text
 
+    def test_points_have_intervals_beside_them(self, cells):
+        row = tables.points(cells, TITLES).iloc[0]
+
+        assert list(row[["F1 % at 3 px", "F1 % at 5 px", "error px", "score above"]]) == [
+            "70.00 [60.0, 78.0]", "80.00 [70.0, 88.0]", "0.61", "0.5",
+        ]  # fmt: skip
+
+    def test_labels_say_what_each_run_was_told(self, cells):
+        told = cells.assign(
+            recipe=[{"epochs": 5, "crops": 1, "size": 96, "jitter": j} for j in (0.0, 0.5)],
+            supervision=["mask", "point"],
+            clicks_sha256=[float("nan"), None],
+        )
+        table = tables.labels(told, TITLES)
+
+        assert set(table["labels"]) == {"masks", "clicks off by 0.5 half boxes"}
+        assert set(table["crops seen"]) == {"30 of 96² px"}
+        of_file = tables.labels(told.assign(clicks_sha256="ab"), TITLES)
+        assert set(of_file["labels"]) == {"masks", "clicks of a file"}
+        text = tables.label_answer(told, TITLES, ["points"], ["ours"])
+        assert "points 80.00 [70.0, 88.0] %; Ours 80.00 [70.0, 88.0] %" in text and "One seed only" in text
+
+    def test_published_figures_keep_their_source_and_are_never_ours(self):
+        table = tables.published(results.published("nudt-sirst"))
+        ours = table[table["method"] == "Point regression"].iloc[0]
+
+        assert ours["point F1 %"] == "97.44" and ours["split"] == "not stated"
+        assert "0210002" in ours["source"]
+        assert table["source"].str.len().min() > 5
+
+    def test_published_shares_are_percentages_and_sources_are_named(self):
+        table = results.published()
+        shares = table[~table["metric"].isin(["fa_per_million"])]
+
+        assert shares["value"].between(0, 100).all() and table[["method", "source", "scored"]].ne("").all(axis=None)
+        assert not table.duplicated(["method", "dataset", "split", "metric", "source"]).any()
+
     def test_a_table_with_other_columns_is_refused(self, tmp_path):
         with pytest.raises(ValueError) as error:
             results.write(pd.DataFrame({"quirk": ["a"], "cuont": [1], "handling": ["b"]}), tmp_path / "q.csv", "quirks")
@@ -165,7 +228,7 @@ def executed(tmp_path_factory):
     made = []
     for name in ("one", "two"):
         given = {
-            "results": str(root / "reports/results"), "datasets": ["synthetic"], "methods": ["ggl_net"],
+            "results": str(root / "reports/results"), "datasets": ["synthetic"], "methods": ["ggl_net", "point_regression"],
             "figures": str(out / "figures"), "tables": str(out / "tables"), "galleries": str(out / "none"),
         }  # fmt: skip
         made.append(report.execute(root / "notebooks/01_comparison.ipynb", out / f"{name}.ipynb", **given))
@@ -186,7 +249,13 @@ class TestNotebook:
         assert {"scores.csv", "provenance.csv", "datasets.csv", "cost.csv"} <= {
             p.name for p in (out / "tables").iterdir()
         }
-        for name in ("scores-synthetic", "training-synthetic", "precision-recall-synthetic", "targets-synthetic"):
+        for name in (
+            "scores-synthetic",
+            "points-synthetic",
+            "training-synthetic",
+            "precision-recall-synthetic",
+            "targets-synthetic",
+        ):
             assert (out / f"figures/{name}.svg").stat().st_size < 200_000
             assert f"](figures/figures/{name}.png)" in text
 
@@ -194,7 +263,7 @@ class TestNotebook:
         _, (one, _) = executed
         page = report.html(one, "x")
 
-        assert 'src="http' not in page and page.count('src="data:image/png;base64') == 4
+        assert 'src="http' not in page and page.count('src="data:image/png;base64') == 5
         assert "The answer" in page and "style.theme()" not in page
 
     def test_cells_with_pictures_are_left_out_of_the_markdown(self, executed):
@@ -233,3 +302,17 @@ class TestNotebook:
             results.cells(folder, ["synthetic"])
 
         assert "there are no results for synthetic yet; run `dvc repro`" == str(error.value)
+
+
+def test_the_notebook_of_labels_runs_on_the_committed_tables(tmp_path):
+    made = report.execute(
+        ROOT / "notebooks/02_labels.ipynb", tmp_path / "out.ipynb", results=str(ROOT / "reports/results"),
+        datasets=["synthetic"], clicks=["point_regression"], masks=["ggl_net"],
+        figures=str(tmp_path / "figures"), tables=str(tmp_path / "tables"),
+    )  # fmt: skip
+    text = report.markdown(made, "pictures")
+
+    assert "clicks at centres" in text and "masks" in text and "One seed only" in text
+    assert {"label-noise-synthetic.svg", "label-noise-training-synthetic.svg"} <= {
+        p.name for p in (tmp_path / "figures").iterdir()
+    }

@@ -51,7 +51,7 @@ BLOB = Method(
     NoOptions,
     Blob,
     lambda out, mask, *_: soft_iou(out.sigmoid(), mask),
-    lambda out: Prediction(out.sigmoid()),
+    lambda out, _: Prediction(out.sigmoid()),
 )
 
 
@@ -127,7 +127,7 @@ def test_a_method_of_points_is_never_handed_a_mask(prepared):
     def loss(out, points, *_):
         return out.mean((1, 2, 3)) + 0 * points.nan_to_num().sum((1, 2))
 
-    def decode(out):
+    def decode(out, _options):
         return Prediction(points=[torch.tensor([[5.0, 5.0, 0.9]]) for _ in out])
 
     point = replace(BLOB, supervision="point", loss=loss, decode=decode, targets=targets)
@@ -208,7 +208,7 @@ class TestScore:
 
         got = score([Predicted(half, None), Predicted(mask.astype(np.float32), None)], [(mask, np.zeros((0, 2)))] * 2)
 
-        assert got == 6 / 8
+        assert got == (6 / 8, 0.5)
 
     def test_points_are_scored_by_f1_one_to_one(self):
         centres = np.array([[5.0, 5.0], [5.0, 9.0], [20.0, 20.0]])
@@ -216,7 +216,26 @@ class TestScore:
 
         got = score([Predicted(None, points)], [(np.zeros((30, 30), bool), centres)])
 
-        assert got == 2 * 2 / (4 + 3)
+        assert got == (2 * 2 / (4 + 3), 0.5)
+
+    def test_a_map_without_a_mask_is_scored_by_the_centroids_of_its_regions(self):
+        heat = np.zeros((20, 20), np.float32)
+        heat[3:6, 4:7] = heat[15, 15] = 0.8
+        truth = [(None, np.array([[4.0, 5.0], [9.0, 9.0]]))]
+
+        assert score([Predicted(heat, None)], truth) == (2 * 1 / (2 + 2), 0.5)
+
+    def test_the_threshold_is_chosen_where_a_method_has_none(self):
+        points = np.array([[5.0, 5.0, 0.62], [9.0, 9.0, 0.41]])
+        mask = np.zeros((8, 8), bool)
+        mask[2:4, 2:4] = True
+        soft = np.where(mask, 0.3, 0.2).astype(np.float32)
+
+        f1, of_points = score([Predicted(None, points)], [(None, np.array([[5.0, 5.0]]))], None)
+        iou, of_map = score([Predicted(soft, None)], [(mask, np.array([[2.5, 2.5]]))], None)
+
+        assert f1 == 1 and 0.41 <= of_points < 0.62
+        assert iou == 1 and 0.2 <= of_map < 0.3
 
 
 class TestBatches:

@@ -47,24 +47,26 @@ class Augmentation:
     def __call__(
         self,
         image: Float[Tensor, "B 1 H W"],
-        mask: Float[Tensor, "B 1 H W"],
+        mask: Float[Tensor, "B 1 H W"] | None,
         points: Float[Tensor, "B P 2"],
-    ) -> tuple[Float[Tensor, "B 1 H W"], Float[Tensor, "B 1 H W"], Float[Tensor, "B P 2"]]:
+    ) -> tuple[Float[Tensor, "B 1 H W"], Float[Tensor, "B 1 H W"] | None, Float[Tensor, "B P 2"]]:
         """Image, mask and points, changed together, in place.
 
         Args:
             image: grey levels in [0, 1].
-            mask: 0 or 1, and so it comes back.
+            mask: 0 or 1, and so it comes back; or None.
             points: (row, col) in px, NaN for none; those moved out of the image become NaN.
         """
         wanted, count = self.wanted, len(image)
         if len(chosen := _draw(count, wanted.affine, image)):
             matrix = self._matrix(len(chosen), image)
             height, width = image.shape[-2:]
-            both = torch.cat([image[chosen], mask[chosen]], 1)
+            layers = image[chosen] if mask is None else torch.cat([image[chosen], mask[chosen]], 1)
             # px are px (align_corners): without it points and pixels part by a fraction of one
-            both = warp_affine(both, matrix[:, :2], (height, width), align_corners=True)
-            image[chosen], mask[chosen] = both[:, :1], (both[:, 1:] > 0.5).to(mask.dtype)
+            layers = warp_affine(layers, matrix[:, :2], (height, width), align_corners=True)
+            image[chosen] = layers[:, :1]
+            if mask is not None:
+                mask[chosen] = (layers[:, 1:] > 0.5).to(mask.dtype)
             moved = transform_points(matrix, points[chosen].flip(-1)).flip(-1)  # kornia's points are (x, y)
             points[chosen] = inside(moved, (height, width))
         if len(chosen := _draw(count, wanted.colour, image)):

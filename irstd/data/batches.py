@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,20 +19,35 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from irstd.data.augment import inside
-from irstd.data.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """image (B, 1, H, W) in [0, 1]; mask (B, 1, H, W), 0 or 1; points (B, P, 2) row and col in px, NaN for none."""
+    """image (B, 1, H, W) in [0, 1]; mask (B, 1, H, W), 0 or 1; points (B, P, 2) row and col in px, NaN for none.
+
+    There is no mask where the scenes give none.
+    """
 
     image: Tensor
-    mask: Tensor
+    mask: Tensor | None
     points: Tensor
 
 
+@runtime_checkable
+class Scenes(Protocol):
+    """What is read of a dataset, scene by scene: `irstd.data.prepared.Prepared` has it, and so has a `PointView`,
+    which has no `mask`.
+    """
+
+    sizes: Any
+    points: Any
+
+    def image(self, number: int, /) -> Any:
+        """Grey levels (H, W) of a scene."""
+
+
 class Resident:
-    """Some scenes of a prepared dataset, on a device.
+    """Some scenes of a prepared dataset, on a device; their masks too, where the dataset has a `mask`.
 
     Args:
         prepared: where they come from.
@@ -45,7 +60,7 @@ class Resident:
 
     def __init__(
         self,
-        prepared: Prepared,
+        prepared: Scenes,
         numbers: Sequence[int],
         device: torch.device | str = "cpu",
         *,
@@ -57,14 +72,17 @@ class Resident:
         sizes = [(square, square)] * len(native) if square else native
         sides = [max(least, *(s[axis] for s in sizes)) for axis in (0, 1)]
         most = max([1, *(len(prepared.points[n]) for n in self.numbers)])
-        canvas = np.zeros((2, len(native), *sides), np.uint8)
+        self.masked = hasattr(prepared, "mask")
+        canvas = np.zeros((1 + self.masked, len(native), *sides), np.uint8)
         points = np.full((len(native), most, 2), np.nan, np.float32)
         for index, (number, (height, width)) in enumerate(zip(self.numbers, sizes, strict=True)):
-            pair = np.stack([prepared.image(number), prepared.mask(number).astype(np.uint8) * 255])
+            layers = [prepared.image(number)]
+            if self.masked:
+                layers.append(prepared.mask(number).astype(np.uint8) * 255)
             centres = prepared.points[number]
             if square:
-                pair, centres = _resized(pair, centres, square)
-            canvas[:, index, :height, :width] = pair
+                layers, centres = _resized(layers, centres, square)
+            canvas[:, index, :height, :width] = layers
             points[index, : len(centres)] = centres
         self.sizes = torch.tensor(sizes)
         self._host_points = torch.from_numpy(points)
@@ -117,22 +135,21 @@ class Resident:
         # ... and, transposed, with their axes exchanged.
         over = turns[:, 2, None, None]
         rows, cols = torch.where(over, down.mT, down), torch.where(over, along.mT, along)
-        cut: UInt8[Tensor, "2 B h w"] = self._canvas[:, indices[:, None, None], rows, cols]
-        image, mask = cut.float().div(255)[:, :, None]
+        cut: UInt8[Tensor, "L B h w"] = self._canvas[:, indices[:, None, None], rows, cols]
+        layers = cut.float().div(255)[:, :, None]
         points = self._points[indices] - corner[:, None]
         points = torch.where(turns[:, None, :2], side - 1 - points, points)
         points = torch.where(over, points.flip(-1), points)
-        return Batch(image, mask, inside(points, (side, side)))
+        return Batch(layers[0], layers[1] if self.masked else None, inside(points, (side, side)))
 
 
-def _resized(pair: np.ndarray, centres: np.ndarray, square: int) -> tuple[np.ndarray, np.ndarray]:
-    """Image and mask (2, H, W) on a square grid, and the centres moved along (pixel centres stay centres)."""
-    both: Float[Tensor, "2 1 H W"] = torch.from_numpy(pair)[:, None].float()
-    smaller = square < max(pair.shape[1:])
-    image, mask = F.interpolate(both, (square, square), mode="bilinear", antialias=smaller)
-    out = np.stack([image[0].round().numpy(), (mask[0] > 127.5).numpy() * 255.0]).astype(np.uint8)
-    scale = square / np.array(pair.shape[1:])
-    return out, (centres + 0.5) * scale - 0.5
+def _resized(layers: list[np.ndarray], centres: np.ndarray, square: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Image, and mask if there is one, on a square grid, and the centres moved along (pixel centres stay centres)."""
+    native = layers[0].shape
+    stack: Float[Tensor, "L 1 H W"] = torch.from_numpy(np.stack(layers))[:, None].float()
+    image, *mask = F.interpolate(stack, (square, square), mode="bilinear", antialias=square < max(native))
+    out = [image[0].round().numpy(), *((m[0] > 127.5).numpy() * 255.0 for m in mask)]
+    return [layer.astype(np.uint8) for layer in out], (centres + 0.5) * (square / np.array(native)) - 0.5
 
 
 def seed_of(*parts: int | str) -> int:

@@ -77,6 +77,14 @@ class Prepared:
         return [np.array(found.get(name, []), float).reshape(-1, 2) for name in self.names]
 
     @cached_property
+    def boxes(self) -> list[Float64[ndarray, "T 2"]]:
+        """Height and width of each target's box, px, scene by scene, in the order of `points`."""
+        found: dict[str, list[tuple[float, float]]] = {}
+        for row in _rows(self.folder / "targets.csv"):
+            found.setdefault(row["name"], []).append((float(row["height"]), float(row["width"])))
+        return [np.array(found.get(name, []), float).reshape(-1, 2) for name in self.names]
+
+    @cached_property
     def splits(self) -> dict[str, dict[str, str]]:
         return read_splits(self.folder / "splits.csv")
 

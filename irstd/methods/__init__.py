@@ -60,6 +60,10 @@ def mask_targets(labels: Labels) -> Tensor:
     return labels.mask
 
 
+def unchanged(_network: nn.Module, _step: Step, _options: Any) -> None:
+    """Nothing changes over a training: the `at_epoch` of most methods."""
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
     """Everything the workbench knows about a method.
@@ -72,8 +76,11 @@ class Method:
             against it.
         build: options to network; the network maps images (B, 1, H, W) in [0, 1] to its outputs.
         loss: (outputs, targets, step, options) to one value per image, (B,).
-        decode: outputs to Prediction.
+        decode: (outputs, options) to Prediction.
         targets: labels to what the loss compares with.
+        at_epoch: (network, step, options), called before each epoch of a training; for what changes over it.
+        threshold: of the score, exceeded by what counts as predicted; None to choose it on the validation
+            scenes, with the epoch.
         multiple: image sides must be a multiple of this; the loop pads, and crops predictions back.
     """
 
@@ -83,8 +90,10 @@ class Method:
     options: type
     build: Callable[[Any], nn.Module]
     loss: Callable[[Any, Any, Step, Any], Tensor]
-    decode: Callable[[Any], Prediction]
+    decode: Callable[[Any, Any], Prediction]
     targets: Callable[[Labels], Any] = mask_targets
+    at_epoch: Callable[[nn.Module, Step, Any], None] = unchanged
+    threshold: float | None = 0.5
     multiple: int = 32
 
 

@@ -183,7 +183,7 @@ def loss(
     return soft_iou(logits.float().sigmoid(), mask)
 
 
-def decode(logits: Float[Tensor, "B 1 H W"]) -> Prediction:
+def decode(logits: Float[Tensor, "B 1 H W"], _options: Options) -> Prediction:
     """The probability map."""
     return Prediction(score=logits.float().sigmoid())
 

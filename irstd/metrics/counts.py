@@ -127,13 +127,15 @@ class Scored:
     """One image's counts, and what became of each of its targets.
 
     truth: true regions. found: predicted regions, None for a method that gives points.
-    points: (P, 2) centres compared. matches: (target, region, distance in px).
+    points: (P, 2) centres compared. scores: of a method's own points, (P,); None for regions.
+    matches: (target, region, distance in px).
     """
 
     counts: Counts
     truth: Regions
     found: Regions | None
     points: Float[ndarray, "P 2"]
+    scores: Float[ndarray, "P"] | None
     matches: list[tuple[int, int, float]]
 
 
@@ -152,10 +154,11 @@ def count(
     """
     truth = regions(mask, convention.connectivity)
     if points is not None:
-        found, centres = None, points[points[:, 2] > convention.threshold, :2]
+        found, kept = None, points[points[:, 2] > convention.threshold]
+        centres, surely = kept[:, :2], kept[:, 2]
     elif predicted is not None:
         found = regions(predicted, convention.connectivity)
-        centres = found.centroids
+        centres, surely = found.centroids, None
     else:
         raise ValueError("neither a map nor points were predicted")
     matches = match(truth.centroids, centres, convention.match_px)
@@ -167,7 +170,7 @@ def count(
         targets=len(truth), detected=len(matches), regions=len(centres), false_regions=len(centres) - len(matches),
         false_pixels=false_pixels,
     )  # fmt: skip
-    return Scored(counts, truth, found, centres, matches)
+    return Scored(counts, truth, found, centres, surely, matches)
 
 
 def niou(per_image: Iterable[Counts]) -> float:

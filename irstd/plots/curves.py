@@ -44,5 +44,8 @@ def precision_recall(table: DataFrame, ax: Axes, *, order: Sequence[str], titles
         xlim=(0, 1.02),
         ylim=(0, 1.02),
     )
-    ax.legend(title="method", loc="lower left")
+    if ax.lines:
+        ax.legend(title="method", loc="lower left")
+    else:
+        ax.text(0.5, 0.5, "no method here gives a score map", ha="center")
     return ax

@@ -25,11 +25,12 @@ def _plain(ax: Axes) -> Axes:
     return ax
 
 
-def overlay(layers: ndarray, ax: Axes, *, title: str) -> Axes:
-    """A scene, its true targets outlined solid, what was predicted (score above one half) dashed.
+def overlay(layers: ndarray, ax: Axes, *, title: str, points: ndarray | None = None) -> Axes:
+    """A scene, its true targets outlined solid, what was predicted (score above one half) dashed, or crosses.
 
     Args:
         layers: (2 or 3, H, W): grey levels, mask, and scores in 255ths where there are any.
+        points: (N, 2), row and col in px, of a method that gives points.
     """
     low, high = _stretch(layers[0])
     _plain(ax).imshow(layers[0], vmin=low, vmax=high)
@@ -39,6 +40,8 @@ def overlay(layers: ndarray, ax: Axes, *, title: str) -> Axes:
     for region, colour, line in outlines:
         if region.any():
             ax.contour(region, [0.5], colors=[colour], linewidths=1, linestyles=line)
+    if points is not None:
+        ax.plot(points[:, 1], points[:, 0], "x", color=MISS, markersize=4, markeredgewidth=0.8)
     ax.set_title(title, fontsize=8)
     return ax
 
@@ -64,7 +67,8 @@ def crop_grid(
             ax.contour(crop[1], [0.5], colors=[TRUTH], linewidths=1)
         for side in ax.spines.values():
             side.set(visible=True, color=OUTCOMES[kind], linewidth=2)
-        ax.set_title(f"{caption['name']}\n{unit.format(caption['rank'])}", fontsize=7)
+        form = "score {:.2f}" if caption.get("ranked_by") == "score" else unit
+        ax.set_title(f"{caption['name']}\n{form.format(caption['rank'])}", fontsize=7)
     if not chosen:
         axes[0].text(0, 0.5, f"no {kind}", color=HIT)
     return figure

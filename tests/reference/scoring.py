@@ -38,3 +38,23 @@ def counts(mask, predicted, within_px=3.0, connectivity=8):
         "false_regions": len(found) - len(taken),
         "false_pixels": int(sum(r.area for n, r in enumerate(found) if n not in taken)),
     }
+
+
+def hits(truth, found, within_px):
+    """Most pairs of one target and one point at most so far apart, and their least total distance: all ways tried."""
+    near = [
+        [math.dist(target, point) if math.dist(target, point) <= within_px else None for point in found]
+        for target in truth
+    ]
+
+    def best(target, free):
+        if target == len(truth):
+            return 0, 0.0
+        options = [best(target + 1, free)]
+        for point in free:
+            if near[target][point] is not None:
+                count, far = best(target + 1, free - {point})
+                options.append((count + 1, far + near[target][point]))
+        return max(options, key=lambda o: (o[0], -o[1]))
+
+    return best(0, frozenset(range(len(found))))
