@@ -177,10 +177,11 @@ class Cost:
 
 @record
 class Study:
-    """Further rows, run on some datasets only."""
+    """Further rows, run on some datasets only, with a report of their own."""
 
     datasets: tuple[Name, ...]
     methods: tuple[Name, ...]
+    seeds: tuple[int, ...]
 
 
 @record
@@ -189,7 +190,7 @@ class Params:
 
     datasets: tuple[Name, ...]
     methods: tuple[Name, ...]
-    labelling: Study
+    studies: dict[Name, Study]
     seeds: tuple[int, ...]
     dataset: dict[Name, Dataset]
     method: dict[Name, Row]
@@ -297,16 +298,22 @@ def _sentence(errors: list[Any], kind: type, path: str) -> str:
     return f"params.yaml: {full}: {message}, but it is {json.dumps(error['input'])}"
 
 
-def _check_study(params: Params) -> None:
-    """Raises InputError where the study needs what the pipeline does not make, or makes the same again."""
-    for dataset in params.labelling.datasets:
-        if dataset not in params.datasets:
-            raise InputError(
-                f"params.yaml: labelling.datasets: {dataset!r} is not in `datasets`; take it out, or add it there"
-            )
-    for name in params.labelling.methods:
-        if name in params.methods:
-            raise InputError(f"params.yaml: labelling.methods: {name!r} is in `methods` already; take it out of one")
+def _check_studies(params: Params) -> None:
+    """Raises InputError where a study needs what the pipeline does not make, or makes the same again."""
+    taken = dict.fromkeys(params.methods, "methods")
+    for study, rows in params.studies.items():
+        for dataset in rows.datasets:
+            if dataset not in params.datasets:
+                raise InputError(
+                    f"params.yaml: studies.{study}.datasets: {dataset!r} is not in `datasets`; take it out, or add it "
+                    "there"
+                )
+        for name in rows.methods:
+            if name in taken:
+                raise InputError(
+                    f"params.yaml: studies.{study}.methods: {name!r} is in `{taken[name]}` already; take it out of one"
+                )
+            taken[name] = f"studies.{study}.methods"
 
 
 def parse(text: str) -> Params:
@@ -326,8 +333,8 @@ def parse(text: str) -> Params:
             check(Recipe, row.recipe, f"method.{name}.recipe")
         for budget, changes in row.budgets.items():
             check(Recipe, {**row.recipe, **changes}, f"method.{name}.budgets.{budget}")
-    _check_study(params)
-    for run in (params, params.labelling):
+    _check_studies(params)
+    for run in (params, *params.studies.values()):
         for dataset in run.datasets:
             params.data(dataset)
             for name in run.methods:

@@ -22,10 +22,12 @@ class Predicted:
 
     score: (H, W) in [0, 1] at native resolution, or None.
     points: (N, 3) of row, col (px, native) and score, or None if the method only gives a map.
+    boxes: (N, 5) of top, left, bottom, right (px, native) and score, or None if the method is no detector.
     """
 
     score: Float[ndarray, "H W"] | None
     points: Float[ndarray, "N 3"] | None
+    boxes: Float[ndarray, "M 5"] | None = None
 
 
 def predict(
@@ -85,7 +87,15 @@ def _native(
             points = points[(points[:, 0] < height - 0.5) & (points[:, 1] < width - 0.5)]
             # Beyond the bottom and the right is padding; beyond the top and the left, a target at the border.
             points = torch.cat([points[:, :2].clamp(min=-0.5), points[:, 2:]], 1).numpy()
-        found.append(Predicted(score, points))
+        boxes = None
+        if prediction.boxes is not None:
+            boxes = prediction.boxes[number].float().cpu()
+            corners = (boxes[:, :4] + 0.5) * scale.repeat(2) - 0.5
+            edge = torch.tensor([height, width]).repeat(2) - 0.5
+            boxes = torch.cat([corners.clamp(min=-0.5).minimum(edge), boxes[:, 4:]], 1)
+            # Of a box in the padding nothing is left.
+            boxes = boxes[(boxes[:, 2:4] > boxes[:, :2]).all(1)].numpy()
+        found.append(Predicted(score, points, boxes))
     return found
 
 

@@ -55,6 +55,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "loss": "mean over the epoch",
         "score": "of the scenes that choose the epoch, in [0, 1]; empty where not computed",
     },
+    "watched": {"epoch": "from 1", "quantity": "what the method watches", "value": "mean over the epoch"},
     "per_image": {
         "name": "scene",
         "pixels": "px",

@@ -40,7 +40,8 @@ class Fitted:
 
     best, last: weights of the chosen and of the last epoch. best_epoch: counted from 1.
     threshold: that scores must exceed: the method's own, or chosen together with the epoch.
-    history: a row an epoch: epoch (from 1), lr, loss, and score (None where not validated).
+    history: a row an epoch: epoch (from 1), lr, loss, score (None where not validated), and watched, what the
+        method's `watch` gives.
     wall_s: time spent, in all the processes that a killed run took.
     """
 
@@ -274,6 +275,7 @@ def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
     # Augmentation and dropout draw from the global generators.
     torch.manual_seed(seed_of("augmentation", run.seed, number))
     total = torch.zeros((), device=run.resident.device)
+    watched: dict[str, Tensor] = {}
     shown = time.monotonic()
     for step, batch in enumerate(epoch(run.resident, recipe, run.seed, number)):
         lr = learning_rate(number + (step + 1) / run.steps, recipe.epochs, recipe.optimiser.lr, recipe.schedule)
@@ -282,7 +284,10 @@ def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
         image, mask, points = run.augmentation(batch.image, batch.mask, batch.points)
         outputs = model(image)
         at = Step(number, recipe.epochs, number * run.steps + step)
-        loss = method.loss(outputs, method.targets(Labels(mask, points)), at, run.options).mean()
+        targets = method.targets(Labels(mask, points))
+        loss = method.loss(outputs, targets, at, run.options).mean()
+        for name, value in method.watch(model, outputs, targets).items():
+            watched[name] = watched.get(name, 0) + value
         optim.zero_grad(set_to_none=True)
         run.fabric.backward(loss)
         if recipe.grad_clip:
@@ -298,7 +303,8 @@ def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
         raise InputError(
             f"the loss is {mean} in epoch {number + 1}; lower the learning rate (optimiser.lr) of this recipe"
         )
-    return {"epoch": number + 1, "lr": lr, "loss": mean, "score": None}
+    means = {name: float(value) / run.steps for name, value in watched.items()}
+    return {"epoch": number + 1, "lr": lr, "loss": mean, "score": None, "watched": means}
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:

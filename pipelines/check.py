@@ -8,7 +8,7 @@ from pipelines.rows import method_of
 def main() -> None:
     given = params.load()
     training.precision(given.train.precision, training.device(given.train.device))
-    for name in (*given.methods, *given.labelling.methods):
+    for name in (*given.methods, *(row for study in given.studies.values() for row in study.methods)):
         method_of(given, name)
     # What it says never changes, so that a mended comment reruns nothing else.
     RUNS.mkdir(exist_ok=True)

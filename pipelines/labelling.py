@@ -10,11 +10,12 @@ from pipelines.report import render
 def main(dataset: str) -> None:
     given = params.load()
     by_labels: dict[str, list[str]] = {"point": [], "mask": []}
-    originals = {given.row(name).method for name in given.labelling.methods}
-    for name in (*given.methods, *given.labelling.methods):
+    study = given.studies["labelling"].methods
+    originals = {given.row(name).method for name in study}
+    for name in (*given.methods, *study):
         card = json.loads((RESULTS / "methods" / f"{name}.json").read_text())
         # Of the methods trained on points, those that the study varies.
-        if card["supervision"] == "mask" or name in originals or name in given.labelling.methods:
+        if card["supervision"] == "mask" or name in originals or name in study:
             by_labels[card["supervision"]].append(name)
     render(
         "02_labels.ipynb",

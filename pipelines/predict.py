@@ -26,17 +26,21 @@ def main(dataset: str, method: str, seed: str) -> None:
     numbers = prepared.roles(entry.split, 0.0)["test"]
     images = [prepared.image(n) for n in numbers]
     found = predict(network.to(on), chosen, options, images, device=on, geometry=recipe.geometry, side=recipe.size)
-    scores, points = {}, {}
+    scores, points, boxes = {}, {}, {}
     for number, one in zip(numbers, tqdm(found, "predict", len(numbers), unit="img"), strict=True):
         name = prepared.names[number]
         if one.score is not None:
             scores[name] = encode(one.score)
         if one.points is not None:
             points[name] = one.points
+        if one.boxes is not None:
+            boxes[name] = one.boxes
     folder = RUNS.joinpath("predict", dataset, method, seed)
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(folder / "scores.npz", **scores)
     np.savez_compressed(folder / "points.npz", **points)
+    if boxes:
+        np.savez_compressed(folder / "boxes.npz", **boxes)
     # The weights are in DVC's cache, and their history in the results.
     for spent in ("checkpoints", "live"):
         shutil.rmtree(RUNS.joinpath(spent, dataset, method, seed), ignore_errors=True)

@@ -29,7 +29,7 @@ MISTAKES = [
         "params.yaml: dataset.nuaa-sirst.budget: method.ggl_net.budgets has no 'cpuu'; did you mean 'cpu'?",
     ),
     (
-        "methods: [ggl_net, point_regression]",
+        "methods: [ggl_net, point_regression, gaussian_pinwheel]",
         "methods: [gglnet]",
         "params.yaml: `method` has no entry 'gglnet'; did you mean 'ggl_net'?",
     ),
@@ -48,7 +48,7 @@ MISTAKES = [
         "source: catalog",
         "params.yaml: dataset.nuaa-sirst.source: input should be 'catalogue', but it is \"catalog\"",
     ),
-    ("seeds: [0]", "seeds: 0", "params.yaml: seeds: input should be a valid array, but it is 0"),
+    ("\nseeds: [0]", "\nseeds: 0", "params.yaml: seeds: input should be a valid array, but it is 0"),
     (
         "validation: 0.15",
         "validation: 1.5",
@@ -111,14 +111,16 @@ def test_a_study_of_a_dataset_that_is_not_run_is_refused(text):
     with pytest.raises(InputError) as error:
         params.parse(text.replace("datasets: [synthetic, nuaa-sirst,", "datasets: [synthetic,", 1))
 
-    assert "labelling.datasets: 'nuaa-sirst' is not in `datasets`; take it out, or add it there" in str(error.value)
+    assert "studies.labelling.datasets: 'nuaa-sirst' is not in `datasets`; take it out, or add it there" in str(
+        error.value
+    )
 
 
 def test_a_row_of_a_study_that_is_run_anyway_is_refused(text):
     with pytest.raises(InputError) as error:
         params.parse(text.replace("methods: [ggl_net,", "methods: [point_regression_mask, ggl_net,", 1))
 
-    assert "labelling.methods: 'point_regression_mask' is in `methods` already" in str(error.value)
+    assert "studies.labelling.methods: 'point_regression_mask' is in `methods` already" in str(error.value)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -23,7 +23,7 @@ SETS = ("synthetic", "nuaa-sirst", "nudt-sirst", "irstd-1k")
 TINY = {
     "datasets": ["synthetic"],
     "methods": ["ggl_net"],
-    "labelling": {"datasets": [], "methods": []},
+    "studies": {name: {"datasets": [], "methods": []} for name in ("labelling", "losses")},
     "dataset": {"synthetic": {"source": {"scenes": {"seed": 7, "train": 12, "test": 4, "size": 64, "targets": [1, 2], "scr": [8.0, 9.0], "sigma_px": [1.0, 2.0]}}}},
     "method": {"ggl_net": {"options": {"width": 8}, "budgets": {"quick": {"epochs": 40, "batch": 4, "size": 32}}}},
     "train": {"checkpoint_s": 0},
@@ -110,18 +110,24 @@ def plan(finished, monkeypatch):
         path.write_bytes(content)
 
 
-METHODS = ("ggl_net", "point_regression")
-STUDY = ("point_regression-jitter50", "point_regression-jitter100", "point_regression_mask")
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+METHODS, STUDIES = PARAMS["methods"], PARAMS["studies"]
 
 
-def cells(stage, methods=METHODS, study=STUDY):
-    """The stages of the cells of some methods, and of some rows of the study of labels."""
+def cells(stage, methods=METHODS, studies=STUDIES):
+    """The stages of the cells of some methods, and of the rows of some studies."""
     main = {f"{stage}@{dataset}-{method}-0" for dataset in SETS for method in methods}
-    return main | {f"labelling-{stage}@nuaa-sirst-{method}-0" for method in study}
+    return main | {
+        f"{name}-{stage}@{dataset}-{method}-{seed}"
+        for name, rows in studies.items()
+        for dataset in rows["datasets"]
+        for method in rows["methods"]
+        for seed in rows["seeds"]
+    }
 
 
-LABELS = "labelling@nuaa-sirst"
-REPORTS = {LABELS, *(f"report@{name}" for name in SETS)}
+OF_STUDIES = {f"{name}@{dataset}" for name, rows in STUDIES.items() for dataset in rows["datasets"]}
+REPORTS = {*OF_STUDIES, *(f"report@{name}" for name in SETS)}
 EVALUATED = cells("evaluate") | REPORTS
 CHECK = {"check"}  # of params.yaml; what it writes never changes, so that it sets off nothing else
 
@@ -144,7 +150,7 @@ class TestPlan:
             assert "lr: 5.0e-4" in text
             return text.replace("lr: 5.0e-4", "lr: 6.0e-4")
 
-        cells_of_it = set().union(*(cells(stage, ["ggl_net"], []) for stage in ("train", "predict", "evaluate")))
+        cells_of_it = set().union(*(cells(stage, ["ggl_net"], {}) for stage in ("train", "predict", "evaluate")))
         assert plan("params.yaml", edit) == cells_of_it | REPORTS | CHECK
 
     def test_a_second_row_runs_its_own_cells_and_no_others(self, plan):
@@ -159,7 +165,7 @@ class TestPlan:
         assert (
             CHECK
             | {"card@thin", "cost@thin", *REPORTS}
-            | set().union(*(cells(stage, ["thin"], []) for stage in ("train", "predict", "evaluate")))
+            | set().union(*(cells(stage, ["thin"], {}) for stage in ("train", "predict", "evaluate")))
             == planned
         )
 
@@ -179,7 +185,8 @@ class TestPlan:
 
     def test_a_changed_method_file_asks_its_card_first(self, plan):
         # Whatever does not change the card then goes no further.
-        cards = {*(f"card@{m}" for m in METHODS), *(f"labelling-card@{m}" for m in STUDY)}
+        cards = {f"card@{m}" for m in METHODS}
+        cards |= {f"{name}-card@{m}" for name, rows in STUDIES.items() for m in rows["methods"]}
         assert cards == plan("irstd/methods/ggl_net.py", lambda text: text + "\n", downstream=False)
 
     def test_a_mended_comment_in_the_parameters_checks_them_and_reruns_nothing(self, plan):

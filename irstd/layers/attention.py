@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -41,6 +43,28 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C 1 1"]:
         return (self.mlp(F.adaptive_max_pool2d(x, 1)) + self.mlp(x.mean((2, 3), keepdim=True))).sigmoid()
+
+
+class _MeanAndMaximum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        highest = x.amax(1, keepdim=True)
+        ctx.save_for_backward(x, highest)
+        return x.mean(1, keepdim=True) + highest
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        x, highest = ctx.saved_tensors
+        return (x == highest).to(slope.dtype).add_(1 / x.shape[1]).mul_(slope)
+
+
+def mean_and_maximum(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1 H W"]:
+    """Sum of the mean and the maximum over channels.
+
+    Its slope is written out, since that of `amax` takes several passes over the channels more. Equal maxima each
+    have the whole slope.
+    """
+    return _MeanAndMaximum.apply(x) if torch.is_grad_enabled() else x.mean(1, keepdim=True) + x.amax(1, keepdim=True)
 
 
 class SpatialAttention(nn.Module):

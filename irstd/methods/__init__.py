@@ -48,16 +48,24 @@ class Prediction:
     score: (B, 1, H, W) in [0, 1] at the input's resolution, or None if the method only gives points.
     points: for each image (N, 3) of row, col (px, sub-pixel) and score; None if it only gives a map, and
         the centroids of the map's regions are used.
+    boxes: for each image (N, 5) of top, left, bottom, right (px; a box around one pixel is one px wide, from half a
+        px before its centre to half a px after) and score; None unless the method is a detector.
     """
 
     score: Tensor | None = None
     points: list[Tensor] | None = None
+    boxes: list[Tensor] | None = None
 
 
 def mask_targets(labels: Labels) -> Tensor:
     """The mask itself: the `targets` of most methods with mask supervision."""
     assert labels.mask is not None
     return labels.mask
+
+
+def nothing(_network: nn.Module, _outputs: Any, _targets: Any) -> dict[str, Tensor]:
+    """No quantity is followed: the `watch` of most methods."""
+    return {}
 
 
 def unchanged(_network: nn.Module, _step: Step, _options: Any) -> None:
@@ -79,6 +87,8 @@ class Method:
         decode: (outputs, options) to Prediction.
         targets: labels to what the loss compares with.
         at_epoch: (network, step, options), called before each epoch of a training; for what changes over it.
+        watch: (network, outputs, targets) to scalars worth following over a training, without slopes, by name; the
+            mean over each epoch is kept.
         threshold: of the score, exceeded by what counts as predicted; None to choose it on the validation
             scenes, with the epoch.
         multiple: image sides must be a multiple of this; the loop pads, and crops predictions back.
@@ -93,6 +103,7 @@ class Method:
     decode: Callable[[Any, Any], Prediction]
     targets: Callable[[Labels], Any] = mask_targets
     at_epoch: Callable[[nn.Module, Step, Any], None] = unchanged
+    watch: Callable[[nn.Module, Any, Any], dict[str, Tensor]] = nothing
     threshold: float | None = 0.5
     multiple: int = 32
 
