@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Threads that wait by spinning take the core that another thread needs.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: quickstart repro test test-slow lint format lab bench lock clean
+.PHONY: quickstart repro test test-slow lint format lab bench detectors lock clean
 
 quickstart: $(READY) ## the whole pipeline on synthetic scenes, ending in a report
 	dvc repro report@synthetic
@@ -42,6 +42,9 @@ bench: $(READY) ## training steps, inference, and how near points are to the tru
 	python -m tests.bench.training
 	python -m tests.bench.inference
 	python -m tests.bench.localisation
+
+detectors: $(READY) ## what RetinaNet and YOLOv8n need besides; ultralytics is AGPL-3.0 software
+	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[detectors]'
 
 lock: $(READY) ## write constraints.txt anew from the environment
 	{ echo "# Exact versions of everything; \`make lock\` writes them anew from the environment."; \

@@ -42,7 +42,7 @@ TRACKED = subprocess.run(
 ).stdout.split()
 SOURCES = [p for p in TRACKED if p.endswith(".py") and (ROOT / p).exists()]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-OF_A_STUDY = "^(labelling|losses)-(?=card|train|predict|evaluate)"
+OF_A_STUDY = "^(labelling|losses|detection)-(?=card|train|predict|evaluate)"
 
 
 def imported(path):
