@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.metrics import curves, points, statistics
+from irstd.metrics import curves, detection, points, statistics
 from irstd.metrics.counts import Convention, Counts, Scored, count, match, niou
 from irstd.prediction import level
 from irstd.results import SCHEMAS
@@ -41,6 +41,7 @@ def evaluate(
     given: Mapping[str, ndarray],
     convention: Convention,
     pictures: int,
+    boxes: Mapping[str, ndarray] | None = None,
 ) -> Evaluated:
     """Scores what was predicted for the scenes `numbers`.
 
@@ -48,6 +49,7 @@ def evaluate(
         scores: scene to 16-bit scores (`irstd.prediction.encode`), or empty for a method that gives points.
         given: scene to (N, 3) points, or empty.
         pictures: how many of each kind (hit, miss, false alarm) to keep.
+        boxes: scene to (N, 5) boxes with scores, of a detector; adds `box_ap50` and `point_ap_3px` to the metrics.
 
     Raises:
         InputError: a scene has neither, or scores of another size than its image.
@@ -56,6 +58,7 @@ def evaluate(
     per_target: list[dict[str, Any]] = []
     kept: list[tuple[str, float, int, float, float]] = []  # kind, rank, scene, row, col
     counts: list[Counts] = []
+    detections = detection.Detections()
     histogram = np.zeros((2, curves.LEVELS), np.int64)
     for number in numbers:
         name, mask = prepared.names[number], prepared.mask(number)
@@ -68,6 +71,10 @@ def evaluate(
         scored = count(mask, above, convention, given.get(name))
         within = {px: points.pairs(scored.truth.centroids, scored.points, float(px)) for px in points.WITHIN_PX}
         counts.append(scored.counts)
+        if boxes is not None:
+            sides = scored.truth.boxes.astype(float)
+            corners = np.concatenate([sides[:, :2], sides[:, :2] + sides[:, 2:]], 1) - 0.5
+            detections.add(boxes[name], corners, scored.truth.centroids)
         if levels is not None:
             histogram += curves.histogram(levels, mask)
         row = {"name": name, **{k: v for k, v in asdict(scored.counts).items() if k != "images"}}
@@ -84,8 +91,9 @@ def evaluate(
     columns = list(SCHEMAS["per_target"])
     table = pd.DataFrame(per_image, columns=list(SCHEMAS["per_image"]))
     metrics = _metrics(counts, per_target, convention, has_map=has_map, own_points=bool(given))
+    of_boxes = {} if boxes is None else {k: round(v, 6) for k, v in detections.scores().items()}
     return Evaluated(
-        metrics={**metrics, **_of_points(table, per_target), "interval": _intervals(table)},
+        metrics={**metrics, **_of_points(table, per_target), **of_boxes, "interval": _intervals(table)},
         per_image=table,
         per_target=pd.DataFrame(per_target, columns=columns),
         curve=pd.DataFrame(curves.curve(histogram) if has_map else {}, columns=list(SCHEMAS["curve"])),

@@ -23,8 +23,10 @@ def main(dataset: str, method: str, seed: str) -> None:
     predicted = RUNS.joinpath("predict", *place)
     if wanted["threshold"] == "chosen":
         wanted["threshold"] = made.get("threshold", 0.5)  # trainings before there was a choice took one half
+    detector = predicted / "boxes.npz"
+    boxes = dict(np.load(detector)) if detector.exists() else None
     with np.load(predicted / "scores.npz") as scores, np.load(predicted / "points.npz") as points:
-        scored = evaluation.evaluate(prepared, numbers, scores, points, Convention(**wanted), pictures)
+        scored = evaluation.evaluate(prepared, numbers, scores, points, Convention(**wanted), pictures, boxes)
     folder = RESULTS.joinpath(*place)
     selection = given.recipe(dataset, method).selection
     results.write_json({**scored.metrics, "selection": selection}, folder / "metrics.json")

@@ -45,16 +45,17 @@ def arm_mask(
         size: side of the kernel, odd, px; arms reach half a px beyond the outermost tap of the middle row.
         arms: bars at equal angles: 1 is a bar, 2 a cross, 4 the star.
         half_width: of a bar, px.
-        chiral: arms on one side of the centre only, each shifted by half a px to its left, as the blades of a
-            pinwheel; the mask is no longer its own mirror image.
+        chiral: arms on one side of the centre only, each shifted by one px, as the blades of a pinwheel and the strips
+            of `PinwheelConv2d`; the mask is no longer its own mirror image. Choice: by half a px, edges would go
+            through taps.
     """
     row, col = torch.meshgrid(taps(size).to(angle), taps(size).to(angle), indexing="ij")
     step = period(arms, chiral=chiral)
     turned = angle[:, None] + torch.arange(arms, device=angle.device) * step
     cos, sin = turned.cos()[..., None, None], turned.sin()[..., None, None]
     along, across = cos * col + sin * row, -sin * col + cos * row
-    sideways = half_width - ((across - 0.5).abs() if chiral else across.abs())
-    edge = torch.minimum(sideways, along) if chiral else sideways
+    sideways = half_width - ((across - 1).abs() if chiral else across.abs())
+    edge = torch.minimum(sideways, along - 0.5) if chiral else sideways
     # The nearest arm: the farthest inside of all edges.
     inside = (edge.amax(1) / softness).sigmoid() * ((size / 2 - (row**2 + col**2).sqrt()) / softness).sigmoid()
     centre = (row == 0) & (col == 0)

@@ -33,6 +33,7 @@ POWER = 2.0  # Choice: of `log_ratio`. Below 1 its slope at p = 0 is infinite; 1
 SD_SHARE = 0.5  # δ of the SD loss
 SD_AREA_PX = 81.0  # from this area on, at 512 x 512 px, scale and location weigh most apart
 SD_SIDE_PX = 512.0
+HALF_MOST = torch.finfo(torch.float16).max
 
 
 def _diff(least: Tensor, most: Tensor) -> Tensor:
@@ -109,7 +110,11 @@ def slope(name: str, predicted: Float[Tensor, "*B"], true: Float[Tensor, "*B"]) 
 
 
 def _wide(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+    wide = values.to(torch.promote_types(values.dtype, torch.float32))
+    if values.dtype == torch.float16 and wide.requires_grad:
+        # Slopes of a centroid without mass are beyond half precision's range.
+        wide.register_hook(lambda slopes: slopes.clamp(-HALF_MOST, HALF_MOST))
+    return wide
 
 
 def _areas(p: Tensor, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
