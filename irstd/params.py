@@ -185,12 +185,22 @@ class Study:
 
 
 @record
+class Orientation:
+    """Which trained network the pictures of oriented kernels are made of."""
+
+    datasets: tuple[Name, ...]
+    method: Name
+    seed: int
+
+
+@record
 class Params:
     """The whole of params.yaml."""
 
     datasets: tuple[Name, ...]
     methods: tuple[Name, ...]
     studies: dict[Name, Study]
+    orientation: Orientation
     seeds: tuple[int, ...]
     dataset: dict[Name, Dataset]
     method: dict[Name, Row]

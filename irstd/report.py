@@ -67,15 +67,10 @@ def html(notebook: nbformat.NotebookNode, title: str) -> str:
     return exporter.from_notebook_node(notebook, {"metadata": {"name": title}})[0]
 
 
-def markdown(notebook: nbformat.NotebookNode, without_tag: str) -> str:
-    """The notebook as Markdown without code; figures are links to the files that it saved.
-
-    Args:
-        without_tag: cells with this tag are left out (pictures of data that may not be passed on).
-    """
+def markdown(notebook: nbformat.NotebookNode) -> str:
+    """The notebook as Markdown without code; figures are links to the files that it saved."""
     config = Config(
         {
-            "TagRemovePreprocessor": {"enabled": True, "remove_cell_tags": [without_tag]},
             "MarkdownExporter": {"exclude_input": True},
             "ExtractOutputPreprocessor": {"enabled": False},  # the files are there; the outputs name them
             "NbConvertBase": {"display_data_priority": ["text/markdown", "image/png", "text/plain"]},

@@ -7,7 +7,9 @@ A folder of results holds, for dataset D, method M and seed S:
     D/M/S/per_image.csv D/M/S/per_target.csv   what they are made of
     D/M/S/curve.csv D/M/S/history.csv          over thresholds, over epochs
     D/M/S/provenance.json                      what made them
+    D/M/S/watched.csv                          what a method follows over its training
     methods/M.json cost/M.csv                  what a method is, and what it costs
+    analysis/                                  what figures of losses and layers need computed
 """
 
 from __future__ import annotations
@@ -89,6 +91,57 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "precision": "of pixels; empty where none is predicted",
         "false_positive_rate": "of background pixels",
         "iou": "pooled",
+    },
+    "gradients": {
+        "weight": "of the scale-loss family",
+        "true_px": "true area, px",
+        "predicted_px": "predicted area, px",
+        "alpha": "the weight",
+        "slope": "of the weight over the predicted area, 1/px, in closed form",
+        "slope_autograd": "the same by automatic differentiation",
+        "loss": "1 - alpha IoU, of a prediction inside or around the target",
+        "loss_slope": "of the loss over the predicted area, 1/px",
+        "wrong": "1 where the weight leads away from the true area",
+    },
+    "histories": {
+        "dataset": "of the training",
+        "method": "row",
+        "seed": "of the training",
+        "epoch": "from 1",
+        "predicted_px": "mean predicted area, px",
+        "true_px": "mean true area, px",
+        "weight": "of the scale-loss family",
+        "alpha": "the weight at these areas",
+        "slope": "of the weight over the predicted area, 1/px",
+    },
+    "kernels": {
+        "layer": "oriented layer",
+        "candidate": "number of the angle",
+        "row": "tap",
+        "col": "tap",
+        "value": "of a kernel of unit sum",
+    },
+    "learnt": {"layer": "oriented layer", "sigma_px": "px", "angle_deg": "degrees", "softness_px": "px"},
+    "choices": {
+        "layer": "oriented layer",
+        "candidate": "number of the angle",
+        "share": "of the test scenes' pixels that choose it",
+        "share_on_targets": "of those on targets; empty if there is none",
+    },
+    "turning": {
+        "layer": "kernels as they start, or an oriented layer",
+        "angle_deg": "of the drawn target, degrees",
+        "candidate": "number of the angle",
+        "response": "at the target's middle",
+        "chosen": "1 or 0",
+    },
+    "equivariance": {"kernel": "as it starts", "angle_deg": "of the turn", "error": "relative"},
+    "orientation_map": {
+        "row": "px",
+        "col": "px",
+        "grey": "of 255",
+        "target": "1 on targets",
+        "candidate": "chosen angle",
     },
     "cost": {
         "method": "row",

@@ -20,11 +20,12 @@ def label(method: str, titles: dict[str, str]) -> str:
     return titles.get(method, method)
 
 
-def _number(value: float | None, form: str) -> str:
+def number(value: float | None, form: str) -> str:
+    """A number as `form` says, or a dash for what is not there."""
     return NONE if value is None or pd.isna(value) else format(value, form)
 
 
-def _percent(value: float | None, ends: list[float] | None = None) -> str:
+def percent(value: float | None, ends: list[float] | None = None) -> str:
     """A share in %, with its 95 % interval if there is one."""
     if value is None or pd.isna(value):
         return NONE
@@ -45,13 +46,13 @@ def scores(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
             "method": label(cell["method"], titles),
             "seed": cell["seed"],
             "budget": budget(cell),
-            "IoU %": _percent(cell["iou"]),
-            "nIoU %": _percent(cell["niou"]),
-            "Pd %": _percent(cell["pd"]),
-            "Fa ×1e-6": _number(cell["fa_per_million"], ".2f"),
-            "pixel F1 %": _percent(cell["pixel_f1"]),
-            "target F1 %": _percent(cell["f1"]),
-            "error px": _number(cell["distance_px"], ".2f"),
+            "IoU %": percent(cell["iou"]),
+            "nIoU %": percent(cell["niou"]),
+            "Pd %": percent(cell["pd"]),
+            "Fa ×1e-6": number(cell["fa_per_million"], ".2f"),
+            "pixel F1 %": percent(cell["pixel_f1"]),
+            "target F1 %": percent(cell["f1"]),
+            "error px": number(cell["distance_px"], ".2f"),
             "epoch chosen on": SELECTED[cell["selection"]],
         }
         for _, cell in cells.iterrows()
@@ -70,13 +71,13 @@ def points(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
                 "method": label(cell["method"], titles),
                 "seed": cell["seed"],
                 "budget": budget(cell),
-                "F1 % at 3 px": _percent(cell["point_f1_3px"], ends["point_f1_3px"]),
-                "F1 % at 5 px": _percent(cell["point_f1_5px"], ends["point_f1_5px"]),
-                "precision % at 5 px": _percent(cell["point_precision_5px"]),
-                "recall % at 5 px": _percent(cell["point_recall_5px"]),
-                "error px": _number(cell["point_error_px"], ".2f"),
-                "F1 % at 5 px, greedy": _percent(cell["point_f1_5px_greedy"]),
-                "score above": _number(cell["threshold"], ".3g"),
+                "F1 % at 3 px": percent(cell["point_f1_3px"], ends["point_f1_3px"]),
+                "F1 % at 5 px": percent(cell["point_f1_5px"], ends["point_f1_5px"]),
+                "precision % at 5 px": percent(cell["point_precision_5px"]),
+                "recall % at 5 px": percent(cell["point_recall_5px"]),
+                "error px": number(cell["point_error_px"], ".2f"),
+                "F1 % at 5 px, greedy": percent(cell["point_f1_5px_greedy"]),
+                "score above": number(cell["threshold"], ".3g"),
             }
         )
     return DataFrame(rows)
@@ -100,7 +101,7 @@ def published(figures: DataFrame) -> DataFrame:
         index=keys, columns="metric", values="value", sort=False, aggfunc="first"
     )
     wide = wide.reindex(columns=[metric for metric in PUBLISHED if metric in wide]).rename(columns=PUBLISHED)
-    formatted = wide.map(lambda value: _number(value, ".2f")).reset_index()
+    formatted = wide.map(lambda value: number(value, ".2f")).reset_index()
     formatted["split"] = formatted["split"].replace("", "not stated")
     return formatted[["method", "split", *wide.columns, "scored", "source"]].sort_values(
         ["source", "split"], kind="stable"
@@ -118,7 +119,7 @@ def provenance(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
             "train / validation / test": " / ".join(str(cell["scenes"][k]) for k in ("train", "validation", "test")),
             "epoch": f"{cell['best_epoch']} of {cell['recipe']['epochs']}",
             "hardware": cell["hardware"] or "any x86 CPU with AVX2",
-            "minutes": _number(cell["wall_s"] and cell["wall_s"] / 60, ".1f"),
+            "minutes": number(cell["wall_s"] and cell["wall_s"] / 60, ".1f"),
             "torch": cell["versions"]["torch"],
             "data": cell["data_sha256"][:12],
             "commit": cell["commit"] or "the one checked out",
@@ -142,66 +143,12 @@ def datasets(scenes: dict[str, DataFrame], targets: dict[str, DataFrame]) -> Dat
                 ),
                 "sizes (w×h px)": _sizes(table),
                 "targets": len(truth),
-                "median area px": _number(truth["area_px"].median(), ".0f"),
-                "median SCR": _number(truth["scr"].median(), ".1f"),
+                "median area px": number(truth["area_px"].median(), ".0f"),
+                "median SCR": number(truth["scr"].median(), ".1f"),
                 "test scenes with a near twin in training": _twins(table),
             }
         )
     return DataFrame(rows)
-
-
-def label_noise(cells: DataFrame) -> DataFrame:
-    """For each run its label noise, and F1 at 3 and 5 px with the ends of its interval, as shares."""
-    rows = []
-    for _, cell in cells.iterrows():
-        row = {"jitter": cell["recipe"].get("jitter", 0.0), "seed": cell["seed"]}
-        for px in (3, 5):
-            row[f"f1_{px}px"] = cell[f"point_f1_{px}px"]
-            row[f"low_{px}px"], row[f"high_{px}px"] = cell["interval"][f"point_f1_{px}px"]
-        rows.append(row)
-    return DataFrame(rows)
-
-
-def _told(cell: pd.Series) -> str:
-    """What kind of labels a run was trained on."""
-    if cell["supervision"] == "mask":
-        return "masks"
-    if isinstance(cell.get("clicks_sha256"), str):
-        return "clicks of a file"
-    jitter = cell["recipe"].get("jitter", 0.0)
-    return f"clicks off by {jitter:g} half boxes" if jitter else "clicks at centres"
-
-
-def _seen(cell: pd.Series) -> str:
-    """How many crops of which size a run was trained on."""
-    recipe = cell["recipe"]
-    return f"{recipe['epochs'] * cell['scenes']['train'] * recipe['crops']:,} of {recipe['size']}² px"
-
-
-def labels(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
-    """What each run was told, and how well it then finds points."""
-    table = points(cells, titles)
-    table.insert(2, "labels", [_told(cell) for _, cell in cells.iterrows()])
-    table.insert(5, "crops seen", [_seen(cell) for _, cell in cells.iterrows()])
-    return table.sort_values("labels", kind="stable")
-
-
-def label_answer(cells: DataFrame, titles: dict[str, str], clicks: list[str], masks: list[str]) -> str:
-    """A paragraph that says what clicks cost."""
-    sentences = []
-    for dataset, group in cells.groupby("dataset", sort=False):
-        told = [
-            f"{label(cell['method'], titles)} {_percent(cell['point_f1_5px'], cell['interval']['point_f1_5px'])} %"
-            for name in (*clicks, *masks)
-            for _, cell in group[group["method"] == name].iterrows()
-        ]
-        sentences.append(f"On **{dataset}**, F1 within 5 px with 95 % intervals: {'; '.join(told)}.")
-    seeds = len(set(cells["seed"]))
-    sentences.append(
-        "Rows whose intervals overlap are not told apart by this test split."
-        + (" One seed only: the next seed may order them otherwise." if seeds == 1 else "")
-    )
-    return " ".join(sentences)
 
 
 def _sizes(scenes: DataFrame) -> str:
@@ -232,7 +179,7 @@ def cost(table: DataFrame, titles: dict[str, str]) -> DataFrame:
             "GFLOP (2 × MAC)": table["gflop"].map("{:.3f}".format),
             "ms / batch": table["latency_ms"].map("{:.1f}".format),
             "images / s": table["fps"].map("{:.1f}".format),
-            "peak MB": [_number(mb, ".0f") for mb in table["memory_mb"]],
+            "peak MB": [number(mb, ".0f") for mb in table["memory_mb"]],
         }
     )
 
@@ -246,13 +193,13 @@ def answer(cells: DataFrame, titles: dict[str, str]) -> str:
         sentences.append(
             f"On **{dataset}** ({best['images']} test images, {best['targets']} targets) "
             f"{label(best['method'], titles)} finds {best['pd'] * best['targets']:.0f} targets (Pd {best['pd']:.1%}) "
-            f"at {_number(best['fa_per_million'], '.1f')} false pixels per million, with IoU "
-            f"{_number(best['iou'] and best['iou'] * 100, '.1f')} %{lead}."
+            f"at {number(best['fa_per_million'], '.1f')} false pixels per million, with IoU "
+            f"{number(best['iou'] and best['iou'] * 100, '.1f')} %{lead}."
         )
         nearest = group.loc[group["point_f1_5px"].astype(float).fillna(0).idxmax()]
         sentences.append(
             f"As finders of points, matched one to one within 5 px, the best is {label(nearest['method'], titles)} "
-            f"with F1 {_percent(nearest['point_f1_5px'], nearest['interval']['point_f1_5px'])} % (95 % interval)."
+            f"with F1 {percent(nearest['point_f1_5px'], nearest['interval']['point_f1_5px'])} % (95 % interval)."
         )
     short = cells[cells["budget"] != "full"]
     if len(short):

@@ -4,7 +4,7 @@ import json
 
 from irstd import params
 from pipelines import RESULTS, run
-from pipelines.report import render
+from pipelines.report import UP, render
 
 
 def main(dataset: str) -> None:
@@ -20,6 +20,7 @@ def main(dataset: str) -> None:
     render(
         "02_labels.ipynb",
         f"{dataset}-labels",
+        results=str(UP / RESULTS),
         datasets=[dataset],
         clicks=by_labels["point"],
         masks=by_labels["mask"],

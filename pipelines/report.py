@@ -10,21 +10,21 @@ from pipelines import REPORTS, RESULTS, RUNS, run
 UP = Path("..")  # notebooks run in their own folder
 
 
-def render(notebook: str, name: str, **parameters: Any) -> None:
-    """Executes a notebook and writes NAME.html, NAME.md and folders NAME of figures and tables, all in reports/."""
+def render(notebook: str, name: str, *, markdown: bool = True, **parameters: Any) -> None:
+    """Executes a notebook and writes NAME.html, NAME.md and folders NAME of figures and tables, all in reports/.
+
+    Args:
+        markdown: false for a page of pictures that may not be passed on: only the HTML, which git does not keep.
+    """
+    if markdown:
+        parameters |= {kind: str(UP / REPORTS / kind / name) for kind in ("figures", "tables")}
     executed = RUNS / "notebooks" / f"{name}.ipynb"
-    made = report.execute(
-        Path("notebooks") / notebook,
-        executed,
-        results=str(UP / RESULTS),
-        figures=str(UP / REPORTS / "figures" / name),
-        tables=str(UP / REPORTS / "tables" / name),
-        **parameters,
-    )
+    made = report.execute(Path("notebooks") / notebook, executed, **parameters)
     page = REPORTS / "html" / f"{name}.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(report.html(made, name))
-    (REPORTS / f"{name}.md").write_text(report.markdown(made, without_tag="pictures"))
+    if markdown:
+        (REPORTS / f"{name}.md").write_text(report.markdown(made))
     executed.unlink()
     if not any(executed.parent.iterdir()):
         shutil.rmtree(executed.parent)
@@ -33,7 +33,7 @@ def render(notebook: str, name: str, **parameters: Any) -> None:
 
 def main(dataset: str) -> None:
     methods = list(params.load().methods)
-    render("01_comparison.ipynb", dataset, datasets=[dataset], methods=methods, galleries=str(UP / RUNS / "gallery"))
+    render("01_comparison.ipynb", dataset, results=str(UP / RESULTS), datasets=[dataset], methods=methods)
 
 
 if __name__ == "__main__":

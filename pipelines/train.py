@@ -98,10 +98,11 @@ def main(dataset: str, method: str, seed: str) -> None:
         writer = csv.DictWriter(file, SCHEMAS["history"], extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in r.items()} for r in fitted.history)
-    watched = [(row["epoch"], *pair) for row in fitted.history for pair in row.get("watched", {}).items()]
-    if watched:
-        with (folder / "watched.csv").open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([SCHEMAS["watched"], *watched])
+    watched = [
+        (row["epoch"], quantity, f"{value:.6g}") for row in fitted.history for quantity, value in row["watched"].items()
+    ]
+    with RESULTS.joinpath(*place, "watched.csv").open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([SCHEMAS["watched"], *watched])
     # A portable dataset's results must not tell one machine or run from another.
     hardware = provenance.processor() if on.type == "cpu" else torch.cuda.get_device_name(on)
     made = {

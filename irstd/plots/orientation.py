@@ -1,0 +1,105 @@
+"""Oriented kernels: what they look like, what they choose, and how they answer a target that turns."""
+
+from __future__ import annotations
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from pandas import DataFrame
+
+from irstd.plots.style import LINES, PALETTE, TRUTH
+
+
+def kernels(table: DataFrame, figure: Figure) -> Figure:
+    """Every candidate's kernel of every layer in `table`: a row a layer, a column an angle; one grey scale."""
+    layers, candidates = table["layer"].unique(), sorted(table["candidate"].unique())
+    axes = figure.subplots(len(layers), len(candidates), squeeze=False)
+    most = table["value"].max()
+    for line, layer in zip(axes, layers, strict=True):
+        for ax, candidate in zip(line, candidates, strict=True):
+            rows = table[(table["layer"] == layer) & (table["candidate"] == candidate)]
+            image = rows.pivot_table(index="row", columns="col", values="value")
+            shown = ax.imshow(image, cmap="viridis", vmin=0, vmax=most)
+            ax.set(xticks=[], yticks=[], title=f"angle {candidate}" if layer == layers[0] else "")
+        line[0].set_ylabel(short(layer), fontsize="x-small", rotation=0, ha="right", va="center")
+    figure.colorbar(shown, ax=axes, label="weight of a tap, sum 1", shrink=0.6)
+    return figure
+
+
+def short(layer: str) -> str:
+    """A layer's name without what all of them end in."""
+    return layer.removesuffix(".spatial.blur")
+
+
+def over_epochs(watched: DataFrame, ax: Axes, *, quantity: str) -> Axes:
+    """Width (`sigma`) or angle of each oriented layer over a training; darker layers are deeper in the network."""
+    rows = watched[watched["quantity"].str.startswith(f"{quantity} ")]
+    layers = list(rows["quantity"].unique())
+    palette = sns.color_palette("viridis", len(layers))
+    for place, name in enumerate(layers):
+        one = rows[rows["quantity"] == name]
+        values = np.degrees(one["value"]) if quantity == "angle" else one["value"]
+        label = short(name.split(" ", 1)[1])
+        ax.plot(one["epoch"], values, color=palette[place], linestyle=LINES[place % 4], label=label)
+    ax.set(
+        xlabel="epoch", ylabel={"sigma": "width σ of the Gaussian, px", "angle": "angle of the first arm, °"}[quantity]
+    )
+    return ax
+
+
+def response(table: DataFrame, ax: Axes) -> Axes:
+    """What each candidate answers a turning target, thin, and the chosen answer, thick. `table` is of one layer."""
+    for place, (candidate, rows) in enumerate(table.groupby("candidate")):
+        colour = sns.color_palette(PALETTE, 10)[place % 10]
+        ax.plot(
+            rows["angle_deg"], rows["response"], LINES[place % 4], color=colour, linewidth=1, label=f"angle {candidate}"
+        )
+    chosen = table[table["chosen"] == 1].sort_values("angle_deg")
+    ax.plot(chosen["angle_deg"], chosen["response"], color="black", linewidth=2, label="chosen")
+    ax.set(xlabel="orientation of the target, °", ylabel="response, grey levels of 1", xlim=(0, 360))
+    ax.set_xticks(range(0, 361, 45))
+    ax.legend(fontsize="x-small", ncols=2)
+    return ax
+
+
+def equivariance(table: DataFrame, ax: Axes) -> Axes:
+    """How far a turned answer is from the answer to the turned image, over the turn; a line a kernel."""
+    for place, (kernel, rows) in enumerate(table.groupby("kernel", sort=False)):
+        colour = sns.color_palette(PALETTE, 10)[place % 10]
+        ax.plot(rows["angle_deg"], 100 * rows["error"], LINES[place % 4], color=colour, label=kernel)
+    ax.set(xlabel="turn of the image, °", ylabel="equivariance error, % (log)", yscale="log", xlim=(0, 180))
+    ax.set_xticks(range(0, 181, 45))
+    ax.legend(title="kernel", fontsize="x-small", ncols=2)
+    return ax
+
+
+def choice(table: DataFrame, ax: Axes, *, column: str) -> Axes:
+    """How often each angle is chosen, a bar a layer."""
+    wide = table.pivot_table(index="layer", columns="candidate", values=column, sort=False)
+    left = np.zeros(len(wide))
+    for place, candidate in enumerate(wide.columns):
+        values = 100 * wide[candidate].fillna(0)
+        colour = sns.color_palette(PALETTE, 10)[place % 10]
+        ax.barh([short(layer) for layer in wide.index], values, left=left, color=colour, label=f"angle {candidate}")
+        left += values
+    named = {"share": "pixels that choose it, %", "share_on_targets": "target pixels that choose it, %"}
+    ax.set(xlabel=named[column], ylabel="layer, input first", xlim=(0, 100))
+    ax.invert_yaxis()
+    return ax
+
+
+def scene(table: DataFrame, axes: tuple[Axes, Axes]) -> None:
+    """A scene with its targets outlined, and the angle that each of its pixels chooses."""
+    layers = {c: table.pivot_table(index="row", columns="col", values=c) for c in ("grey", "target", "candidate")}
+    axes[0].imshow(layers["grey"], vmin=0, vmax=255)
+    axes[0].set_title("scene, targets outlined")
+    count = int(table["candidate"].max()) + 1
+    colours = ListedColormap(sns.color_palette(PALETTE, 10)[:count])
+    shown = axes[1].imshow(layers["candidate"], cmap=colours, vmin=-0.5, vmax=count - 0.5)
+    axes[1].set_title("chosen angle")
+    for ax in axes:
+        ax.contour(layers["target"], [0.5], colors=TRUTH if ax is axes[0] else "black", linewidths=1)
+        ax.set(xticks=[], yticks=[], xlabel="px, native")
+    axes[1].figure.colorbar(shown, ax=axes[1], ticks=range(count), label="number of the angle", shrink=0.7)
