@@ -10,10 +10,10 @@ export OMP_WAIT_POLICY ?= PASSIVE
 
 .PHONY: quickstart repro test test-slow lint format lab bench detectors lock clean
 
-quickstart: $(READY) ## the whole pipeline on synthetic scenes, ending in a report
-	dvc repro report@synthetic
+quickstart: $(READY) ## the whole pipeline on synthetic scenes, ending in reports
+	dvc repro report@synthetic pictures@synthetic pinwheel@synthetic
 	@git diff --quiet -- dvc.lock reports || echo "Note: this machine's arithmetic differs from that of the committed results; \`git checkout dvc.lock reports\` restores them."
-	@echo; echo "Open the report: $(CURDIR)/reports/html/synthetic.html"
+	@echo; echo "Open the report: $(CURDIR)/reports/html/synthetic.html (pictures: synthetic-pictures.html, oriented kernels: synthetic-pinwheel.html)"
 
 repro: $(READY) ## every dataset, method and seed of params.yaml
 	dvc repro
@@ -41,6 +41,7 @@ lab: $(READY)
 bench: $(READY) ## training steps, inference, and how near points are to the truth; let nothing else run
 	python -m tests.bench.training
 	python -m tests.bench.inference
+	python -m tests.bench.pinwheel
 	python -m tests.bench.localisation
 
 detectors: $(READY) ## what RetinaNet and YOLOv8n need besides; ultralytics is AGPL-3.0 software

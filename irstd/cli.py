@@ -68,17 +68,13 @@ def methods() -> str:
     rows = []
     for name in registry.available():
         method = registry.get(name)
-        network = method.build(method.options())
-        rows.append(
-            {
-                "name": name,
-                "title": method.title,
-                "supervision": method.supervision,
-                "parameters": f"{profiling.parameters(network):,}",
-                "GMAC at 256×256": f"{profiling.gmac(network):.3f}",
-                "paper": method.paper,
-            }
-        )
+        row = {"name": name, "title": method.title, "supervision": method.supervision}
+        try:
+            network = method.build(method.options())
+            size, gmac = f"{profiling.parameters(network):,}", f"{profiling.gmac(network):.3f}"
+        except InputError:  # an extra is not installed
+            size, gmac = "`make detectors` first", "–"
+        rows.append({**row, "parameters": size, "GMAC at 256×256": gmac, "paper": method.paper})
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
 
 

@@ -145,7 +145,8 @@ class _Run:
     method: Method
     options: Any
     recipe: Any
-    model: nn.Module
+    network: nn.Module  # as the caller has it
+    model: nn.Module  # as Fabric wraps it
     optim: Any
     fabric: Fabric
     resident: Resident
@@ -234,7 +235,9 @@ def fit(
         state = _State(**saved["state"])
     batch = min(recipe.batch, len(resident) * recipe.crops)
     steps = len(resident) * recipe.crops // batch
-    run = _Run(method, options, recipe, model, optim, fabric, resident, Augmentation(recipe.augment), seed, steps)
+    run = _Run(
+        method, options, recipe, network, model, optim, fabric, resident, Augmentation(recipe.augment), seed, steps
+    )
     saved_at = since = time.monotonic()
     with tqdm(
         total=recipe.epochs * steps * batch, initial=state.epoch * steps * batch,
@@ -286,7 +289,7 @@ def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
         at = Step(number, recipe.epochs, number * run.steps + step)
         targets = method.targets(Labels(mask, points))
         loss = method.loss(outputs, targets, at, run.options).mean()
-        for name, value in method.watch(model, outputs, targets).items():
+        for name, value in method.watch(run.network, outputs, targets).items():
             watched[name] = watched.get(name, 0) + value
         optim.zero_grad(set_to_none=True)
         run.fabric.backward(loss)

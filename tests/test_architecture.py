@@ -129,6 +129,7 @@ OPTIONAL = {
     # What is in prepared data is its own dependency; these only tell how to read it.
     "predict": {"irstd/data/augment.py", "irstd/data/batches.py", "irstd/data/clicks.py", "irstd/training.py", "irstd/validation.py", "irstd/data/raw.py", "irstd/data/catalogue.py"},
     "evaluate": {"irstd/data/raw.py", "irstd/data/catalogue.py"},
+    "orientation": {"irstd/data/raw.py", "irstd/data/catalogue.py"},
     # A table of latencies does not change with the loop.
     "cost": {"irstd/training.py", "irstd/validation.py", "irstd/prediction.py", "irstd/results.py", "irstd/data/augment.py", "irstd/data/batches.py", "irstd/data/clicks.py", "irstd/data/prepared.py", "irstd/data/raw.py", "irstd/data/catalogue.py", "irstd/metrics/regions.py"},
 }  # fmt: skip

@@ -83,8 +83,8 @@ def test_latency_is_the_median_of_its_runs_and_memory_what_it_takes():
     took = profiling.latency(network, 256, 2, 5)
 
     assert 2 / took.median_ms * 1e3 == pytest.approx(took.fps)
-    output_mb = 2 * 64 * 256 * 256 * 4 / 2**20  # and as much again, if the library works in another layout
-    assert output_mb <= took.memory_mb < 3 * output_mb
+    output_mb = 2 * 64 * 256 * 256 * 4 / 2**20  # and twice as much again, if the library works in another layout
+    assert output_mb <= took.memory_mb < 4 * output_mb
 
 
 class TestPlugin:

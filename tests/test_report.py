@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from irstd import report, results, tables
+from irstd import evaluation, report, results, study_tables, tables
 from irstd.errors import InputError
+from irstd.metrics.counts import Convention
 from irstd.plots import comparison, curves, datasets, points, scenes, style
+from irstd.prediction import encode
 from tests.conftest import ROOT
 
 TITLES = {"ours": "Ours"}
@@ -112,7 +114,7 @@ class TestPlots:
 
     def test_the_curve_of_label_noise_goes_through_the_means_of_the_seeds(self, ax, cells):
         noisy = cells.assign(recipe=[{"epochs": 5, "jitter": j} for j in (0.0, 0.0)], point_f1_5px=[0.8, 0.6])
-        points.label_noise(tables.label_noise(noisy), ax, others=[("masks", 0.9, "--")])
+        points.label_noise(study_tables.label_noise(noisy), ax, others=[("masks", 0.9, "--")])
         (line,) = [line for line in ax.lines if line.get_label() == "clicks, within 5 px"]
         (level,) = [line for line in ax.lines if line.get_label() == "masks, within 5 px"]
 
@@ -180,13 +182,13 @@ class TestTables:
             supervision=["mask", "point"],
             clicks_sha256=[float("nan"), None],
         )
-        table = tables.labels(told, TITLES)
+        table = study_tables.labels(told, TITLES)
 
         assert set(table["labels"]) == {"masks", "clicks off by 0.5 half boxes"}
         assert set(table["crops seen"]) == {"30 of 96² px"}
-        of_file = tables.labels(told.assign(clicks_sha256="ab"), TITLES)
+        of_file = study_tables.labels(told.assign(clicks_sha256="ab"), TITLES)
         assert set(of_file["labels"]) == {"masks", "clicks of a file"}
-        text = tables.label_answer(told, TITLES, ["points"], ["ours"])
+        text = study_tables.label_answer(told, TITLES, ["points"], ["ours"])
         assert "points 80.00 [70.0, 88.0] %; Ours 80.00 [70.0, 88.0] %" in text and "One seed only" in text
 
     def test_published_figures_keep_their_source_and_are_never_ours(self):
@@ -229,7 +231,7 @@ def executed(tmp_path_factory):
     for name in ("one", "two"):
         given = {
             "results": str(root / "reports/results"), "datasets": ["synthetic"], "methods": ["ggl_net", "point_regression"],
-            "figures": str(out / "figures"), "tables": str(out / "tables"), "galleries": str(out / "none"),
+            "figures": str(out / "figures"), "tables": str(out / "tables"),
         }  # fmt: skip
         made.append(report.execute(root / "notebooks/01_comparison.ipynb", out / f"{name}.ipynb", **given))
     return out, made
@@ -240,11 +242,11 @@ class TestNotebook:
         _, (one, two) = executed
 
         assert report.html(one, "x") == report.html(two, "x")
-        assert report.markdown(one, "pictures") == report.markdown(two, "pictures")
+        assert report.markdown(one) == report.markdown(two)
 
     def test_its_figures_and_tables_are_files(self, executed):
         out, (one, _) = executed
-        text = report.markdown(one, "pictures")
+        text = report.markdown(one)
 
         assert {"scores.csv", "provenance.csv", "datasets.csv", "cost.csv"} <= {
             p.name for p in (out / "tables").iterdir()
@@ -265,12 +267,6 @@ class TestNotebook:
 
         assert 'src="http' not in page and page.count('src="data:image/png;base64') == 5
         assert "The answer" in page and "style.theme()" not in page
-
-    def test_cells_with_pictures_are_left_out_of_the_markdown(self, executed):
-        _, (one, _) = executed
-
-        assert "No pictures here" not in report.markdown(one, "pictures")
-        assert "No pictures here" in report.html(one, "x")
 
     def test_an_unknown_parameter_is_refused(self, tmp_path, root):
         with pytest.raises(InputError) as error:
@@ -310,9 +306,74 @@ def test_the_notebook_of_labels_runs_on_the_committed_tables(tmp_path):
         datasets=["synthetic"], clicks=["point_regression"], masks=["ggl_net"],
         figures=str(tmp_path / "figures"), tables=str(tmp_path / "tables"),
     )  # fmt: skip
-    text = report.markdown(made, "pictures")
+    text = report.markdown(made)
 
     assert "clicks at centres" in text and "masks" in text and "One seed only" in text
     assert {"label-noise-synthetic.svg", "label-noise-training-synthetic.svg"} <= {
         p.name for p in (tmp_path / "figures").iterdir()
     }
+
+
+def executed_on_the_committed(name, tmp_path, **given):
+    places = {kind: str(tmp_path / kind) for kind in ("figures", "tables")}
+    return report.execute(
+        ROOT / f"notebooks/{name}.ipynb",
+        tmp_path / "out.ipynb",
+        results=str(ROOT / "reports/results"),
+        **places,
+        **given,
+    )
+
+
+def files(folder):
+    return {p.name for p in folder.iterdir()}
+
+
+def test_the_notebook_of_losses_compares_trainings_with_intervals(tmp_path):
+    text = report.markdown(
+        executed_on_the_committed("03_loss_gradients", tmp_path, datasets=["irstd-1k"], true_px=80.0)
+    )
+
+    assert "`variance`" in text and "leads away" in text and "by seed" in text
+    assert {"gradients.svg", "led-away.svg", "areas-irstd-1k.svg", "losses-training-irstd-1k.svg"} <= files(
+        tmp_path / "figures"
+    )
+    assert {"monotonicity.csv", "differences.csv", "scores.csv"} <= files(tmp_path / "tables")
+
+
+def test_the_notebook_of_oriented_kernels_runs_for_other_layers(tmp_path):
+    text = report.markdown(
+        executed_on_the_committed("04_pinwheel_orientation", tmp_path, shown=["encoder.2.0.spatial.blur"])
+    )
+
+    assert "16 layers" in text
+    assert {
+        "kernels.svg",
+        "over-epochs.svg",
+        "choices.svg",
+        "orientation-map.svg",
+        "turning-target.svg",
+        "equivariance.svg",
+    } <= files(tmp_path / "figures")
+
+
+def test_the_notebook_of_detectors_says_what_the_swap_changes(tmp_path):
+    text = report.markdown(executed_on_the_committed("05_detectors", tmp_path, methods=["yolov8n", "yolov8n-gaussian"]))
+
+    assert "the swap changes" in text and "AP50" in text
+    assert "detection.csv" in files(tmp_path / "tables")
+
+
+def test_the_page_of_pictures_says_when_there_are_none_and_shows_what_there_is(tmp_path, prepared):
+    book = ROOT / "notebooks/06_pictures.ipynb"
+    none = report.execute(book, tmp_path / "a.ipynb", galleries=str(tmp_path / "none"))
+    assert "No pictures here" in report.html(none, "x")
+
+    scores = {prepared.names[n]: encode(prepared.mask(n).astype(float)) for n in (8, 9)}
+    found = evaluation.evaluate(prepared, [8, 9], scores, {}, Convention(), 2)
+    place = tmp_path / "gallery/mine/ggl_net/0"
+    place.mkdir(parents=True)
+    np.savez_compressed(place / "gallery.npz", **found.gallery)
+    shown = report.execute(book, tmp_path / "b.ipynb", galleries=str(tmp_path / "gallery"), datasets=["mine"])
+
+    assert report.html(shown, "x").count('src="data:image/png;base64') == 4

@@ -138,6 +138,22 @@ def test_a_method_of_points_is_never_handed_a_mask(prepared):
     assert fitted.history[-1]["score"] is not None
 
 
+def test_what_a_method_watches_is_averaged_over_each_epoch(prepared):
+    seen = []
+
+    def watch(network, outputs, targets):
+        seen.append((type(network).__name__, float(targets.sum())))
+        return {"true pixels": targets.sum()}
+
+    fitted = fit(prepared, method=replace(BLOB, watch=watch))
+
+    assert {name for name, _ in seen} == {"Blob"}  # not what wraps it
+    each = len(seen) // RECIPE.epochs
+    for number, row in enumerate(fitted.history):
+        part = seen[number * each : (number + 1) * each]
+        assert row["watched"] == {"true pixels": pytest.approx(sum(value for _, value in part) / each)}
+
+
 def test_a_loss_that_is_no_number_stops_with_a_sentence(prepared):
     broken = replace(BLOB, loss=lambda out, *_: out.mean((1, 2, 3)) * torch.nan)
 

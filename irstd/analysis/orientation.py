@@ -109,7 +109,7 @@ def turning_target(layers: dict[str, OrientedGaussian2d]) -> pd.DataFrame:
     middle, rows = SIDE_PX // 2, []
     for name, layer in layers.items():
         for degrees in range(0, 360, STEP_DEG):
-            answers = layer.responses(drawn(degrees))
+            answers = layer.responses(drawn(float(degrees)))
             chosen = int(layer.chosen(answers).expand(1, 1, SIDE_PX, SIDE_PX)[0, 0, middle, middle])
             rows += [
                 (name, degrees, k, float(answers[0, k, middle, middle]), int(k == chosen))

@@ -42,7 +42,7 @@ def over_epochs(watched: DataFrame, ax: Axes, *, quantity: str) -> Axes:
         one = rows[rows["quantity"] == name]
         values = np.degrees(one["value"]) if quantity == "angle" else one["value"]
         label = short(name.split(" ", 1)[1])
-        ax.plot(one["epoch"], values, color=palette[place], linestyle=LINES[place % 4], label=label)
+        ax.plot(one["epoch"], values, LINES[place % 4], color=palette[place], label=label)
     ax.set(
         xlabel="epoch", ylabel={"sigma": "width σ of the Gaussian, px", "angle": "angle of the first arm, °"}[quantity]
     )
@@ -60,7 +60,6 @@ def response(table: DataFrame, ax: Axes) -> Axes:
     ax.plot(chosen["angle_deg"], chosen["response"], color="black", linewidth=2, label="chosen")
     ax.set(xlabel="orientation of the target, °", ylabel="response, grey levels of 1", xlim=(0, 360))
     ax.set_xticks(range(0, 361, 45))
-    ax.legend(fontsize="x-small", ncols=2)
     return ax
 
 
@@ -69,9 +68,11 @@ def equivariance(table: DataFrame, ax: Axes) -> Axes:
     for place, (kernel, rows) in enumerate(table.groupby("kernel", sort=False)):
         colour = sns.color_palette(PALETTE, 10)[place % 10]
         ax.plot(rows["angle_deg"], 100 * rows["error"], LINES[place % 4], color=colour, label=kernel)
-    ax.set(xlabel="turn of the image, °", ylabel="equivariance error, % (log)", yscale="log", xlim=(0, 180))
+    # Turns by 90° are exact but for rounding; the axis ends where interpolation does.
+    limits = {"xlim": (0, 180), "ylim": (0.1, 300)}
+    ax.set(xlabel="turn of the image, °", ylabel="equivariance error, % (log)", yscale="log", **limits)
     ax.set_xticks(range(0, 181, 45))
-    ax.legend(title="kernel", fontsize="x-small", ncols=2)
+    ax.legend(title="kernel", fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
 
@@ -85,8 +86,7 @@ def choice(table: DataFrame, ax: Axes, *, column: str) -> Axes:
         ax.barh([short(layer) for layer in wide.index], values, left=left, color=colour, label=f"angle {candidate}")
         left += values
     named = {"share": "pixels that choose it, %", "share_on_targets": "target pixels that choose it, %"}
-    ax.set(xlabel=named[column], ylabel="layer, input first", xlim=(0, 100))
-    ax.invert_yaxis()
+    ax.set(xlabel=named[column], ylabel="layer, input first", xlim=(0, 100), ylim=(len(wide) - 0.5, -0.5))
     return ax
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 ROUNDS, REPEATS, SIDE = 3, 10, 256
-METHODS = ("ggl_net", "point_regression")
+METHODS = ("ggl_net", "point_regression", "gaussian_pinwheel")
 FORMS = ("torch", "onnxruntime")
 BATCHES = (1, 8)
 SUMS = ("grouped", "each", "taps")

@@ -187,6 +187,7 @@ def main() -> None:
             (SMALL, ROUNDS * 3),
             (methods.get("ggl_net"), ROUNDS),
             (methods.get("point_regression"), ROUNDS),
+            (methods.get("gaussian_pinwheel"), ROUNDS),
         ):
             network = method.build(method.options())
             runs = {

@@ -1,0 +1,130 @@
+"""What figures of losses and kernels are made of, and paired differences."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from irstd.analysis import gradients, orientation
+from irstd.analysis.differences import paired
+from irstd.layers.pinwheel import OrientedGaussian2d
+from irstd.methods import gaussian_pinwheel as unet
+from irstd.results import SCHEMAS
+
+
+class TestGradients:
+    def test_the_table_holds_both_slopes_and_where_weights_lead_away(self):
+        table = gradients.over_area([20.0])
+
+        assert list(table.columns) == list(SCHEMAS["gradients"])
+        apart = table[table["predicted_px"] != 20]
+        assert (apart["slope"] - apart["slope_autograd"]).abs().max() < 1e-10
+        assert set(table[table["wrong"] == 1]["weight"]) == {"variance"}
+        away = table[table["wrong"] == 1]["predicted_px"]
+        assert ((away - 20).abs() > 2 * 20**0.5).all()
+
+    def test_of_nested_regions_every_whole_loss_still_falls_towards_the_true_area(self):
+        # methods.md B.2: with the overlap's own slope, only the weights differ in sign.
+        table = gradients.over_area([20.0])
+        apart = table[table["predicted_px"] != 20]
+
+        assert ((apart["loss_slope"] > 0) == (apart["predicted_px"] > 20)).all()
+
+    def test_trainings_are_told_by_the_areas_they_went_through(self):
+        rows = [
+            ("d", "m", 0, 1, "predicted area", 40.0),
+            ("d", "m", 0, 1, "true area", 20.0),
+            ("d", "m", 0, 1, "sigma x", 1.5),
+        ]
+        watched = pd.DataFrame(rows, columns=["dataset", "method", "seed", "epoch", "quantity", "value"])
+
+        table = gradients.over_training(watched).set_index("weight")
+
+        assert table.loc["diff", "alpha"] == pytest.approx((20 + 10) / (40 + 10))
+        assert table.loc["variance", "slope"] > 0 > table.loc["diff", "slope"]
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return unet.GaussianPinwheelUNet(unet.Options()).eval()
+
+
+class TestOrientation:
+    def test_every_layer_is_told(self, network):
+        assert len(orientation.learnt(network)) == 16
+        kernels = orientation.kernels(network)
+        assert list(kernels.columns) == list(SCHEMAS["kernels"])
+        assert np.allclose(kernels.groupby(["layer", "candidate"])["value"].sum(), 1)
+
+    def test_shares_are_shares(self, network):
+        mask = torch.zeros(1, 1, 32, 32)
+        mask[..., 9:12, 20:23] = 1
+        table = orientation.shares(network, [torch.rand(1, 1, 32, 32)], [mask])
+
+        assert list(table.columns) == list(SCHEMAS["choices"])
+        sums = table.groupby("layer")[["share", "share_on_targets"]].sum()
+        assert np.allclose(sums, 1)
+        assert not network.encoder[0][0].spatial.blur._forward_pre_hooks
+
+    def test_a_turning_target_is_answered_with_the_period_of_the_mask(self):
+        table = orientation.turning_target({"bar": OrientedGaussian2d()})
+        chosen = table[table["chosen"] == 1].set_index("angle_deg")
+
+        for angle, candidate in ((0, 0), (45, 1), (90, 2), (135, 3), (180, 0)):
+            assert chosen.loc[angle, "candidate"] == candidate
+        assert np.allclose(chosen.loc[0:175, "response"], chosen.loc[180:355, "response"], atol=1e-5)
+        assert (table.groupby("angle_deg")["response"].max() - chosen["response"]).abs().max() < 1e-6
+
+    def test_a_round_kernel_turns_with_the_image_and_a_random_one_does_not(self):
+        layers = orientation.attentions()
+        table = orientation.equivariance({k: layers[k] for k in ("Gaussian", "7×7 convolution", "1 bar, 4 angles")})
+        mean = table.groupby("kernel")["error"].mean()
+
+        assert mean["Gaussian"] < 0.02 < mean["1 bar, 4 angles"] < 0.2 < mean["7×7 convolution"]
+        assert table[table["angle_deg"] == 90].set_index("kernel").loc["1 bar, 4 angles", "error"] < 1e-3
+
+
+class TestDifferences:
+    def table(self, rng, gain):
+        rows = []
+        for method, better in (("a", gain), ("b", 0)):
+            for seed in (0, 1):
+                draw = np.random.default_rng(5)
+                for image in range(60):
+                    true = int(draw.integers(5, 40))
+                    rows.append(
+                        (method, seed, f"{image:03}", min(true, true // 2 + better), true, true, 1, 1, 1, 0, 1000)
+                    )
+        columns = [
+            "method",
+            "seed",
+            "name",
+            "intersection",
+            "predicted",
+            "true",
+            "detected",
+            "targets",
+            "regions",
+            "false_pixels",
+            "pixels",
+        ]
+        return pd.DataFrame(rows, columns=columns).sample(frac=1, random_state=1)
+
+    def test_equal_rows_differ_by_nothing_with_an_empty_interval(self, rng):
+        found = paired(self.table(rng, 0), "a", "b").set_index("score")
+
+        assert found.loc["IoU", ["difference", "low", "high"]].tolist() == [0, 0, 0]
+        assert found.loc["IoU", "seeds"] == 2
+
+    def test_a_gain_on_every_image_is_told_apart_and_changes_sign_with_the_order(self, rng):
+        table = self.table(rng, 2)
+        one, other = (paired(table, *pair).set_index("score").loc["IoU"] for pair in (("a", "b"), ("b", "a")))
+
+        assert 0 < one["low"] < one["difference"] < one["high"]
+        assert other["difference"] == pytest.approx(-one["difference"])
+        assert one["by_seed"] == pytest.approx([one["difference"]] * 2)
+        whole = table[(table["method"] == "a") & (table["seed"] == 0)].sum(numeric_only=True)
+        assert one["one"] == pytest.approx(
+            whole["intersection"] / (whole["predicted"] + whole["true"] - whole["intersection"])
+        )
