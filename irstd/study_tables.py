@@ -83,6 +83,12 @@ def monotonicity(gradients: DataFrame) -> DataFrame:
     return DataFrame(rows)
 
 
+def _apart(score: pd.Series) -> bool:
+    """Whether a difference is more than the choice of images explains, and the same way with every seed."""
+    signs = {each > 0 for each in score["by_seed"]}
+    return bool(score["low"] > 0 or score["high"] < 0) and len(signs) == 1
+
+
 def differences(compared: dict[tuple[str, str], DataFrame], one: str, titles: dict[str, str]) -> DataFrame:
     """Paired differences of the row `one` to others, by dataset and score, with intervals and each seed's own.
 
@@ -103,7 +109,7 @@ def differences(compared: dict[tuple[str, str], DataFrame], one: str, titles: di
                     label(other, titles): f"{factor * score['other']:.2f}",
                     "difference [95 %]": f"{value} [{low}, {high}]",
                     "by seed": ", ".join(format(factor * each, form) for each in score["by_seed"]),
-                    "told apart": "yes" if score["low"] > 0 or score["high"] < 0 else "no",
+                    "told apart": "yes" if _apart(score) else "no",
                 }
             )
     return DataFrame(rows).fillna(NONE)
@@ -122,14 +128,18 @@ def loss_answer(
     ]
     for (dataset, other), table in compared.items():
         iou = table.set_index("score").loc["IoU"]
-        apart = iou["low"] > 0 or iou["high"] < 0
+        beyond = iou["low"] > 0 or iou["high"] < 0
         by_seed = ", ".join(f"{100 * each:+.2f}" for each in iou["by_seed"])
-        same = len({each > 0 for each in iou["by_seed"]}) == 1
         sentences.append(
             f"On **{dataset}** {label(one, titles)} has {100 * iou['difference']:+.2f} points of IoU "
             f"[{100 * iou['low']:+.2f}, {100 * iou['high']:+.2f}] over {label(other, titles)} (by seed {by_seed}): "
-            + ("more than the choice of images explains" if apart else "no more than the choice of images explains")
-            + (", and the same way with every seed." if same else ", and not the same way with every seed.")
+            + ("more" if beyond else "no more")
+            + " than the choice of images explains"
+            + (
+                ", but not the same way with every seed: they are not told apart."
+                if beyond and not _apart(iou)
+                else "."
+            )
         )
     sentences.append("The budget is a small part of the papers'; a full training may end otherwise.")
     return " ".join(sentences)

@@ -69,7 +69,7 @@ def over_training(
             means = rows[rows["weight"] == name].groupby("epoch")[column].mean()
             ax.plot(
                 means.index, means, color=palette[name], linestyle=LINES[place % 4], marker=".",
-                label=f"{name}, in the training of {titles.get(method, method)}",
+                label=name if len(order) == 1 else f"{name}, trained with {titles.get(method, method)}",
             )  # fmt: skip
     ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     ax.set(xlabel="epoch", ylabel=NAMED[column])
