@@ -1,5 +1,9 @@
 """Detectors as methods like the others: boxes from masks, a training, boxes back; with and without the swap."""
 
+import subprocess
+import sys
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 import torch
@@ -16,10 +20,16 @@ SMALL = {"retinanet": {"backbone": "resnet18", "channels": 32}, "yolov8n": {}}
 NEEDS = {"retinanet": "torchvision", "yolov8n": "ultralytics"}
 
 
+def needs(package):
+    """Skips, and says so, where the extra is not installed; looks without importing, which ultralytics makes felt."""
+    if not find_spec(package):
+        pytest.skip("the extra `detectors` is not installed: make detectors")
+
+
 @pytest.fixture(params=SMALL)
 def detector(request):
     """A detector and a way to build it; skips, and says so, where the extra is not installed."""
-    pytest.importorskip(NEEDS[request.param], reason="the extra `detectors` is not installed: make detectors")
+    needs(NEEDS[request.param])
     method = methods.get(request.param)
 
     def build(**changes):
@@ -132,6 +142,18 @@ class TestDetectors:
 
         assert np.isfinite(fitted.history[0]["loss"])
         assert 0 < fitted.threshold < 1
+
+
+def test_ultralytics_leaves_other_libraries_as_they_were():
+    needs("ultralytics")
+    code = (
+        "import cv2, torch; from PIL import Image; from irstd import methods\n"
+        "before = Image.open, torch.save, cv2.imread, cv2.getNumThreads()\n"
+        "method = methods.get('yolov8n'); method.build(method.options())\n"
+        "assert before == (Image.open, torch.save, cv2.imread, cv2.getNumThreads())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_missing_extra_is_named(monkeypatch):

@@ -8,9 +8,12 @@ two convolutions, both of stride 2, under Gaussians, and images are enlarged, as
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -39,16 +42,34 @@ class Options:
     overlap: float = 0.5
 
 
+@contextmanager
+def unpatched() -> Iterator[None]:
+    """Undoes what importing ultralytics does to Pillow, OpenCV and torch for the whole process."""
+    import cv2  # noqa: PLC0415 - as ultralytics, an extra here
+    from PIL import Image  # noqa: PLC0415
+
+    patched = [(Image, "open"), (torch, "save"), (cv2, "imread"), (cv2, "imwrite"), (cv2, "imshow")]
+    before = [getattr(module, name) for module, name in patched]
+    threads, printing = cv2.getNumThreads(), np.get_printoptions()
+    yield
+    for (module, name), function in zip(patched, before, strict=True):
+        setattr(module, name, function)
+    cv2.setNumThreads(threads)
+    np.set_printoptions(**printing)
+    torch.set_printoptions(profile="default")
+
+
 class YOLOv8n(nn.Module):
     """Images (B, 1, H, W) in [0, 1], sides a multiple of 32, to ultralytics' outputs for the enlarged image."""
 
     def __init__(self, options: Options) -> None:
         super().__init__()
-        # Its progress and settings are not for a pipeline's output.
-        os.environ.setdefault("YOLO_VERBOSE", "false")
+        # Its progress is not for a pipeline's output, and what is installed is not its business.
+        os.environ |= {"YOLO_VERBOSE": "false", "YOLO_AUTOINSTALL": "false"}
         try:
-            from ultralytics.cfg import get_cfg  # noqa: PLC0415 - an extra
-            from ultralytics.nn.tasks import DetectionModel  # noqa: PLC0415
+            with unpatched():
+                from ultralytics.cfg import get_cfg  # noqa: PLC0415 - an extra
+                from ultralytics.nn.tasks import DetectionModel  # noqa: PLC0415
         except ImportError:
             raise InputError("yolov8n needs ultralytics, which is not installed here; run `make detectors`") from None
         self.enlarge = options.enlarge
