@@ -326,6 +326,17 @@ def _check_studies(params: Params) -> None:
             taken[name] = f"studies.{study}.methods"
 
 
+def _check_orientation(params: Params) -> None:
+    """Raises InputError where kernels are to be drawn of a network that is not trained."""
+    wanted = params.orientation
+    for dataset in wanted.datasets:
+        if dataset not in params.datasets or wanted.method not in params.methods or wanted.seed not in params.seeds:
+            raise InputError(
+                f"params.yaml: orientation: {wanted.method!r} is not trained on {dataset!r} with seed {wanted.seed}; "
+                "name a cell of `datasets`, `methods` and `seeds`, or no dataset"
+            )
+
+
 def parse(text: str) -> Params:
     """Params from the text of a params.yaml.
 
@@ -349,6 +360,7 @@ def parse(text: str) -> Params:
             params.data(dataset)
             for name in run.methods:
                 params.recipe(dataset, name)
+    _check_orientation(params)
     return params
 
 

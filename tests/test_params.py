@@ -123,6 +123,15 @@ def test_a_row_of_a_study_that_is_run_anyway_is_refused(text):
     assert "studies.labelling.methods: 'point_regression_mask' is in `methods` already" in str(error.value)
 
 
+def test_oriented_kernels_of_a_network_that_is_not_trained_are_refused(text):
+    with pytest.raises(InputError) as error:
+        params.parse(
+            text.replace("  method: gaussian_pinwheel\n  seed: 0", "  method: gaussian_pinwheel\n  seed: 3", 1)
+        )
+
+    assert "orientation: 'gaussian_pinwheel' is not trained on 'synthetic' with seed 3; name a cell" in str(error.value)
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError) as error:
         params.load(tmp_path / "params.yaml")

@@ -24,6 +24,7 @@ TINY = {
     "datasets": ["synthetic"],
     "methods": ["ggl_net"],
     "studies": {name: {"datasets": [], "methods": []} for name in ("labelling", "losses", "detection")},
+    "orientation": {"datasets": []},
     "dataset": {"synthetic": {"source": {"scenes": {"seed": 7, "train": 12, "test": 4, "size": 64, "targets": [1, 2], "scr": [8.0, 9.0], "sigma_px": [1.0, 2.0]}}}},
     "method": {"ggl_net": {"options": {"width": 8}, "budgets": {"quick": {"epochs": 40, "batch": 4, "size": 32}}}},
     "train": {"checkpoint_s": 0},
