@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,14 +13,16 @@ from numpy import ndarray
 
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.metrics import curves, detection, points, statistics
-from irstd.metrics.counts import Convention, Counts, Scored, count, match, niou
-from irstd.prediction import level
+from irstd.metrics import curves, detection, matching, points, statistics
+from irstd.metrics.conventions import Convention, ours
+from irstd.metrics.counts import Counts, Pair, Scored, count, niou
+from irstd.metrics.ratios import RATIOS
 from irstd.results import SCHEMAS
 
 CROP_PX = 33  # side of a picture of one target, native pixels
 SCENES = 4  # whole scenes among the pictures
-GREEDY_PX = float(np.nextafter(5.0, 6.0))  # P2P-HDNet's rule: 5 px, inclusive, targets in order, the first free point
+# P2P-HDNet's rule: 5 px, inclusive, targets in order, the first free point.
+GREEDY = ours(match_px=float(np.nextafter(5.0, 6.0)))
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,7 @@ def evaluate(
             raise InputError(f"{prepared.folder.name}: nothing was predicted for {name!r}; run the predict stage again")
         if levels is not None and levels.shape != mask.shape:
             raise InputError(f"{prepared.folder.name}: scores of {name!r} are {levels.shape}, its image {mask.shape}")
-        above = None if levels is None else levels > level(convention.threshold)
-        scored = count(mask, above, convention, given.get(name))
+        scored = count(Pair(mask, levels, given.get(name)), convention)
         within = {px: points.pairs(scored.truth.centroids, scored.points, float(px)) for px in points.WITHIN_PX}
         counts.append(scored.counts)
         if boxes is not None:
@@ -83,7 +84,7 @@ def evaluate(
         if name in given:
             row["false_pixels"] = None
         row |= {f"hits_{px}px": len(found) for px, found in within.items()}
-        row["hits_5px_greedy"] = len(match(scored.truth.centroids, scored.points, GREEDY_PX))
+        row["hits_5px_greedy"] = len(matching.by_centroid(scored.truth.centroids, scored.points, GREEDY).pairs)
         per_image.append(row)
         per_target += _targets(name, scored, within[points.WITHIN_PX[-1]])
         kept += _pictures(number, scored)
@@ -131,35 +132,18 @@ def _metrics(
 
 def _of_points(table: pd.DataFrame, per_target: list[dict[str, Any]]) -> dict[str, Any]:
     """Precision, recall and F1 of points at each distance, and the mean error of those matched."""
-    hits = [*(f"hits_{px}px" for px in points.WITHIN_PX), "hits_5px_greedy"]
-    total = table[["targets", "regions", *hits]].sum()
+    total = table[["targets", "regions", *(c for c in table if c.startswith("hits_"))]].sum()
     scores: dict[str, Any] = {}
-    for px in points.WITHIN_PX:
-        right = total[f"hits_{px}px"]
-        for name, of in (("precision", "regions"), ("recall", "targets")):
-            scores[f"point_{name}_{px}px"] = round(right / total[of], 6) if total[of] else None
-        both = total["regions"] + total["targets"]
-        scores[f"point_f1_{px}px"] = round(2 * right / both, 6) if both else None
-    both = total["regions"] + total["targets"]
-    scores["point_f1_5px_greedy"] = round(2 * total["hits_5px_greedy"] / both, 6) if both else None
+    for rule in (*(f"{px}px" for px in points.WITHIN_PX), "5px_greedy"):
+        right = total[f"hits_{rule}"]
+        shares = {"precision": total["regions"], "recall": total["targets"]}
+        if rule != "5px_greedy":
+            for name, of in shares.items():
+                scores[f"point_{name}_{rule}"] = round(right / of, 6) if of else None
+        both = sum(shares.values())
+        scores[f"point_f1_{rule}"] = round(2 * right / both, 6) if both else None
     errors = [row["error_px"] for row in per_target if row["error_px"] is not None]
     return {**scores, "point_error_px": round(float(np.mean(errors)), 4) if errors else None}
-
-
-# Score: columns summed over images, and what is made of the sums.
-RATIOS: dict[str, tuple[list[str], Callable[[ndarray], ndarray]]] = {
-    "iou": (["intersection", "predicted", "true"], lambda s: statistics.over(s[:, 0], s[:, 1] + s[:, 2] - s[:, 0])),
-    "pd": (["detected", "targets"], lambda s: statistics.over(s[:, 0], s[:, 1])),
-    "fa_per_million": (["false_pixels", "pixels"], lambda s: statistics.over(1e6 * s[:, 0], s[:, 1])),
-    "f1": (["detected", "regions", "targets"], lambda s: statistics.over(2 * s[:, 0], s[:, 1] + s[:, 2])),
-    **{
-        f"point_f1_{px}px": (
-            [f"hits_{px}px", "regions", "targets"],
-            lambda s: statistics.over(2 * s[:, 0], s[:, 1] + s[:, 2]),
-        )
-        for px in points.WITHIN_PX
-    },
-}
 
 
 def _intervals(table: pd.DataFrame) -> dict[str, list[float] | None]:

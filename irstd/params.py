@@ -24,6 +24,8 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
+BASELINES = "baselines"  # the study of methods without parameters
+
 record = dataclass(frozen=True, config={"extra": "forbid", "strict": True})
 
 
@@ -118,7 +120,7 @@ class Augment:
 class Recipe:
     """How a method trains."""
 
-    epochs: Count
+    epochs: Annotated[int, Field(ge=0)]  # 0: nothing is trained, only a threshold chosen; for `studies.baselines`
     batch: Count
     optimiser: Optimiser
     schedule: Schedule = Schedule()
@@ -326,6 +328,19 @@ def _check_studies(params: Params) -> None:
             taken[name] = f"studies.{study}.methods"
 
 
+def _check_baselines(params: Params) -> None:
+    """Raises InputError where a row without anything to train is to be trained, or the other way round."""
+    baselines = params.studies.get(BASELINES)
+    untrained = baselines.methods if baselines else ()
+    for name in (*params.methods, *(m for study in params.studies.values() for m in study.methods)):
+        if (name in untrained) != (check(Recipe, params.row(name).recipe, f"method.{name}.recipe").epochs == 0):
+            raise InputError(
+                f"params.yaml: {name!r} has epochs: 0 in its recipe, so it belongs in studies.{BASELINES}.methods only"
+                if name not in untrained
+                else f"params.yaml: studies.{BASELINES}.methods: {name!r} is trained; take it out, or set epochs: 0"
+            )
+
+
 def _check_orientation(params: Params) -> None:
     """Raises InputError where kernels are to be drawn of a network that is not trained."""
     wanted = params.orientation
@@ -355,6 +370,7 @@ def parse(text: str) -> Params:
         for budget, changes in row.budgets.items():
             check(Recipe, {**row.recipe, **changes}, f"method.{name}.budgets.{budget}")
     _check_studies(params)
+    _check_baselines(params)
     for run in (params, *params.studies.values()):
         for dataset in run.datasets:
             params.data(dataset)

@@ -29,7 +29,7 @@ def parameters(network: nn.Module) -> int:
 
 def gmac(network: nn.Module, size: int = 256) -> float:
     """Multiply-adds, in 1e9, for one grey image of `size` × `size` px."""
-    device = next(network.parameters()).device
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))  # a filter has no parameters
     network.eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 1, size, size, device=device))

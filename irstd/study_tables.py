@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from pandas import DataFrame
 
-from irstd.tables import NONE, budget, label, number, percent, points
+from irstd.tables import NONE, SCORES, keys, label, number, percent, points
 
 
 def label_noise(cells: DataFrame) -> DataFrame:
@@ -83,10 +83,14 @@ def monotonicity(gradients: DataFrame) -> DataFrame:
     return DataFrame(rows)
 
 
+def _beyond(score: pd.Series) -> bool:
+    """Whether a difference is more than the choice of images explains."""
+    return bool(score["low"] > 0 or score["high"] < 0)
+
+
 def _apart(score: pd.Series) -> bool:
-    """Whether a difference is more than the choice of images explains, and the same way with every seed."""
-    signs = {each > 0 for each in score["by_seed"]}
-    return bool(score["low"] > 0 or score["high"] < 0) and len(signs) == 1
+    """Whether it is, and the same way with every seed."""
+    return _beyond(score) and len({each > 0 for each in score["by_seed"]}) == 1
 
 
 def differences(compared: dict[tuple[str, str], DataFrame], one: str, titles: dict[str, str]) -> DataFrame:
@@ -98,13 +102,12 @@ def differences(compared: dict[tuple[str, str], DataFrame], one: str, titles: di
     rows = []
     for (dataset, other), table in compared.items():
         for _, score in table.iterrows():
-            percent = score["score"] != "Fa"
-            factor, form = (100, "+.2f") if percent else (1, "+.1f")
+            factor, form = (1, "+.1f") if score["score"] == "fa_per_million" else (100, "+.2f")
             value, low, high = (format(factor * score[k], form) for k in ("difference", "low", "high"))
             rows.append(
                 {
                     "dataset": dataset,
-                    "score": f"{score['score']} {'%' if percent else '×1e-6'}",
+                    "score": SCORES[score["score"]],
                     label(one, titles): f"{factor * score['one']:.2f}",
                     label(other, titles): f"{factor * score['other']:.2f}",
                     "difference [95 %]": f"{value} [{low}, {high}]",
@@ -127,17 +130,16 @@ def loss_answer(
         "That is a statement about the weight; the whole loss also has the overlap's own slope.",
     ]
     for (dataset, other), table in compared.items():
-        iou = table.set_index("score").loc["IoU"]
-        beyond = iou["low"] > 0 or iou["high"] < 0
+        iou = table.set_index("score").loc["iou"]
         by_seed = ", ".join(f"{100 * each:+.2f}" for each in iou["by_seed"])
         sentences.append(
             f"On **{dataset}** {label(one, titles)} has {100 * iou['difference']:+.2f} points of IoU "
             f"[{100 * iou['low']:+.2f}, {100 * iou['high']:+.2f}] over {label(other, titles)} (by seed {by_seed}): "
-            + ("more" if beyond else "no more")
+            + ("more" if _beyond(iou) else "no more")
             + " than the choice of images explains"
             + (
                 ", but not the same way with every seed: they are not told apart."
-                if beyond and not _apart(iou)
+                if _beyond(iou) and not _apart(iou)
                 else "."
             )
         )
@@ -149,10 +151,7 @@ def detection(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
     """Detectors of boxes: average precision of boxes and of centres, and F1 of centres."""
     rows = [
         {
-            "dataset": cell["dataset"],
-            "method": label(cell["method"], titles),
-            "seed": cell["seed"],
-            "budget": budget(cell),
+            **keys(cell, titles),
             "AP50 %": percent(cell["box_ap50"]),
             "centroid AP % at 3 px": percent(cell["point_ap_3px"]),
             "F1 % at 3 px": percent(cell["point_f1_3px"], cell["interval"]["point_f1_3px"]),

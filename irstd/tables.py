@@ -8,6 +8,17 @@ import pandas as pd
 from pandas import DataFrame
 
 NONE = "–"  # what a method does not have is not zero
+SCORES = {  # as tables print them; shares in %
+    "iou": "IoU %",
+    "niou": "nIoU %",
+    "pd": "Pd %",
+    "fa_per_million": "Fa ×1e-6",
+    "pixel_f1": "pixel F1 %",
+    "f1": "target F1 %",
+    "point_f1": "point F1 %",
+    "point_f1_3px": "point F1 % at 3 px",
+    "point_f1_5px": "point F1 % at 5 px",
+}
 SELECTED = {
     "validation": "validation scenes",
     "last": "none, the last epoch",
@@ -38,14 +49,21 @@ def budget(cell: pd.Series) -> str:
     return f"full, {epochs} epochs" if cell["budget"] == "full" else f"{cell['budget']}, {epochs} of {full} epochs"
 
 
+def keys(cell: pd.Series, titles: dict[str, str]) -> dict[str, object]:
+    """Which run a row is of: the first columns of most tables."""
+    return {
+        "dataset": cell["dataset"],
+        "method": label(cell["method"], titles),
+        "seed": cell["seed"],
+        "budget": budget(cell),
+    }
+
+
 def scores(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
     """The headline table: a row for each dataset, method and seed."""
     rows = [
         {
-            "dataset": cell["dataset"],
-            "method": label(cell["method"], titles),
-            "seed": cell["seed"],
-            "budget": budget(cell),
+            **keys(cell, titles),
             "IoU %": percent(cell["iou"]),
             "nIoU %": percent(cell["niou"]),
             "Pd %": percent(cell["pd"]),
@@ -67,10 +85,7 @@ def points(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
         ends = cell["interval"]
         rows.append(
             {
-                "dataset": cell["dataset"],
-                "method": label(cell["method"], titles),
-                "seed": cell["seed"],
-                "budget": budget(cell),
+                **keys(cell, titles),
                 "F1 % at 3 px": percent(cell["point_f1_3px"], ends["point_f1_3px"]),
                 "F1 % at 5 px": percent(cell["point_f1_5px"], ends["point_f1_5px"]),
                 "precision % at 5 px": percent(cell["point_precision_5px"]),
@@ -83,24 +98,13 @@ def points(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
     return DataFrame(rows)
 
 
-PUBLISHED = {
-    "iou": "IoU %",
-    "niou": "nIoU %",
-    "pd": "Pd %",
-    "fa_per_million": "Fa ×1e-6",
-    "pixel_f1": "pixel F1 %",
-    "point_f1": "point F1 %",
-    "point_f1_5px": "point F1 % at 5 px",
-}
-
-
 def published(figures: DataFrame) -> DataFrame:
     """Published figures side by side, a row for each method, split and source; none of them is ours."""
     keys = ["method", "split", "scored", "source"]
-    wide = figures[figures["metric"].isin(PUBLISHED)].pivot_table(
+    wide = figures[figures["metric"].isin(SCORES)].pivot_table(
         index=keys, columns="metric", values="value", sort=False, aggfunc="first"
     )
-    wide = wide.reindex(columns=[metric for metric in PUBLISHED if metric in wide]).rename(columns=PUBLISHED)
+    wide = wide.reindex(columns=[metric for metric in SCORES if metric in wide]).rename(columns=SCORES)
     formatted = wide.map(lambda value: number(value, ".2f")).reset_index()
     formatted["split"] = formatted["split"].replace("", "not stated")
     return formatted[["method", "split", *wide.columns, "scored", "source"]].sort_values(

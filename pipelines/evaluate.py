@@ -8,7 +8,7 @@ import numpy as np
 
 from irstd import evaluation, params, results
 from irstd.data.prepared import Prepared
-from irstd.metrics.counts import Convention
+from irstd.metrics.conventions import ours
 from pipelines import PREPARED, RESULTS, RUNS, run
 
 
@@ -26,7 +26,7 @@ def main(dataset: str, method: str, seed: str) -> None:
     detector = predicted / "boxes.npz"
     boxes = dict(np.load(detector)) if detector.exists() else None
     with np.load(predicted / "scores.npz") as scores, np.load(predicted / "points.npz") as points:
-        scored = evaluation.evaluate(prepared, numbers, scores, points, Convention(**wanted), pictures, boxes)
+        scored = evaluation.evaluate(prepared, numbers, scores, points, ours(**wanted), pictures, boxes)
     folder = RESULTS.joinpath(*place)
     selection = given.recipe(dataset, method).selection
     results.write_json({**scored.metrics, "selection": selection}, folder / "metrics.json")

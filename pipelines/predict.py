@@ -1,4 +1,7 @@
-"""Predict the test split: DATASET METHOD SEED -> runs/predict/DATASET/METHOD/SEED, scores and points."""
+"""Predict the test split: DATASET METHOD SEED [test] -> runs/predict/DATASET/METHOD/SEED, scores and points.
+
+With `validation` as the last word it predicts the held-out scenes instead, to runs/validate.
+"""
 
 import shutil
 
@@ -13,7 +16,7 @@ from pipelines import PREPARED, RUNS, repeatable, run
 from pipelines.rows import method_of
 
 
-def main(dataset: str, method: str, seed: str) -> None:
+def main(dataset: str, method: str, seed: str, role: str = "test") -> None:
     given = params.load()
     entry, recipe = given.data(dataset), given.recipe(dataset, method)
     chosen, options = method_of(given, method)
@@ -23,7 +26,7 @@ def main(dataset: str, method: str, seed: str) -> None:
     network = chosen.build(options)
     network.load_state_dict(load_file(RUNS.joinpath("train", dataset, method, seed, "best.safetensors")))
     prepared = Prepared(PREPARED / dataset)
-    numbers = prepared.roles(entry.split, 0.0)["test"]
+    numbers = prepared.roles(entry.split, 0.0 if role == "test" else entry.validation)[role]
     images = [prepared.image(n) for n in numbers]
     found = predict(network.to(on), chosen, options, images, device=on, geometry=recipe.geometry, side=recipe.size)
     scores, points, boxes = {}, {}, {}
@@ -35,14 +38,14 @@ def main(dataset: str, method: str, seed: str) -> None:
             points[name] = one.points
         if one.boxes is not None:
             boxes[name] = one.boxes
-    folder = RUNS.joinpath("predict", dataset, method, seed)
+    folder = RUNS.joinpath("predict" if role == "test" else "validate", dataset, method, seed)
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(folder / "scores.npz", **scores)
     np.savez_compressed(folder / "points.npz", **points)
     if boxes:
         np.savez_compressed(folder / "boxes.npz", **boxes)
     # The weights are in DVC's cache, and their history in the results.
-    for spent in ("checkpoints", "live"):
+    for spent in ("checkpoints", "live") if role == "test" else ():
         shutil.rmtree(RUNS.joinpath(spent, dataset, method, seed), ignore_errors=True)
 
 

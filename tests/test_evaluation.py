@@ -7,7 +7,7 @@ import pytest
 
 from irstd.errors import InputError
 from irstd.evaluation import evaluate
-from irstd.metrics.counts import Convention
+from irstd.metrics.conventions import ours
 from irstd.prediction import encode
 
 NUMBERS = [8, 9, 10]
@@ -20,7 +20,7 @@ def names(prepared):
 def test_a_perfect_map_is_perfect_in_every_number(prepared):
     scores = {prepared.names[n]: encode(prepared.mask(n).astype(np.float32)) for n in NUMBERS}
 
-    found = evaluate(prepared, NUMBERS, scores, {}, Convention(), 4)
+    found = evaluate(prepared, NUMBERS, scores, {}, ours(), 4)
 
     assert (1, 1, 1, 0, 1) == tuple(found.metrics[k] for k in ("iou", "niou", "pd", "fa_per_million", "f1"))
     assert names(prepared) == list(found.per_image["name"])
@@ -33,7 +33,7 @@ def test_a_perfect_map_is_perfect_in_every_number(prepared):
 def test_the_tables_hold_what_the_metrics_are_made_of(prepared, rng):
     scores = {prepared.names[n]: encode(rng.random(prepared.sizes[n]).astype(np.float32)) for n in NUMBERS}
 
-    found = evaluate(prepared, NUMBERS, scores, {}, Convention(), 4)
+    found = evaluate(prepared, NUMBERS, scores, {}, ours(), 4)
     sums = found.per_image.sum(numeric_only=True)
 
     assert sums["intersection"] / (sums["predicted"] + sums["true"] - sums["intersection"]) == pytest.approx(
@@ -46,7 +46,7 @@ def test_the_tables_hold_what_the_metrics_are_made_of(prepared, rng):
 def test_points_alone_leave_pixel_scores_empty_not_zero(prepared):
     points = {prepared.names[n]: np.c_[prepared.points[n], np.full(len(prepared.points[n]), 0.9)] for n in NUMBERS}
 
-    found = evaluate(prepared, NUMBERS, {}, points, Convention(), 4)
+    found = evaluate(prepared, NUMBERS, {}, points, ours(), 4)
 
     assert (1, 1) == (found.metrics["pd"], found.metrics["f1"])
     assert all(found.metrics[k] is None for k in ("iou", "niou", "pixel_f1", "fa_per_million"))
@@ -56,7 +56,7 @@ def test_points_alone_leave_pixel_scores_empty_not_zero(prepared):
 
 def test_a_scene_without_a_prediction_is_named(prepared):
     with pytest.raises(InputError) as error:
-        evaluate(prepared, NUMBERS, {}, {}, Convention(), 4)
+        evaluate(prepared, NUMBERS, {}, {}, ours(), 4)
 
     assert f"prepared: nothing was predicted for {names(prepared)[0]!r}; run the predict stage again" == str(
         error.value

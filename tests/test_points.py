@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from irstd.evaluation import evaluate
 from irstd.metrics import statistics
-from irstd.metrics.counts import Convention
+from irstd.metrics.conventions import ours
 from irstd.metrics.points import pairs
 from irstd.prediction import encode
 from tests.reference import scoring
@@ -56,7 +56,7 @@ class TestEvaluation:
 
     @pytest.mark.parametrize(("by", "f1"), [(0.0, (1, 1)), (2.9, (1, 1)), (4.0, (0, 1)), (5.5, (0, 0))])
     def test_f1_at_three_and_five_px(self, prepared, by, f1):
-        metrics = evaluate(prepared, NUMBERS, {}, self.shifted(prepared, by), Convention(), 2).metrics
+        metrics = evaluate(prepared, NUMBERS, {}, self.shifted(prepared, by), ours(), 2).metrics
 
         assert f1 == (metrics["point_f1_3px"], metrics["point_f1_5px"])
         assert metrics["point_error_px"] == (None if by > 5 else pytest.approx(by, abs=1e-3))
@@ -64,13 +64,13 @@ class TestEvaluation:
     def test_a_map_is_scored_by_the_centroids_of_its_regions(self, prepared):
         scores = {prepared.names[n]: encode(prepared.mask(n).astype(np.float32)) for n in NUMBERS}
 
-        found = evaluate(prepared, NUMBERS, scores, {}, Convention(), 2)
+        found = evaluate(prepared, NUMBERS, scores, {}, ours(), 2)
 
         assert (1, 1, 0) == tuple(found.metrics[f"point_{k}"] for k in ("f1_3px", "f1_5px", "error_px"))
         assert [1, 1] == found.metrics["interval"]["point_f1_3px"]
 
     def test_a_score_that_a_method_cannot_have_has_no_interval(self, prepared):
-        interval = evaluate(prepared, NUMBERS, {}, self.shifted(prepared, 0.0), Convention(), 2).metrics["interval"]
+        interval = evaluate(prepared, NUMBERS, {}, self.shifted(prepared, 0.0), ours(), 2).metrics["interval"]
 
         assert interval["iou"] is None and interval["fa_per_million"] is None
         assert interval["pd"] == [1, 1]

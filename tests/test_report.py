@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 
 from irstd import evaluation, report, results, study_tables, tables
 from irstd.errors import InputError
-from irstd.metrics.counts import Convention
+from irstd.metrics.conventions import ours
 from irstd.plots import comparison, curves, datasets, points, scenes, style
 from irstd.prediction import encode
 from tests.conftest import ROOT
@@ -370,7 +370,7 @@ def test_the_page_of_pictures_says_when_there_are_none_and_shows_what_there_is(t
     assert "No pictures here" in report.html(none, "x")
 
     scores = {prepared.names[n]: encode(prepared.mask(n).astype(float)) for n in (8, 9)}
-    found = evaluation.evaluate(prepared, [8, 9], scores, {}, Convention(), 2)
+    found = evaluation.evaluate(prepared, [8, 9], scores, {}, ours(), 2)
     place = tmp_path / "gallery/mine/ggl_net/0"
     place.mkdir(parents=True)
     np.savez_compressed(place / "gallery.npz", **found.gallery)

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from irstd.metrics.statistics import bootstrap, over
+from irstd.metrics.ratios import RATIOS
+from irstd.metrics.statistics import Ratio, bootstrap, holm, permutation
 
-Ratio = Callable[[ndarray], ndarray]
-
-# Score: columns of per_image, and what is made of their sums. Shares but for Fa, which is per million.
-SCORES: dict[str, tuple[list[str], Ratio]] = {
-    "IoU": (["intersection", "predicted", "true"], lambda s: over(s[..., 0], s[..., 1] + s[..., 2] - s[..., 0])),
-    "Pd": (["detected", "targets"], lambda s: over(s[..., 0], s[..., 1])),
-    "Fa": (["false_pixels", "pixels"], lambda s: 1e6 * over(s[..., 0], s[..., 1])),
-    "target F1": (["detected", "regions", "targets"], lambda s: over(2 * s[..., 0], s[..., 1] + s[..., 2])),
-}
+SCORES = ("iou", "pd", "fa_per_million", "f1")
 
 
 def paired(per_image: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
@@ -28,14 +21,15 @@ def paired(per_image: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
         per_image: tables of results of one dataset, with `method` and `seed`.
 
     Returns:
-        A row a score: score, seeds, one, other, difference, and low and high, the 95 % interval of the difference
+        A row a score of `RATIOS`: score, seeds, one, other, difference, and low and high, the 95 % interval of it
         when images are drawn with replacement (the same for both rows and all seeds). Seeds are few, so their own
         chance is not in the interval; `by_seed` lists the difference of each.
     """
     of = {row: per_image[per_image["method"] == row] for row in (one, other)}
     seeds = sorted(set(of[one]["seed"]) & set(of[other]["seed"]))
     rows = []
-    for score, (columns, ratio) in SCORES.items():
+    for score in SCORES:
+        columns, ratio = RATIOS[score]
         tables = [
             of[row][of[row]["seed"] == seed].sort_values("name")[columns].to_numpy(float)
             for row in (one, other)
@@ -59,3 +53,39 @@ def paired(per_image: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def pairwise(per_image: pd.DataFrame, rows: list[str], score: str) -> pd.DataFrame:
+    """All pairs of methods on one dataset under one score, with p-values corrected for their number.
+
+    Counts of several seeds are averaged image by image first, so that a method with more seeds weighs no more.
+
+    Args:
+        per_image: tables of results of one dataset, with `method` and `seed`.
+        rows: methods; those without the score, or not on the same images, are left out.
+        score: one of `RATIOS`.
+
+    Returns:
+        A row a pair: one, other (the better first), difference, low and high (95 % interval, images drawn with
+        replacement), p (permutation test), p_holm.
+    """
+    columns, ratio = RATIOS[score]
+    mine = per_image[per_image["method"].isin(rows)]
+    means = {row: table.groupby("name")[columns].mean() for row, table in mine.groupby("method")}
+    counts = {row: table.to_numpy(float) for row, table in means.items() if not table.isna().any(axis=None)}
+    longest = max((len(table) for table in counts.values()), default=0)
+    lower = -1 if score == "fa_per_million" else 1
+    whole = {row: float(ratio(table.sum(0))) for row, table in counts.items() if len(table) == longest}
+    order = sorted((row for row in rows if row in whole), key=lambda row: -lower * whole[row])
+    found = []
+    for one, other in combinations(order, 2):
+        both = np.concatenate([counts[one], counts[other]], 1)
+
+        def apart(sums: ndarray, half: int = len(columns)) -> ndarray:
+            return ratio(sums[..., :half]) - ratio(sums[..., half:])
+
+        low, high = bootstrap(both, apart)
+        p = permutation(counts[one], counts[other], ratio)
+        found.append((one, other, whole[one] - whole[other], low, high, p))
+    table = pd.DataFrame(found, columns=["one", "other", "difference", "low", "high", "p"])
+    return table.assign(p_holm=holm(table["p"].fillna(1.0).to_numpy()))

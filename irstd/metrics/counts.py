@@ -1,43 +1,22 @@
-"""What each image contributes to the scores: counts that add, and the ratios made of them.
-
-Our default convention, named `irstd` where it is printed: a pixel is predicted where its score is above the
-threshold (strictly), regions are 8-connected, and each true region in raster order takes the first free
-predicted region whose centroid is nearer than 3 px (strictly). Fa counts the pixels of predicted regions
-that no target took. This is what BasicIRSTD computes since 2024-01 (metrics.md 1.1).
-"""
+"""What each image contributes to the scores: counts that add, and the ratios made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from math import nan
-from typing import Literal
 
+import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt16
 from numpy import ndarray
 
+from irstd.metrics import matching
+from irstd.metrics.conventions import Convention, Decision
 from irstd.metrics.regions import Regions, regions
 
-
-@dataclass(frozen=True, slots=True)
-class Convention:
-    """How predictions are compared with the truth.
-
-    name: printed beside every number. threshold: of the score, exceeded strictly. match_px: distance of
-    centroids, undercut strictly. connectivity: of the pixels in a region, 4 or 8.
-    """
-
-    name: str = "irstd"
-    threshold: float = 0.5
-    match_px: float = 3.0
-    connectivity: Literal[4, 8] = 8
-
-    def __str__(self) -> str:
-        return (
-            f"{self.name}: score > {self.threshold:g}, {self.connectivity}-connected regions, centroids nearer than "
-            f"{self.match_px:g} px, greedy in raster order, at native size; Fa counts pixels of unmatched regions"
-        )
+TOP = 65534  # level of the score 1; see `irstd.prediction.encode`
+REACH_PX, BOX_PX = 1, 4  # of the shooting rule: how far from a target a hit, and no false alarm, may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +28,15 @@ class Counts:
     """
 
     images: int = 0
-    pixels: int = 0  # px examined
+    pixels: int = 0  # px that false pixels are divided by: all of the image, or its background
     intersection: int = 0  # px, predicted and true
     predicted: int = 0  # px
     true: int = 0  # px
     targets: int = 0  # true regions
-    detected: int = 0  # true regions taken by a predicted region
+    detected: int = 0  # true regions found
     regions: int = 0  # predicted regions, or points
-    false_regions: int = 0  # predicted regions that took no target
-    false_pixels: int = 0  # px in them
+    false_regions: int = 0  # predicted regions that found no target
+    false_pixels: int = 0  # px
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
@@ -83,7 +62,7 @@ class Counts:
 
     @property
     def pd(self) -> float:
-        """Probability of detection: share of the targets taken."""
+        """Probability of detection: share of the targets found."""
         return self.detected / self.targets if self.targets else nan
 
     @property
@@ -93,33 +72,83 @@ class Counts:
 
     @property
     def precision(self) -> float:
-        """Share of the predicted regions that took a target."""
+        """Share of the predicted regions that found a target."""
         return (self.regions - self.false_regions) / self.regions if self.regions else nan
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of target precision and Pd."""
-        both = self.regions + self.targets
-        return 2 * self.detected / both if both else nan
+        """Harmonic mean of target precision and Pd; nan where there are neither targets nor regions."""
+        right = self.regions - self.false_regions
+        below = right * self.targets + self.detected * self.regions
+        if not below:
+            return 0.0 if self.regions or self.targets else nan
+        return 2 * right * self.detected / below
 
 
-def match(truth: Float[ndarray, "T 2"], found: Float[ndarray, "P 2"], within_px: float) -> list[tuple[int, int, float]]:
-    """Which target takes which region: (target, region, distance in px), in the order of the targets.
+@dataclass(slots=True)
+class Pair:
+    """Truth and prediction of one image, and what conventions share of them, computed once.
 
-    Greedy as in the field's code: a target takes the first region in order that is free and nearer than
-    `within_px`, not the nearest.
+    mask: true on targets, above one half of white. levels: 16-bit scores (`irstd.prediction.encode`), or None for a
+    method that gives points. points: its own points (row, col, score), or None. white, visible: where a grey mask is
+    exactly white, and above zero; None where they are `mask`.
     """
-    if not len(truth) or not len(found):
-        return []
-    distance = np.hypot(truth[:, None, 0] - found[None, :, 0], truth[:, None, 1] - found[None, :, 1])
-    free = np.ones(len(found), bool)
-    taken = []
-    for target in range(len(truth)):
-        near = np.flatnonzero(free & (distance[target] < within_px))
-        if len(near):
-            free[near[0]] = False
-            taken.append((target, int(near[0]), float(distance[target, near[0]])))
-    return taken
+
+    mask: Bool[ndarray, "H W"]
+    levels: UInt16[ndarray, "H W"] | None
+    points: Float[ndarray, "P 3"] | None = None
+    white: Bool[ndarray, "H W"] | None = None
+    visible: Bool[ndarray, "H W"] | None = None
+    _kept: dict = field(default_factory=dict, repr=False)
+
+    def predicted(self, decision: Decision) -> Bool[ndarray, "H W"]:
+        """Which pixels are predicted; none where a decision by the image's maximum or range divides zero by zero."""
+        key = ("predicted", decision)
+        if key not in self._kept:
+            assert self.levels is not None
+            value, least = decision.threshold * TOP, 0.0
+            if decision.scale != "score":
+                least = float(self.levels.min()) if decision.scale == "range" else 0.0
+                value = least + decision.threshold * (float(self.levels.max()) - least)
+            above = self.levels >= value if decision.reached else self.levels > value
+            # Equal masks are one object, so that their regions are found once.
+            earlier = [kept for (kind, *_), kept in self._kept.items() if kind == "predicted"]
+            self._kept[key] = next((mask for mask in earlier if np.array_equal(mask, above)), above)
+        return self._kept[key]
+
+    def true(self, kind: str) -> Bool[ndarray, "H W"]:
+        """Which pixels are true: `half`, `full` or `any`, as `Convention.truth` says."""
+        other = {"full": self.white, "any": self.visible}.get(kind)
+        return self.mask if other is None else other
+
+    def regions(self, mask: Bool[ndarray, "H W"], connectivity: int, least_px: int) -> Regions:
+        """Regions of one of this pair's masks."""
+        key = ("regions", id(mask), connectivity, least_px)
+        if key not in self._kept:
+            self._kept[key] = regions(mask, connectivity, least_px)
+        return self._kept[key]
+
+    def overlap(self, truth: Regions, found: Regions) -> matching.Overlap:
+        """Common pixels of each target and region."""
+        key = ("overlap", id(truth), id(found))
+        if key not in self._kept:
+            self._kept[key] = matching.overlap(truth, found)
+        return self._kept[key]
+
+    def near(self, mask: Bool[ndarray, "H W"], reach_px: int, *, empty_border: bool = False) -> Bool[ndarray, "H W"]:
+        """Pixels at most `reach_px` rows and columns from those of `mask`.
+
+        Args:
+            empty_border: pixels nearer than that to the top or left border reach nothing (B9).
+        """
+        key = ("near", id(mask), reach_px, empty_border)
+        if key not in self._kept:
+            start = mask.astype(np.uint8)
+            if empty_border:
+                start[:reach_px] = start[:, :reach_px] = 0
+            side = 2 * reach_px + 1
+            self._kept[key] = cv2.dilate(start, np.ones((side, side), np.uint8)).view(bool)
+        return self._kept[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +157,7 @@ class Scored:
 
     truth: true regions. found: predicted regions, None for a method that gives points.
     points: (P, 2) centres compared. scores: of a method's own points, (P,); None for regions.
-    matches: (target, region, distance in px).
+    matches: (target, region, distance in px) where the convention makes pairs; else empty.
     """
 
     counts: Counts
@@ -139,41 +168,108 @@ class Scored:
     matches: list[tuple[int, int, float]]
 
 
-def count(
-    mask: Bool[ndarray, "H W"],
-    predicted: Bool[ndarray, "H W"] | None,
-    convention: Convention,
-    points: Float[ndarray, "P 3"] | None = None,
-) -> Scored:
+def _px(mask: Bool[ndarray, "H W"]) -> int:
+    return int(np.count_nonzero(mask))
+
+
+def count(pair: Pair, convention: Convention) -> Scored:
     """The counts of one image.
 
-    Args:
-        mask: the truth.
-        predicted: score above the convention's threshold, or None.
-        points: the method's own points (row, col, score); without them, centroids of predicted regions.
+    Raises:
+        ValueError: neither a map nor points were predicted, or points only, and the convention needs a map.
     """
-    truth = regions(mask, convention.connectivity)
-    if points is not None:
-        found, kept = None, points[points[:, 2] > convention.threshold]
-        centres, surely = kept[:, :2], kept[:, 2]
-    elif predicted is not None:
-        found = regions(predicted, convention.connectivity)
-        centres, surely = found.centroids, None
-    else:
-        raise ValueError("neither a map nor points were predicted")
-    matches = match(truth.centroids, centres, convention.match_px)
-    taken = [region for _, region, _ in matches]
-    false_pixels = 0 if found is None else int(found.areas.sum() - found.areas[taken].sum())
-    pixel = (0, 0) if predicted is None else (int((mask & predicted).sum()), int(predicted.sum()))
+    true = pair.true(convention.truth)
+    truth = pair.regions(true, convention.connectivity, convention.least_px)
+    if pair.levels is None and (pair.points is None or not convention.takes_points):
+        raise ValueError("neither a map nor points were predicted" if pair.points is None else "points have no map")
+    if pair.points is not None:
+        kept = pair.points[pair.points[:, 2] > convention.threshold]
+        found, centres, surely = None, kept[:, :2].astype(float), kept[:, 2]
+    if pair.levels is not None:
+        predicted = pair.predicted(convention.decision)
+        regions_found = pair.regions(predicted, convention.connectivity, convention.least_px)
+        if pair.points is None:
+            found, centres, surely = regions_found, regions_found.centroids, None
+    hits = _hits(pair, convention, truth, found, centres)
+    targets, number, missed, false = len(truth), len(centres), 0, len(centres) - int(hits.right.sum())
+    if convention.counts_empty:
+        missed, ghost = int(not targets), int(not number)
+        targets, number, false = targets + missed, number + ghost, false + ghost
+    if convention.match == "none":
+        targets = number = false = 0
+    pixel = (0, 0) if pair.levels is None else (_px(true & predicted), _px(predicted))
     counts = Counts(
-        images=1, pixels=mask.size, intersection=pixel[0], predicted=pixel[1], true=int(truth.areas.sum()),
-        targets=len(truth), detected=len(matches), regions=len(centres), false_regions=len(centres) - len(matches),
-        false_pixels=false_pixels,
+        images=1, pixels=true.size - (_px(true) if convention.per == "background" else 0),
+        intersection=pixel[0], predicted=pixel[1],
+        true=_px(pair.mask if convention.truth == "full" else true),
+        targets=targets, detected=int(hits.found.sum()) if targets else 0, regions=number, false_regions=false,
+        false_pixels=0 if found is None else _false_pixels(pair, convention, hits, found),
     )  # fmt: skip
-    return Scored(counts, truth, found, centres, surely, matches)
+    return Scored(counts, truth, found, centres, surely, hits.pairs)
 
 
-def niou(per_image: Iterable[Counts]) -> float:
-    """Mean over images of their own IoU; an image with neither target nor prediction counts 0, as in the field."""
-    values = [0.0 if np.isnan(c.iou) else c.iou for c in per_image]
-    return float(np.mean(values)) if values else nan
+def _hits(
+    pair: Pair, convention: Convention, truth: Regions, found: Regions | None, centres: Float[ndarray, "P 2"]
+) -> matching.Hits:
+    """Which targets and regions are hits under a convention."""
+    rule, size = convention.match, (len(truth), len(centres))
+    if rule == "none":
+        return matching.hits([], *size)
+    if rule == "centroid":
+        allowed = None
+        if convention.overlapping and found is not None:
+            allowed = pair.overlap(truth, found).matrix(*size) > 0
+        return matching.by_centroid(truth.centroids, centres, convention, allowed)
+    assert found is not None
+    if rule == "overlap":
+        return matching.by_overlap(pair.overlap(truth, found), *size, most=convention.assign == "most")
+    if rule == "opdc":
+        return matching.opdc(truth, found, pair.overlap(truth, found), convention.within_px)
+    true, predicted = pair.true(convention.truth), pair.predicted(convention.decision)
+    right = matching.flags(found.labels[pair.near(true, REACH_PX)], len(found))
+    if rule == "touch":
+        seen = truth.labels[pair.near(predicted, REACH_PX)]
+        if convention.empty_border:
+            inner = np.s_[REACH_PX:, REACH_PX:]
+            seen = truth.labels[inner][pair.near(predicted, REACH_PX)[inner]]
+        return matching.Hits(matching.flags(seen, len(truth)), right, [])
+    return matching.Hits(matching.in_window(truth.centroids, predicted), right, [])
+
+
+def _false_pixels(pair: Pair, convention: Convention, hits: matching.Hits, found: Regions) -> int:
+    """False alarms in px under a convention."""
+    if convention.false is None:
+        return 0
+    predicted, true = pair.predicted(convention.decision), pair.true(convention.truth)
+    if convention.false == "off":
+        return _px(predicted & ~true)
+    if convention.false == "boxes":
+        return _px(predicted & ~pair.near(true, BOX_PX, empty_border=convention.empty_border))
+    if convention.false == "areas":
+        return int(found.areas[~np.isin(found.areas, found.areas[hits.right])].sum())
+    return int(found.areas[~hits.right].sum())
+
+
+def pool(per_image: Iterable[Counts], convention: Convention) -> Counts:
+    """The counts of a split.
+
+    Under a convention that takes the last image's size for all, so does this; else the order does not matter.
+    """
+    counts = list(per_image)
+    total = sum(counts, Counts())
+    if convention.per == "last" and counts:
+        values = dict(zip(Counts.__dataclass_fields__, astuple(total), strict=True))
+        return Counts(**{**values, "pixels": counts[-1].pixels * len(counts)})
+    return total
+
+
+def niou(per_image: Iterable[Counts], *, empty: float = 0.0) -> float:
+    """Mean over images of their own IoU.
+
+    Args:
+        empty: what an image with neither target nor prediction counts: 0 as in the field; nan to leave it out.
+    """
+    values = np.array([c.iou for c in per_image])
+    values = np.where(np.isnan(values), empty, values)
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else nan

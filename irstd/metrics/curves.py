@@ -1,12 +1,28 @@
-"""Pixel counts at every level of the score in one pass; they add over images."""
+"""Counts at 256 levels of the score in one pass: of pixels from a histogram, of targets from the regions at each level.
+
+Level k takes the scores of bins k and above; its threshold is the lower edge of bin k, reached or exceeded. Counts
+add over images. Pd over Fa is not monotone: near threshold 0 the whole frame is one region that finds nothing. So it
+is read as an operating curve, the best Pd at a stated Fa, and its area is of that.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
-from jaxtyping import Bool, Int64, UInt16
+from jaxtyping import Bool, Float, Int64, UInt16
 from numpy import ndarray
 
+from irstd.metrics.conventions import Convention
+from irstd.metrics.counts import TOP
+from irstd.metrics.matching import by_centroid
+from irstd.metrics.regions import IN_RASTER_ORDER, Regions, label_type
+
 LEVELS = 256
+FA_BUDGETS = (1, 5, 10, 50, 100, 500)  # false pixels per million at which Pd is stated
+FEW = 3000  # px in regions up to which measuring these alone is faster than OpenCV's pass over the image
+TARGETS = ("targets", "detected", "regions", "false_pixels")  # rows of `sweep`
 
 
 def histogram(levels: UInt16[ndarray, "H W"], mask: Bool[ndarray, "H W"]) -> Int64[ndarray, "2 L"]:
@@ -15,8 +31,10 @@ def histogram(levels: UInt16[ndarray, "H W"], mask: Bool[ndarray, "H W"]) -> Int
     Args:
         levels: from `irstd.prediction.encode`, 0 to 65534.
     """
-    bins = levels >> 8
-    return np.stack([np.bincount(bins[side], minlength=LEVELS) for side in (~mask, mask)])
+    bins = (levels >> 8).ravel()
+    every = np.bincount(bins, minlength=LEVELS)
+    inside = np.bincount(bins[np.flatnonzero(mask)], minlength=LEVELS)
+    return np.stack([every - inside, inside])
 
 
 def curve(counts: Int64[ndarray, "2 L"]) -> dict[str, ndarray]:
@@ -29,7 +47,7 @@ def curve(counts: Int64[ndarray, "2 L"]) -> dict[str, ndarray]:
     predicted = false_positive + true_positive
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
-            "threshold": np.arange(LEVELS) * 256 / 65534,
+            "threshold": np.arange(LEVELS) * 256 / TOP,
             "true_positive": true_positive,
             "false_positive": false_positive,
             "recall": true_positive / targets,
@@ -37,3 +55,86 @@ def curve(counts: Int64[ndarray, "2 L"]) -> dict[str, ndarray]:
             "false_positive_rate": false_positive / background,
             "iou": true_positive / (targets + false_positive),
         }
+
+
+def sweep(levels: UInt16[ndarray, "H W"], truth: Regions, convention: Convention) -> Int64[ndarray, "4 L"]:
+    """Targets, those detected, regions and false pixels of one image at each of 256 levels.
+
+    Args:
+        convention: with pairs of centroids, and false alarms of unmatched regions; its threshold does not matter.
+    """
+    bins = (levels >> 8).astype(np.uint8)
+    here = np.bincount(bins.ravel(), minlength=LEVELS)
+    above = here[::-1].cumsum()[::-1]
+    order = np.argsort(bins, axis=None, kind="stable")[::-1]
+    width = bins.shape[1]
+    counts = np.zeros((len(TARGETS), LEVELS), np.int64)
+    counts[0] = len(truth)
+    row = np.zeros(3, np.int64)
+    for level in range(LEVELS - 1, -1, -1):
+        if here[level]:  # else nothing has changed
+            mask = cv2.compare(bins, level, cv2.CMP_GE)
+            how = (mask, convention.connectivity, label_type(bins.size), IN_RASTER_ORDER)
+            if not len(truth):
+                row[:] = 0, cv2.connectedComponentsWithAlgorithm(*how)[0] - 1, above[level]
+                counts[1:, level] = row
+                continue
+            if above[level] > FEW:
+                number, _, measured, centres = cv2.connectedComponentsWithStatsWithAlgorithm(*how)
+                areas, centres = measured[1:, cv2.CC_STAT_AREA], centres[1:, ::-1]
+            else:
+                number, labels = cv2.connectedComponentsWithAlgorithm(*how)
+                inside = order[: above[level]]
+                of = labels.ravel()[inside]
+                areas = np.bincount(of, minlength=number)[1:]
+                sums = [np.bincount(of, weights=p, minlength=number)[1:] for p in np.divmod(inside, width)]
+                centres = np.stack(sums, 1) / areas[:, None]
+            taken = by_centroid(truth.centroids, centres, convention).right
+            row[:] = taken.sum(), number - 1, above[level] - areas[taken].sum()
+        counts[1:, level] = row
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Areas:
+    """Areas under the curves, in [0, 1]: of all levels, ends joined as stated.
+
+    roc: true over false positive rate of pixels. pr: average precision of pixels, without interpolation.
+    pd_fa: best Pd over the logarithm of the Fa allowed, from 1 to 1000 px per million, as a share.
+    """
+
+    roc: float
+    pr: float
+    pd_fa: float
+
+
+def areas(pixels: Int64[ndarray, "2 L"], targets: Int64[ndarray, "4 L"], size: int) -> Areas:
+    """Areas under the pooled curves.
+
+    Args:
+        pixels: from `histogram`. targets: from `sweep`. size: px of all images.
+    """
+    columns = curve(pixels)
+    recall, rate = (np.append(columns[name], 0.0)[::-1] for name in ("recall", "false_positive_rate"))
+    precision = np.nan_to_num(columns["precision"][::-1])
+    allowed = np.logspace(0, 3, 61)
+    return Areas(
+        roc=float(np.trapezoid(recall, rate)) if pixels.sum(1).all() else np.nan,
+        pr=float((np.diff(recall) * precision).sum()) if pixels[1].any() else np.nan,
+        pd_fa=float(np.trapezoid(best_pd(targets, size, allowed), np.log10(allowed)) / 3),
+    )
+
+
+def best_pd(targets: Int64[ndarray, "4 L"], size: int, allowed: Float[ndarray, "K"]) -> Float[ndarray, "K"]:
+    """The highest Pd at an Fa of at most `allowed` px per million; 0 where no level has it, nan without targets."""
+    if not targets[0, 0]:
+        return np.full(len(allowed), np.nan)
+    pd, fa = targets[1] / targets[0], 1e6 * targets[3] / size
+    return np.array([pd[fa <= most].max(initial=0.0) for most in allowed])
+
+
+def best_level(pixels: Int64[ndarray, "2 L"]) -> int:
+    """The level of the highest IoU of all pixels; of several equally good ones the middle one."""
+    iou = np.nan_to_num(curve(pixels)["iou"])
+    best = np.flatnonzero(iou == iou.max())
+    return int(best[len(best) // 2])

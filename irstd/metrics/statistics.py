@@ -1,20 +1,25 @@
-"""How far a score would move with other images: bootstrap intervals of ratios of counts."""
+"""How far a score would move with other images or seeds, and whether one method leads another by more than that."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Shaped
 from numpy import ndarray
+from scipy import stats
 
-REPEATS = 2000
+REPEATS = 2000  # draws of a bootstrap
+SWAPS = 10000  # draws of a permutation test
 LEVEL = 0.95
+
+Ratio = Callable[[ndarray], ndarray]
 
 
 def bootstrap(
     counts: Shaped[ndarray, "N K"],
-    ratio: Callable[[ndarray], ndarray],
+    ratio: Ratio,
     *,
     repeats: int = REPEATS,
     level: float = LEVEL,
@@ -30,11 +35,42 @@ def bootstrap(
     Returns:
         The interval's ends; nan for both if no draw has a score.
     """
-    rng = np.random.default_rng(seed)
-    number = len(counts)
-    # How often each image is drawn, so that a draw's sums are one matrix product.
-    drawn = rng.multinomial(number, np.full(number, 1 / number), repeats) if number else np.zeros((0, 0))
-    scores: Float[ndarray, "R"] = np.asarray(ratio(drawn @ counts), float) if number else np.zeros(0)
+    scores = np.asarray(ratio(_drawn(len(counts), repeats, seed) @ counts), float) if len(counts) else np.zeros(0)
+    return _interval(scores, level)
+
+
+def bootstrap_seeds(
+    counts: Shaped[ndarray, "S N K"],
+    ratio: Ratio,
+    *,
+    repeats: int = REPEATS,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile interval of a score's mean over seeds, images and seeds both drawn with replacement.
+
+    With one seed this is `bootstrap`, and says nothing of what another seed would give.
+
+    Args:
+        counts: for each seed, a row an image, the images in the same order.
+        ratio: from sums over images (R, S, K) to scores (R, S).
+    """
+    if not counts.shape[1]:
+        return np.nan, np.nan
+    sums = np.einsum("rn,snk->rsk", _drawn(counts.shape[1], repeats, seed), counts)
+    weights = _drawn(len(counts), repeats, seed + 1) / len(counts)
+    return _interval((np.asarray(ratio(sums), float) * weights).sum(1), level)
+
+
+@lru_cache(maxsize=4)
+def _drawn(number: int, repeats: int, seed: int) -> Float[ndarray, "R N"]:
+    """How often each of `number` things is drawn in each repeat, so that a draw's sums are one matrix product."""
+    drawn = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), repeats).astype(float)
+    drawn.flags.writeable = False
+    return drawn
+
+
+def _interval(scores: Float[ndarray, "R"], level: float) -> tuple[float, float]:
     scores = scores[~np.isnan(scores)]
     if not len(scores):
         return np.nan, np.nan
@@ -42,7 +78,51 @@ def bootstrap(
     return float(low), float(high)
 
 
-def over(above: ndarray, below: ndarray) -> ndarray:
-    """`above / below`, nan where there is nothing to divide by."""
-    below = np.asarray(below, float)
-    return np.divide(above, below, out=np.full(below.shape, np.nan), where=below != 0)
+def permutation(
+    one: Shaped[ndarray, "N K"], other: Shaped[ndarray, "N K"], ratio: Ratio, *, swaps: int = SWAPS, seed: int = 0
+) -> float:
+    """Two-sided p-value that two methods differ no more than if each image's results were dealt by a coin.
+
+    A paired permutation test on the difference of the pooled scores (Good, 2005); never 0, since the deal at hand
+    counts as one.
+
+    Args:
+        one, other: a row an image, the same images in the same order: what each method's result contributes.
+        ratio: from sums (R, K) to scores (R,).
+    """
+    coins = np.random.default_rng(seed).integers(0, 2, (swaps, len(one))).astype(float)
+    total, exchanged = one.sum(0) + other.sum(0), coins @ (other - one)
+    first = one.sum(0) + exchanged
+    apart = np.abs(ratio(first) - ratio(total - first))
+    seen = np.abs(ratio(one.sum(0)[None]) - ratio(other.sum(0)[None]))[0]
+    if np.isnan(seen):
+        return np.nan
+    # Sums come in another order than at hand, so equal differences may differ in the last bits.
+    return float((1 + (apart >= seen * (1 - 1e-9) - 1e-12).sum()) / (1 + swaps))
+
+
+def holm(values: Float[ndarray, "M"]) -> Float[ndarray, "M"]:
+    """p-values corrected for their number, so that any false claim among them is as rare as stated (Holm, 1979)."""
+    order = np.argsort(values)
+    scaled = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)).clip(max=1)
+    corrected = np.empty_like(scaled)
+    corrected[order] = scaled
+    return corrected
+
+
+def ranks(scores: Float[ndarray, "D M"]) -> Float[ndarray, "D M"]:
+    """Rank of each method on each dataset, 1 for the highest score, ties shared."""
+    return stats.rankdata(-scores, axis=1)
+
+
+def friedman(scores: Float[ndarray, "D M"]) -> float:
+    """p-value that all methods rank alike over the datasets (Friedman, 1937); nan for fewer than three of either."""
+    if min(scores.shape) < 3:
+        return np.nan
+    return float(stats.friedmanchisquare(*scores.T).pvalue)
+
+
+def critical_difference(methods: int, datasets: int, level: float = LEVEL) -> float:
+    """How far mean ranks must be apart to be told apart (Nemenyi's test; Demšar, JMLR 2006, section 3.2.2)."""
+    quantile = stats.studentized_range.ppf(level, methods, np.inf) / np.sqrt(2)
+    return float(quantile * np.sqrt(methods * (methods + 1) / (6 * datasets)))
