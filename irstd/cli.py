@@ -1,10 +1,11 @@
-"""The command line, for what is no pipeline stage: `irstd datasets`, `irstd methods`."""
+"""The command line, for what is no pipeline stage: `irstd datasets`, `irstd methods`, `irstd score`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -78,14 +79,67 @@ def methods() -> str:
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
 
 
+def score(given: argparse.Namespace, root: Path) -> str:
+    """Scores predictions, writes the report, and returns what to print."""
+    from irstd import params, submission
+    from irstd.data import predictions
+
+    if given.truth:
+        truth = submission.of_folder(given.truth)
+    else:
+        split = given.split
+        if split is None:
+            split = params.load(root / "params.yaml").data(given.dataset).split
+        truth = submission.of_dataset(root / "data/prepared" / given.dataset, split)
+    found = predictions.read(given.predictions, truth.sizes, fit=given.fit, logits=given.logits)
+    found.refuse(given.skip)
+    name = given.name or given.predictions.stem
+    report = submission.score(name, truth, found, side=given.size, results_folder=root / "reports/results")
+    folder = given.out or root / "runs/score" / name
+    submission.write(report, folder)
+    if given.json:
+        submission.write_json(report.scored.conventions, given.json)
+    skipped = [f"Left out, {kind}: {len(names)}." for kind, names in found.problems.items()]
+    shown = [
+        f"{title}\n\n{table.to_markdown(index=False, disable_numparse=True)}" for title, table in report.pages.items()
+    ]
+    return "\n\n".join([*report.words, *skipped, *shown, f"Written to {folder}: report.html, report.md, CSV and JSON."])
+
+
+def _score_arguments(commands: Any) -> None:
+    from irstd.data.predictions import MEND
+
+    parser = commands.add_parser("score", help="score anyone's predictions under every convention")
+    parser.add_argument("predictions", type=Path, help="folder of masks or score maps, CSV of points, or COCO JSON")
+    truth = parser.add_mutually_exclusive_group(required=True)
+    truth.add_argument("--dataset", help="a prepared dataset; its test scenes")
+    truth.add_argument("--truth", type=Path, metavar="FOLDER", help="your own truth masks")
+    parser.add_argument("--split", help="of the dataset; that of params.yaml if not given")
+    parser.add_argument("--name", help="of the row; the folder's name if not given")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where the report goes; runs/score/NAME if not given"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write {convention: numbers} there as well")
+    parser.add_argument("--fit", action="store_true", help="stretch predictions of another size to the image's")
+    parser.add_argument(
+        "--size", type=int, metavar="PX", help="score at a square of this side, as codes that resize do"
+    )
+    parser.add_argument("--logits", action="store_true", help="floats are logits")
+    parser.add_argument("--skip", nargs="+", default=[], choices=list(MEND), help="problems to go on without")
+
+
 def main(words: list[str] | None = None) -> None:
     """Runs the command line; what the user must mend is one sentence and exit 1."""
-    parser = argparse.ArgumentParser("irstd", description="Infrared small target detection: datasets and methods.")
+    parser = argparse.ArgumentParser(
+        "irstd", description="Infrared small target detection: datasets, methods, and scores that can be compared."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("datasets", help="the catalogue, and what is on disk")
     commands.add_parser("methods", help="each method's paper, supervision, size and multiply-adds")
-    chosen = parser.parse_args(words)
+    _score_arguments(commands)
+    given = parser.parse_args(words)
     try:
-        print(datasets(Path()) if chosen.command == "datasets" else methods())
+        run = {"datasets": lambda: datasets(Path()), "methods": methods, "score": lambda: score(given, Path())}
+        print(run[given.command]())
     except InputError as error:
         sys.exit(f"error: {error}")

@@ -24,8 +24,6 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
-BASELINES = "baselines"  # the study of methods without parameters
-
 record = dataclass(frozen=True, config={"extra": "forbid", "strict": True})
 
 
@@ -120,7 +118,7 @@ class Augment:
 class Recipe:
     """How a method trains."""
 
-    epochs: Annotated[int, Field(ge=0)]  # 0: nothing is trained, only a threshold chosen; for `studies.baselines`
+    epochs: Annotated[int, Field(ge=0)]  # 0: nothing is trained, only a threshold chosen; for `baselines`
     batch: Count
     optimiser: Optimiser
     schedule: Schedule = Schedule()
@@ -201,6 +199,7 @@ class Params:
 
     datasets: tuple[Name, ...]
     methods: tuple[Name, ...]
+    baselines: tuple[Name, ...]  # rows without anything to train
     studies: dict[Name, Study]
     orientation: Orientation
     seeds: tuple[int, ...]
@@ -312,7 +311,7 @@ def _sentence(errors: list[Any], kind: type, path: str) -> str:
 
 def _check_studies(params: Params) -> None:
     """Raises InputError where a study needs what the pipeline does not make, or makes the same again."""
-    taken = dict.fromkeys(params.methods, "methods")
+    taken = dict.fromkeys(params.methods, "methods") | dict.fromkeys(params.baselines, "baselines")
     for study, rows in params.studies.items():
         for dataset in rows.datasets:
             if dataset not in params.datasets:
@@ -330,15 +329,14 @@ def _check_studies(params: Params) -> None:
 
 def _check_baselines(params: Params) -> None:
     """Raises InputError where a row without anything to train is to be trained, or the other way round."""
-    baselines = params.studies.get(BASELINES)
-    untrained = baselines.methods if baselines else ()
-    for name in (*params.methods, *(m for study in params.studies.values() for m in study.methods)):
-        if (name in untrained) != (check(Recipe, params.row(name).recipe, f"method.{name}.recipe").epochs == 0):
+    for name in (*params.methods, *params.baselines, *(m for study in params.studies.values() for m in study.methods)):
+        epochs = check(Recipe, params.row(name).recipe, f"method.{name}.recipe").epochs
+        if name in params.baselines and epochs:
             raise InputError(
-                f"params.yaml: {name!r} has epochs: 0 in its recipe, so it belongs in studies.{BASELINES}.methods only"
-                if name not in untrained
-                else f"params.yaml: studies.{BASELINES}.methods: {name!r} is trained; take it out, or set epochs: 0"
+                f"params.yaml: baselines: {name!r} is trained; take it out, or set epochs: 0 in its recipe"
             )
+        if name not in params.baselines and not epochs:
+            raise InputError(f"params.yaml: {name!r} has epochs: 0 in its recipe; list it in `baselines` only")
 
 
 def _check_orientation(params: Params) -> None:
@@ -376,6 +374,9 @@ def parse(text: str) -> Params:
             params.data(dataset)
             for name in run.methods:
                 params.recipe(dataset, name)
+    for dataset in params.datasets:
+        for name in params.baselines:
+            params.recipe(dataset, name)
     _check_orientation(params)
     return params
 

@@ -46,6 +46,8 @@ def percent(value: float | None, ends: list[float] | None = None) -> str:
 def budget(cell: pd.Series) -> str:
     """How long a cell was trained, of how long its recipe asks for."""
     epochs, full = cell["recipe"]["epochs"], cell["full_epochs"]
+    if not full:
+        return "nothing to train"
     return f"full, {epochs} epochs" if cell["budget"] == "full" else f"{cell['budget']}, {epochs} of {full} epochs"
 
 
@@ -121,7 +123,7 @@ def provenance(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
             "seed": cell["seed"],
             "split": cell["split"],
             "train / validation / test": " / ".join(str(cell["scenes"][k]) for k in ("train", "validation", "test")),
-            "epoch": f"{cell['best_epoch']} of {cell['recipe']['epochs']}",
+            "epoch": f"{cell['best_epoch']} of {cell['recipe']['epochs']}" if cell["full_epochs"] else NONE,
             "hardware": cell["hardware"] or "any x86 CPU with AVX2",
             "minutes": number(cell["wall_s"] and cell["wall_s"] / 60, ".1f"),
             "torch": cell["versions"]["torch"],
@@ -205,7 +207,7 @@ def answer(cells: DataFrame, titles: dict[str, str]) -> str:
             f"As finders of points, matched one to one within 5 px, the best is {label(nearest['method'], titles)} "
             f"with F1 {percent(nearest['point_f1_5px'], nearest['interval']['point_f1_5px'])} % (95 % interval)."
         )
-    short = cells[cells["budget"] != "full"]
+    short = cells[(cells["budget"] != "full") & (cells["full_epochs"] > 0)]
     if len(short):
         sentences.append(
             f"{len(short)} of {len(cells)} runs had a reduced budget "

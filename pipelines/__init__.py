@@ -39,9 +39,8 @@ def run(main: Callable[..., None]) -> None:
     from irstd.errors import InputError  # noqa: PLC0415 - after the environment is set
 
     parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
-    for name, parameter in inspect.signature(main).parameters.items():
-        optional = {} if parameter.default is parameter.empty else {"nargs": "?", "default": parameter.default}
-        parser.add_argument(name, **optional)
+    for name in inspect.signature(main).parameters:
+        parser.add_argument(name)
     try:
         main(**vars(parser.parse_args()))
     except InputError as error:

@@ -25,9 +25,7 @@ def main(dataset: str, method: str, seed: str) -> None:
     chosen, options = method_of(given, method)
     network = chosen.build(options)
     if any(True for _ in network.parameters()):
-        raise InputError(
-            f"params.yaml: studies.baselines.methods: {method!r} has parameters to train; list it in `methods`"
-        )
+        raise InputError(f"params.yaml: baselines: {method!r} has parameters to train; list it in `methods` instead")
     threads = recipe.threads or given.train.threads
     repeatable(threads, "cpu")
     prepared = Prepared(PREPARED / dataset)

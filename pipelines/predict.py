@@ -1,9 +1,8 @@
-"""Predict the test split: DATASET METHOD SEED [test] -> runs/predict/DATASET/METHOD/SEED, scores and points.
-
-With `validation` as the last word it predicts the held-out scenes instead, to runs/validate.
-"""
+"""Predict the test split: DATASET METHOD SEED -> runs/predict/DATASET/METHOD/SEED, scores and points."""
 
 import shutil
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from safetensors.torch import load_file
@@ -16,7 +15,8 @@ from pipelines import PREPARED, RUNS, repeatable, run
 from pipelines.rows import method_of
 
 
-def main(dataset: str, method: str, seed: str, role: str = "test") -> None:
+def write(dataset: str, method: str, seed: str, role: Literal["validation", "test"], folder: Path) -> None:
+    """Predicts the scenes of a role with a cell's weights, and writes scores, points and perhaps boxes to `folder`."""
     given = params.load()
     entry, recipe = given.data(dataset), given.recipe(dataset, method)
     chosen, options = method_of(given, method)
@@ -38,14 +38,17 @@ def main(dataset: str, method: str, seed: str, role: str = "test") -> None:
             points[name] = one.points
         if one.boxes is not None:
             boxes[name] = one.boxes
-    folder = RUNS.joinpath("predict" if role == "test" else "validate", dataset, method, seed)
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(folder / "scores.npz", **scores)
     np.savez_compressed(folder / "points.npz", **points)
     if boxes:
         np.savez_compressed(folder / "boxes.npz", **boxes)
+
+
+def main(dataset: str, method: str, seed: str) -> None:
+    write(dataset, method, seed, "test", RUNS.joinpath("predict", dataset, method, seed))
     # The weights are in DVC's cache, and their history in the results.
-    for spent in ("checkpoints", "live") if role == "test" else ():
+    for spent in ("checkpoints", "live"):
         shutil.rmtree(RUNS.joinpath(spent, dataset, method, seed), ignore_errors=True)
 
 

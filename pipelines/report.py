@@ -32,7 +32,8 @@ def render(notebook: str, name: str, *, markdown: bool = True, **parameters: Any
 
 
 def main(dataset: str) -> None:
-    methods = list(params.load().methods)
+    given = params.load()
+    methods = [*given.methods, *given.baselines]
     render("01_comparison.ipynb", dataset, results=str(UP / RESULTS), datasets=[dataset], methods=methods)
 
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from irstd.analysis import gradients, orientation
-from irstd.analysis.differences import paired
+from irstd.analysis import breakdown, gradients, orientation
+from irstd.analysis.differences import paired, pairwise
 from irstd.layers.pinwheel import OrientedGaussian2d
 from irstd.methods import gaussian_pinwheel as unet
 from irstd.results import SCHEMAS
@@ -94,7 +94,7 @@ class TestDifferences:
                 for image in range(60):
                     true = int(draw.integers(5, 40))
                     rows.append(
-                        (method, seed, f"{image:03}", min(true, true // 2 + better), true, true, 1, 1, 1, 0, 1000)
+                        (method, seed, f"{image:03}", min(true, true // 2 + better), true, true, 1, 1, 1, 0, 0, 1000)
                     )
         columns = [
             "method",
@@ -106,6 +106,7 @@ class TestDifferences:
             "detected",
             "targets",
             "regions",
+            "false_regions",
             "false_pixels",
             "pixels",
         ]
@@ -114,12 +115,12 @@ class TestDifferences:
     def test_equal_rows_differ_by_nothing_with_an_empty_interval(self, rng):
         found = paired(self.table(rng, 0), "a", "b").set_index("score")
 
-        assert found.loc["IoU", ["difference", "low", "high"]].tolist() == [0, 0, 0]
-        assert found.loc["IoU", "seeds"] == 2
+        assert found.loc["iou", ["difference", "low", "high"]].tolist() == [0, 0, 0]
+        assert found.loc["iou", "seeds"] == 2
 
     def test_a_gain_on_every_image_is_told_apart_and_changes_sign_with_the_order(self, rng):
         table = self.table(rng, 2)
-        one, other = (paired(table, *pair).set_index("score").loc["IoU"] for pair in (("a", "b"), ("b", "a")))
+        one, other = (paired(table, *pair).set_index("score").loc["iou"] for pair in (("a", "b"), ("b", "a")))
 
         assert 0 < one["low"] < one["difference"] < one["high"]
         assert other["difference"] == pytest.approx(-one["difference"])
@@ -128,3 +129,52 @@ class TestDifferences:
         assert one["one"] == pytest.approx(
             whole["intersection"] / (whole["predicted"] + whole["true"] - whole["intersection"])
         )
+
+    def test_of_all_pairs_the_better_comes_first_and_a_steady_gain_is_no_chance(self, rng):
+        table = self.table(rng, 2)
+        three = pd.concat([table, table[table["method"] == "b"].assign(method="c")])
+
+        found = pairwise(three, ["b", "c", "a"], "iou").set_index(["one", "other"])
+
+        assert found.index.tolist() == [("a", "b"), ("a", "c"), ("b", "c")]
+        assert found.loc[("a", "b"), "p_holm"] < 0.01 and found.loc[("b", "c"), "p_holm"] == 1
+        assert found.loc[("a", "b"), "difference"] > 0 == found.loc[("b", "c"), "difference"]
+
+    def test_fewer_false_alarms_are_better(self, rng):
+        table = self.table(rng, 0)
+        table.loc[table["method"] == "a", "false_pixels"] = 7
+
+        found = pairwise(table, ["a", "b"], "fa_per_million").iloc[0]
+
+        assert (found["one"], found["other"], found["difference"]) == ("b", "a", -7000)
+
+    def test_methods_without_the_score_are_left_out(self, rng):
+        table = self.table(rng, 0)
+        table.loc[table["method"] == "a", "predicted"] = np.nan
+
+        assert len(pairwise(table, ["a", "b"], "iou")) == 0
+
+
+def test_pd_by_size_counts_each_target_in_its_bin():
+    targets = pd.DataFrame(
+        {
+            "name": ["x", "x", "y"],
+            "target": [0, 1, 0],
+            "area_px": [5, 10, 300],
+            "scr": [-3.0, 1.0, np.nan],
+            "border_px": [0, 9, 90],
+        }
+    )
+    found = targets[["name", "target", "area_px"]].assign(method="a", seed=0, detected=[0, 1, 1])
+
+    table = breakdown.joined(found, targets)
+
+    by_size = breakdown.by(table, "area_px")
+    assert [tuple(r) for r in by_size[["bin", "targets", "pd"]].to_numpy()] == [
+        ("0 to < 10", 1, 0.0),
+        ("10 to < 20", 1, 1.0),
+        ("≥ 80", 1, 1.0),
+    ]
+    assert ((by_size["low"] <= by_size["pd"]) & (by_size["pd"] <= by_size["high"])).all()
+    assert breakdown.by(table, "in_scene")[["bin", "targets"]].to_numpy().tolist() == [["1", 1], ["2", 2]]
+    assert breakdown.by(table, "scr")["targets"].sum() == 2  # one has no contrast

@@ -75,7 +75,7 @@ def pairwise(per_image: pd.DataFrame, rows: list[str], score: str) -> pd.DataFra
     counts = {row: table.to_numpy(float) for row, table in means.items() if not table.isna().any(axis=None)}
     longest = max((len(table) for table in counts.values()), default=0)
     lower = -1 if score == "fa_per_million" else 1
-    whole = {row: float(ratio(table.sum(0))) for row, table in counts.items() if len(table) == longest}
+    whole = {row: float(ratio(table.sum(0)[None])[0]) for row, table in counts.items() if len(table) == longest}
     order = sorted((row for row in rows if row in whole), key=lambda row: -lower * whole[row])
     found = []
     for one, other in combinations(order, 2):
@@ -88,4 +88,4 @@ def pairwise(per_image: pd.DataFrame, rows: list[str], score: str) -> pd.DataFra
         p = permutation(counts[one], counts[other], ratio)
         found.append((one, other, whole[one] - whole[other], low, high, p))
     table = pd.DataFrame(found, columns=["one", "other", "difference", "low", "high", "p"])
-    return table.assign(p_holm=holm(table["p"].fillna(1.0).to_numpy()))
+    return table.assign(p_holm=holm(table["p"].astype(float).fillna(1.0).to_numpy()))

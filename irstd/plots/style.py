@@ -17,6 +17,12 @@ WIDTH_IN = 7.0  # of a full-width figure
 PALETTE = "colorblind"
 LINES = ("-", "--", ":", "-.")  # beside colour, so that print without colours can be read
 TRUTH, HIT, MISS, FALSE = "#009E73", "#56B4E9", "#D55E00", "#E69F00"
+GREYS = {
+    "top_hat": "0.15",
+    "max_median": "0.4",
+    "mpcm": "0.6",
+    "pstnn": "0.75",
+}  # classical detectors, out of the palette
 OUTCOMES = {"hit": HIT, "miss": MISS, "false alarm": FALSE}
 
 
@@ -38,10 +44,14 @@ def theme() -> None:
     )
 
 
-def colours(methods: Sequence[str]) -> dict[str, tuple[float, float, float]]:
-    """A colour for each method by its place in params.yaml: a list that only grows keeps its colours."""
+def colours(methods: Sequence[str]) -> dict[str, tuple[float, float, float] | str]:
+    """A colour for each method by its place in params.yaml: a list that only grows keeps its colours.
+
+    Classical detectors are grey, wherever they stand in the list.
+    """
     palette = sns.color_palette(PALETTE, 10)
-    return {method: palette[place % len(palette)] for place, method in enumerate(methods)}
+    learnt = [method for method in methods if method not in GREYS]
+    return GREYS | {method: palette[place % len(palette)] for place, method in enumerate(learnt)}
 
 
 def save(figure: Figure, folder: Path | str, name: str) -> None:

@@ -1,0 +1,279 @@
+"""Tables and answers about conventions and about whether one method leads another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from pandas import DataFrame
+
+from irstd.metrics import statistics
+from irstd.metrics.conventions import CONVENTIONS
+from irstd.tables import NONE, SCORES, label, number, percent
+
+CLAIM = 0.05  # a lead is told from noise where its corrected p-value is below
+
+
+def _share(row: pd.Series, name: str) -> str:
+    """A share in % with its interval, if there is one."""
+    ends = [row.get(f"{name}_low"), row.get(f"{name}_high")]
+    return percent(row[name], None if any(e is None or pd.isna(e) for e in ends) else ends)
+
+
+def conventions(table: DataFrame, faults: dict[str, str]) -> DataFrame:
+    """One split under every convention, a row each.
+
+    Args:
+        table: `conventions` of `irstd.results`.
+        faults: convention to what of it is a fault.
+    """
+    rows = [
+        {
+            "convention": row["convention"],
+            "IoU %": _share(row, "iou"),
+            "nIoU %": percent(row["niou"]),
+            "Pd %": _share(row, "pd"),
+            "Fa ×1e-6": number(row["fa_per_million"], ".2f"),
+            "false regions / image": number(row["false_regions_per_image"], ".2f"),
+            "target F1 %": _share(row, "f1"),
+            "error px": number(row["distance_px"], ".2f"),
+            "at fault": faults.get(row["convention"], "") or NONE,
+        }
+        for _, row in table.iterrows()
+    ]
+    return DataFrame(rows)
+
+
+def across(table: DataFrame, score: str, titles: dict[str, str]) -> DataFrame:
+    """One score of all methods under every convention, with the rank of each in brackets.
+
+    Args:
+        table: `conventions` of several methods, with `method` in front.
+        score: `iou`, `pd`, `fa_per_million` or `f1`.
+    """
+    wide = table.pivot_table(index="convention", columns="method", values=score, sort=False).astype(float)
+    wide = wide[list(dict.fromkeys(table["method"]))] if len(wide.columns) else wide
+    places = wide.rank(axis=1, ascending=score == "fa_per_million", method="min")
+    factor = 1 if score == "fa_per_million" else 100
+    cells = {
+        label(method, titles): [
+            NONE if pd.isna(v) else f"{factor * v:.2f} ({p:.0f})"
+            for v, p in zip(wide[method], places[method], strict=True)
+        ]
+        for method in wide
+    }
+    return DataFrame({"convention": list(wide.index), **cells})
+
+
+def rank_answer(table: DataFrame, titles: dict[str, str]) -> str:
+    """A paragraph that says whether the convention decides who leads."""
+    sentences = []
+    for score in ("pd", "fa_per_million", "iou"):
+        wide = table.pivot_table(index="convention", columns="method", values=score, sort=False).astype(float)
+        wide = wide.dropna(axis=1, how="all").dropna()
+        if wide.shape[1] < 2:
+            continue
+        best = wide.idxmin(axis=1) if score == "fa_per_million" else wide.idxmax(axis=1)
+        spread = (wide.max() - wide.min()).max() * (1 if score == "fa_per_million" else 100)
+        unit = " per million" if score == "fa_per_million" else " points"
+        leaders = [f"{label(m, titles)} under {n} of {len(best)}" for m, n in best.value_counts().items()]
+        sentences.append(
+            f"{SCORES[score]}: the best is {', '.join(leaders)}; the same predictions of one method differ by up to "
+            f"{spread:.1f}{unit} between conventions."
+        )
+    return " ".join(sentences) or "There are not two methods with maps to compare."
+
+
+def leads(compared: dict[str, DataFrame], titles: dict[str, str]) -> DataFrame:
+    """Who leads under each score, by how much, and whether that is more than noise.
+
+    Args:
+        compared: score to what `irstd.analysis.differences.pairwise` gives.
+    """
+    rows = []
+    for score, table in compared.items():
+        factor, form = (1, ".1f") if score == "fa_per_million" else (100, ".2f")
+        for _, pair in table.iterrows():
+            low, high = (format(factor * pair[k], f"+{form}") for k in ("low", "high"))
+            rows.append(
+                {
+                    "score": SCORES[score],
+                    "better": label(pair["one"], titles),
+                    "worse": label(pair["other"], titles),
+                    "difference [95 %]": f"{format(factor * pair['difference'], '+' + form)} [{low}, {high}]",
+                    "p": f"{pair['p']:.4f}",
+                    "p, corrected": f"{pair['p_holm']:.4f}",
+                    "lead": "yes" if pair["p_holm"] < CLAIM else "within the noise",
+                }
+            )
+    return DataFrame(rows)
+
+
+def lead_answer(compared: dict[str, DataFrame], titles: dict[str, str]) -> str:
+    """A paragraph that says which first places are more than noise."""
+    sentences = []
+    for score, table in compared.items():
+        if not len(table):
+            continue
+        first = table.iloc[0]["one"]
+        beaten = [label(r["other"], titles) for _, r in table[table["one"] == first].iterrows() if r["p_holm"] < CLAIM]
+        level = [label(r["other"], titles) for _, r in table[table["one"] == first].iterrows() if r["p_holm"] >= CLAIM]
+        sentence = f"{SCORES[score]}: {label(first, titles)} is first"
+        sentence += f", ahead of {', '.join(beaten)} by more than chance" if beaten else ""
+        sentences.append(sentence + (f"; its lead over {', '.join(level)} is within the noise." if level else "."))
+    return " ".join(sentences)
+
+
+def curves_summary(summaries: dict[str, dict], titles: dict[str, str]) -> DataFrame:
+    """Areas under the curves, Pd at stated Fa, and scores at the threshold that held-out scenes chose.
+
+    Args:
+        summaries: method to its `summary.json`.
+    """
+    rows = []
+    for method, one in summaries.items():
+        if not one:
+            continue
+        chosen = one["at_chosen_threshold"] or {}
+        rows.append(
+            {
+                "method": label(method, titles),
+                "ROC area": number(one["roc_auc"], ".4f"),
+                "PR area": number(one["pr_auc"], ".4f"),
+                "Pd–Fa area": number(one["pd_fa_area"], ".4f"),
+                **{f"Pd % at Fa {most}e-6": percent(pd_) for most, pd_ in one["pd_at_fa"].items()},
+                "threshold of held-out scenes": number(chosen.get("threshold"), ".3f"),
+                "IoU % there": percent(chosen.get("iou")),
+                "Pd % there": percent(chosen.get("pd")),
+                "Fa ×1e-6 there": number(chosen.get("fa_per_million"), ".1f"),
+            }
+        )
+    return DataFrame(rows)
+
+
+def nearest_published(table: DataFrame, figures: DataFrame, twins: dict[str, str], titles: dict[str, str]) -> DataFrame:
+    """Our classical detectors beside published figures of the same name, like with like.
+
+    Args:
+        table: `conventions` of several methods, with `method` in front.
+        figures: published ones of the dataset.
+        twins: our row to the name it is published under.
+    """
+    rows = []
+    for method, name in twins.items():
+        mine = table[(table["method"] == method) & (table["convention"] == "basicirstd")]
+        for source, stated in figures[figures["method"] == name].groupby("source", sort=False):
+            values = stated.groupby("metric")["value"].first()
+            for _, row in mine.iterrows():
+                rows.append(
+                    {
+                        "method": label(method, titles),
+                        **{
+                            f"{SCORES[k]}, {who}": number(v, ".2f")
+                            for k in ("iou", "pd", "fa_per_million")
+                            for who, v in (
+                                ("ours", row[k] * (1 if k == "fa_per_million" else 100)),
+                                ("published", values.get(k, np.nan)),
+                            )
+                        },
+                        "source": source,
+                    }
+                )
+    return DataFrame(rows)
+
+
+def about_conventions() -> DataFrame:
+    """Every convention: whose it is, what it does, what of it is a fault, where it was read."""
+    return DataFrame(
+        [
+            {
+                "convention": f"`{c.name}`",
+                "used by": c.users,
+                "what it does": str(c).removeprefix(f"{c.name}: ").replace(", at native size", "")
+                + {"full": "; a mask is true where it is white", "any": "; a mask is true above zero"}.get(c.truth, "")
+                + ("; IoU is the mean of both classes'" if c.two_classes else ""),
+                "at fault": c.faults or NONE,
+                "read in": c.source,
+            }
+            for c in CONVENTIONS.values()
+        ]
+    )
+
+
+def cases(table: DataFrame) -> DataFrame:
+    """Pd and false pixels of each drawn case under each convention."""
+    rows = []
+    for name, mine in table.groupby("convention", sort=False):
+        row = {"convention": f"`{name}`"}
+        for one in mine.itertuples():
+            row[one.case] = f"{number(one.pd, 'g')}, {number(one.false_pixels, '.0f')}"
+        rows.append(row)
+    return DataFrame(rows)
+
+
+def case_answer(table: DataFrame) -> str:
+    """A paragraph that says how far conventions are apart."""
+    known = table.dropna(subset=["pd"])
+    answers = {c: len({(r.pd, r.false_pixels) for r in t.itertuples()}) for c, t in known.groupby("case")}
+    same = [str(case) for case, count in answers.items() if count == 1]
+    most = max(answers, key=answers.__getitem__)
+    agreeing = f"all conventions agree on {', '.join(same)} only" if same else "the conventions agree on none"
+    return (
+        f"Of {len(answers)} small cases, {agreeing}; case {most} alone has {answers[most]} different pairs of Pd and "
+        "false pixels. A number without its convention says little."
+    )
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """scores: a row a dataset, a column a method. ranks: the same. mean_ranks: by method. difference: that mean ranks
+    must exceed to be told apart. p: of Friedman's test that all rank alike; nan where it cannot be made.
+    """
+
+    scores: DataFrame
+    ranks: DataFrame
+    mean_ranks: dict[str, float]
+    difference: float
+    p: float
+
+
+def ranking(cells: DataFrame, score: str) -> Ranking:
+    """Ranks of the methods that have the score on every dataset; the mean over seeds counts."""
+    wide = cells.pivot_table(index="dataset", columns="method", values=score, sort=False)
+    wide = wide.reindex(columns=list(dict.fromkeys(cells["method"]))).astype(float).dropna(axis=1)
+    places = wide.rank(axis=1, ascending=False)
+    return Ranking(
+        wide, places, places.mean().to_dict(), statistics.critical_difference(wide.shape[1], len(wide)),
+        statistics.friedman(wide.to_numpy()),
+    )  # fmt: skip
+
+
+def ranking_table(one: Ranking, titles: dict[str, str]) -> DataFrame:
+    """Scores in %, with ranks in brackets, and the mean ranks."""
+    rows = [
+        {
+            "method": label(method, titles),
+            **{d: f"{100 * one.scores.loc[d, method]:.2f} ({one.ranks.loc[d, method]:g})" for d in one.scores.index},
+            "mean rank": f"{mean:.2f}",
+        }
+        for method, mean in sorted(one.mean_ranks.items(), key=lambda item: item[1])
+    ]
+    return DataFrame(rows)
+
+
+def ranking_answer(ranked: dict[str, Ranking], titles: dict[str, str]) -> str:
+    """A paragraph that says which methods are told apart."""
+    sentences = []
+    for score, one in ranked.items():
+        if not one.mean_ranks:
+            continue
+        best = min(one.mean_ranks, key=one.mean_ranks.__getitem__)
+        beaten = [label(m, titles) for m, r in one.mean_ranks.items() if r - one.mean_ranks[best] > one.difference]
+        told = f"told apart from {', '.join(beaten)}" if beaten else "not told apart from any other"
+        sentences.append(
+            f"{SCORES[score]}: {label(best, titles)} has the best mean rank ({one.mean_ranks[best]:.2f} of "
+            f"{len(one.mean_ranks)}) over {len(one.scores)} datasets, {told} (Friedman p {number(one.p, '.3f')}, "
+            f"critical difference {one.difference:.2f})."
+        )
+    return " ".join(sentences)

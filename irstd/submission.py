@@ -1,0 +1,247 @@
+"""Anyone's predictions scored under every convention, beside our methods and published figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy import ndarray
+
+from irstd import results, score_tables, scoring, tables
+from irstd.data import predictions
+from irstd.data.prepared import Prepared
+from irstd.errors import InputError
+from irstd.metrics import points
+from irstd.metrics.conventions import CONVENTIONS
+from irstd.metrics.counts import Pair
+from irstd.metrics.regions import regions
+from irstd.prediction import encode
+
+WHITE = 255
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What predictions are compared with. title: said in the report. sizes: scene to height and width, px. mask: of a
+    scene, grey levels of 255. dataset: its name, or None for a folder of the user's own.
+    """
+
+    title: str
+    sizes: dict[str, tuple[int, int]]
+    mask: Callable[[str], ndarray]
+    dataset: str | None = None
+
+
+def of_dataset(folder: Path, split: str) -> Truth:
+    """The test scenes of a prepared dataset.
+
+    Raises:
+        InputError: it is not prepared, or has no such split.
+    """
+    name = folder.name
+    if not (folder / "scenes.csv").is_file():
+        raise InputError(
+            f"{name} is not prepared; run `dvc repro prepare@{name}`, or give --truth with a folder of masks"
+        )
+    prepared = Prepared(folder)
+    numbers = {prepared.names[n]: n for n in prepared.roles(split, 0.0)["test"]}
+    sizes = {scene: prepared.sizes[n] for scene, n in numbers.items()}
+    return Truth(
+        f"{name}, test scenes of split {split}",
+        sizes,
+        lambda scene: prepared.mask(numbers[scene]) * np.uint8(WHITE),
+        name,
+    )
+
+
+def of_folder(folder: Path) -> Truth:
+    """A folder of masks, of any of the formats that predictions may have; a suffix as in `X_mask.png` is dropped.
+
+    Raises:
+        InputError: there is none, or one cannot be read.
+    """
+    paths = {p.stem: p for p in sorted(folder.glob("*")) if p.suffix.lower() in predictions.MAPS}
+    if not paths:
+        raise InputError(f"{folder} has no masks; give a folder of PNG, TIFF or NPY files")
+    masks: dict[str, ndarray] = {}
+    for stem, path in paths.items():
+        try:
+            masks[_plain(stem)] = predictions.values(path)
+        except (ValueError, OSError):
+            raise InputError(f"{path.name} is no readable mask; replace it") from None
+    binary = all(int(m.max(initial=0)) <= 1 for m in masks.values() if m.dtype.kind in "ui")
+    grey = {
+        name: np.rint(predictions.as_scores(m, binary=binary) * WHITE).clip(0, WHITE).astype(np.uint8)
+        for name, m in masks.items()
+    }
+    return Truth(f"the masks in {folder.name}", {n: m.shape for n, m in grey.items()}, grey.__getitem__)
+
+
+def _plain(stem: str) -> str:
+    for suffix in ("_mask", "_gt", "_label", "_pixels0", "-mask", "-gt"):
+        stem = stem.removesuffix(suffix)
+    return stem
+
+
+def pairs(truth: Truth, given: predictions.Given, scenes: Iterable[str], side: int | None = None) -> Iterator[Pair]:
+    """Truth and prediction of each scene.
+
+    Args:
+        side: score at a square of so many px, as codes that resize do: scores bilinearly, masks by nearest neighbour.
+    """
+    for name in scenes:
+        grey, scores, found = truth.mask(name), given.maps.get(name), given.points.get(name)
+        if side is not None:
+            if found is not None:
+                found = np.column_stack(
+                    [(found[:, k] + 0.5) * side / grey.shape[k] - 0.5 for k in (0, 1)] + [found[:, 2]]
+                )
+            grey = cv2.resize(grey, (side, side), interpolation=cv2.INTER_NEAREST)
+            scores = None if scores is None else predictions.stretched(scores, (side, side))
+        levels = None if scores is None else encode(scores)
+        odd = bool(((grey > 0) & (grey < WHITE)).any())
+        yield Pair(
+            grey > WHITE // 2, levels, found, white=grey == WHITE if odd else None, visible=grey > 0 if odd else None
+        )
+
+
+def points_f1(every: Iterable[Pair], threshold: float = 0.5) -> dict[str, float | None]:
+    """F1 of points, or of centroids of regions, matched one to one within 3 and 5 px."""
+    totals = dict.fromkeys(points.WITHIN_PX, 0)
+    both = 0
+    for pair in every:
+        truth = regions(pair.mask).centroids
+        if pair.points is not None:
+            found = pair.points[pair.points[:, 2] > threshold, :2]
+        else:
+            assert pair.levels is not None
+            found = regions(pair.predicted(CONVENTIONS["irstd"].decision)).centroids
+        both += len(truth) + len(found)
+        for px in totals:
+            totals[px] += len(points.pairs(truth, found, float(px)))
+    return {f"point_f1_{px}px": 2 * hits / both if both else None for px, hits in totals.items()}
+
+
+def as_json(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Convention to its numbers; what it does not say is null."""
+    rows = table.set_index("convention").astype(object).where(table.set_index("convention").notna(), None)
+    return {
+        str(name): {k: v.item() if isinstance(v, np.generic) else v for k, v in row.items()}
+        for name, row in rows.iterrows()
+    }
+
+
+def beside(name: str, table: pd.DataFrame, extra: dict[str, Any], dataset: str, folder: Path) -> pd.DataFrame:
+    """A row for these predictions beside those of our methods on the same dataset, and published figures below."""
+    mine = table.set_index("convention").loc["irstd"]
+    kept = ("iou", "niou", "pd", "fa_per_million", "f1")
+    row = {"method": name, "made by": "these predictions", **{k: mine[k] for k in kept}, **extra}
+    rows = [row]
+    try:
+        ours = results.cells(folder, [dataset])
+    except InputError:
+        ours = pd.DataFrame()
+    titles = results.titles(folder)
+    for _, cell in ours.iterrows():
+        rows.append(
+            {
+                "method": tables.label(cell["method"], titles),
+                "made by": f"this workbench, seed {cell['seed']}, {tables.budget(cell)}",
+                **{k: cell[k] for k in (*kept, *extra)},
+            }
+        )
+    stated = results.published(dataset)
+    for (method, split, source), values in stated.groupby(["method", "split", "source"], sort=False):
+        figures = values.groupby("metric")["value"].first()
+        shares = {k: figures.get(k, np.nan) / (1 if k == "fa_per_million" else 100) for k in kept}
+        rows.append({"method": method, "made by": f"published: {source}, split {split or 'not stated'}", **shares})
+    return pd.DataFrame(rows)
+
+
+def formatted(rows: pd.DataFrame) -> pd.DataFrame:
+    """`beside` as a reader wants it."""
+    shown = rows[["method", "made by"]].copy()
+    for name in (c for c in rows if c in tables.SCORES):
+        form = (lambda v: tables.number(v, ".2f")) if name == "fa_per_million" else tables.percent
+        shown[tables.SCORES[name]] = [form(v) for v in rows[name]]
+    return shown
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found. pages: title to table, in the order to be read. words: what to know before reading them."""
+
+    name: str
+    words: list[str]
+    scored: scoring.Scored
+    summary: dict[str, Any]
+    pages: dict[str, pd.DataFrame]
+
+
+def score(
+    name: str, truth: Truth, given: predictions.Given, *, side: int | None = None, results_folder: Path | None = None
+) -> Report:
+    """Scores predictions whose problems are none, or may be passed over.
+
+    Args:
+        name: of the row. side: see `pairs`. results_folder: our own results, to stand beside; None for none.
+
+    Raises:
+        InputError: no scene is left.
+    """
+    scenes = [scene for scene in truth.sizes if scene in given.maps or scene in given.points]
+    if not scenes:
+        raise InputError("no scene is left to score; give predictions of at least one")
+    words = [f"{len(scenes)} of {len(truth.sizes)} scenes of {truth.title} scored.", *given.notes]
+    every = list(pairs(truth, given, scenes, side))
+    if side is not None:
+        before = sum(len(regions(truth.mask(scene) > WHITE // 2)) for scene in scenes)
+        lost = before - sum(len(regions(pair.mask)) for pair in every)
+        words.append(
+            f"Scored at {side}×{side} px, where {lost} of {before} targets are lost or merged, and 3 px mean more."
+        )
+    if any(pair.white is not None for pair in every):
+        words.append("Some masks have grey pixels, which conventions take differently.")
+    found = scoring.score(every)
+    extra = points_f1(every)
+    words += [f"{tables.SCORES[k]}: {tables.percent(v)}." for k, v in extra.items()]
+    summary = {} if found.swept is None else scoring.summary(found.swept, None)
+    faults = {c.name: c.faults for c in CONVENTIONS.values()}
+    pages = {"Under every convention": score_tables.conventions(found.conventions, faults)}
+    if truth.dataset is not None and results_folder is not None and side is None:
+        table = beside(name, found.conventions, extra, truth.dataset, results_folder)
+        pages["Beside others, under our convention; published figures under their own"] = formatted(table)
+    if summary:
+        pages["Curves"] = score_tables.curves_summary({name: summary}, {})
+    return Report(name, words, found, {**summary, **extra}, pages)
+
+
+def write(report: Report, folder: Path) -> None:
+    """Writes conventions.csv, sweep.csv, scores.json, report.md and report.html to `folder`."""
+    import nbformat.v4 as notebook  # noqa: PLC0415 - slow to load, and not needed to score
+
+    from irstd import report as export  # noqa: PLC0415
+
+    folder.mkdir(parents=True, exist_ok=True)
+    results.write(report.scored.conventions, folder / "conventions.csv", "conventions")
+    results.write(report.scored.sweep, folder / "sweep.csv", "sweep")
+    results.write_json({"conventions": as_json(report.scored.conventions), **report.summary}, folder / "scores.json")
+    parts = [f"# {report.name}", *report.words]
+    for title, table in report.pages.items():
+        parts += [f"## {title}", table.to_markdown(index=False, disable_numparse=True)]
+    text = "\n\n".join(parts) + "\n"
+    (folder / "report.md").write_text(text)
+    page = notebook.new_notebook(cells=[notebook.new_markdown_cell(text)])
+    (folder / "report.html").write_text(export.html(export.without_clocks(page), report.name))
+
+
+def write_json(table: pd.DataFrame, path: Path) -> None:
+    """Writes `as_json` to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(as_json(table), indent=1) + "\n")
