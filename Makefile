@@ -43,6 +43,7 @@ bench: $(READY) ## training steps, inference, and how near points are to the tru
 	python -m tests.bench.inference
 	python -m tests.bench.pinwheel
 	python -m tests.bench.localisation
+	python -m tests.bench.scoring
 
 detectors: $(READY) ## what RetinaNet and YOLOv8n need besides; ultralytics is AGPL-3.0 software
 	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[detectors]'

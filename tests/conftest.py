@@ -64,3 +64,20 @@ def prepared(tmp_path_factory) -> Prepared:
     download.finish(folder / "raw.part", folder / "raw", roles, "made from a seed")
     prepare.prepare(folder / "raw", folder / "prepared")
     return Prepared(folder / "prepared")
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory):
+    """A function from the name of a real dataset to its folder, prepared from the mirror, once."""
+    folders = {}
+
+    def get(name: str) -> Path:
+        if name not in folders:
+            place, mirror = tmp_path_factory.mktemp(name), os.environ["IRSTD_MIRROR"]
+            mirror = mirror if "://" in mirror else str(ROOT / mirror)
+            download.obtain(name, place / "raw" / name, place / "archives", mirror=mirror)
+            prepare.prepare(place / "raw" / name, place / name)
+            folders[name] = place / name
+        return folders[name]
+
+    return get

@@ -161,6 +161,8 @@ class TestPromises:
     @settings(max_examples=25, deadline=None)
     def test_a_perfect_prediction_is_perfect(self, name, mask):
         convention = CONVENTIONS[name]
+        if mask.all() and convention.decision.scale == "range":
+            return  # nothing is predicted where all scores are equal
         counts = count(Pair(mask, mask.astype(np.uint16) * TOP), convention).counts
 
         assert counts.intersection == counts.predicted == counts.true

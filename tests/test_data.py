@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from irstd.data import catalogue, download, prepare, raw, synthetic
+from irstd.data import catalogue, prepare, raw, synthetic
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from tests.conftest import wanted
@@ -296,17 +296,13 @@ class TestSynthetic:
         ("irstd-1k", 1001, 1492, {"colour": 3, "mask_grey": 85, "border": 3}),
     ],
 )
-def test_the_real_datasets_from_the_mirror(name, images, targets, odd, tmp_path, root, monkeypatch):
-    mirror = os.environ["IRSTD_MIRROR"]
-    mirror = mirror if "://" in mirror else str(root / mirror)
+def test_the_real_datasets_from_the_mirror(name, images, targets, odd, real):
     start = time.monotonic()
 
-    download.obtain(name, tmp_path / "raw" / name, tmp_path / "archives", mirror=mirror)
-    prepare.prepare(tmp_path / "raw" / name, tmp_path / "prepared")
-    prepared = Prepared(tmp_path / "prepared")
+    prepared = Prepared(real(name))
 
     assert (images, targets) == (len(prepared.names), sum(map(len, prepared.points)))
-    counts = pd.read_csv(tmp_path / "prepared/quirks.csv").set_index("quirk")["count"].to_dict()
+    counts = pd.read_csv(prepared.folder / "quirks.csv").set_index("quirk")["count"].to_dict()
     assert odd == {k: counts[k] for k in odd}
     for split, sizes in catalogue.split_sizes(name).items():
         roles = prepared.roles(split, 0.0)

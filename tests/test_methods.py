@@ -37,6 +37,10 @@ def labels(method, mask):
     return Labels(mask if method.supervision == "mask" else None, points)
 
 
+def side_of(method):
+    return max(2 * method.multiple, 48)
+
+
 def scene(side, count=2):
     mask = torch.zeros(count, 1, side, side)
     mask[0, :, 10:13, 20:23] = 1
@@ -50,7 +54,7 @@ def test_a_method_says_what_it_is(method):
 
 
 def test_a_prediction_covers_the_image(method, network):
-    side = 2 * method.multiple
+    side = side_of(method)
 
     with torch.no_grad():
         prediction = method.decode(network.eval()(torch.rand(2, 1, side, side)), method.options())
@@ -62,19 +66,21 @@ def test_a_prediction_covers_the_image(method, network):
 
 
 def test_the_loss_reaches_every_parameter_with_finite_gradients(method, network):
-    image, mask = scene(2 * method.multiple)
+    image, mask = scene(side_of(method))
 
     loss = method.loss(network(image), method.targets(labels(method, mask)), START, method.options())
-    loss.mean().backward()
 
     assert tuple(loss.shape) == (2,)
+    if not parameters(network):
+        return  # a classical detector has nothing to reach
+    loss.mean().backward()
     learnt = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
     without = [n for n, p in learnt if p.grad is None or not p.grad.isfinite().all()]
     assert without == []
 
 
 def test_the_loss_is_finite_without_any_target(method, network):
-    image = torch.rand(2, 1, 2 * method.multiple, 2 * method.multiple)
+    image = torch.rand(2, 1, side_of(method), side_of(method))
 
     loss = method.loss(network(image), method.targets(labels(method, torch.zeros_like(image))), START, method.options())
 
@@ -93,7 +99,9 @@ def test_a_seed_fixes_the_weights(method):
 def test_one_scene_can_be_learnt(method, network):
     if method.title in ("RetinaNet", "YOLOv8n"):
         pytest.skip("tests/test_detectors.py asks more of them, for longer")
-    image, mask = scene(2 * method.multiple)
+    if not parameters(network):
+        return  # tests/test_baselines.py asks what classical detectors find as they are
+    image, mask = scene(side_of(method))
     optimiser = torch.optim.AdamW(network.parameters(), 2e-3)
     losses = []
     for step in range(12):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -266,13 +267,14 @@ def _filled(segmentation: Any, size: tuple[int, int]) -> ndarray:
     """A COCO polygon or run-length code as a mask."""
     from pycocotools import mask  # noqa: PLC0415 - only COCO files need it
 
-    if isinstance(segmentation, list):
-        code = mask.merge(mask.frPyObjects(segmentation, *size))
-    else:
-        code = (
-            segmentation if isinstance(segmentation["counts"], (str, bytes)) else mask.frPyObjects(segmentation, *size)
-        )
-    filled = mask.decode(code).astype(float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # its arrays do not know NumPy 2's `copy` yet
+        if isinstance(segmentation, list):
+            code = mask.merge(mask.frPyObjects(segmentation, *size))
+        else:
+            packed = isinstance(segmentation["counts"], (str, bytes))
+            code = segmentation if packed else mask.frPyObjects(segmentation, *size)
+        filled = mask.decode(code).astype(float)
     if filled.shape != size:
         raise ValueError(f"a mask of {filled.shape} for an image of {size}")
     return filled

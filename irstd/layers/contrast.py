@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+ROUNDING = 1e-10  # a response no larger is rounding, also where it is a square of grey levels of 1
+
 
 def stretched(response: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
     """A response as a score in [0, 1]: its share of the image's largest, as users of these detectors take it.
@@ -16,7 +18,7 @@ def stretched(response: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
     """
     positive = response.clamp(min=0)
     largest = positive.amax((1, 2, 3), keepdim=True)
-    return torch.where(largest > 0, positive / largest.clamp(min=torch.finfo(positive.dtype).tiny), 0)
+    return torch.where(largest > ROUNDING, positive / largest.clamp(min=ROUNDING), 0)
 
 
 def shifted(image: Float[Tensor, "B 1 H W"], down: int, right: int) -> Float[Tensor, "B 1 H W"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, field
-from math import nan
+from math import ceil, floor, nan
 
 import cv2
 import numpy as np
@@ -110,7 +110,9 @@ class Pair:
             if decision.scale != "score":
                 least = float(self.levels.min()) if decision.scale == "range" else 0.0
                 value = least + decision.threshold * (float(self.levels.max()) - least)
-            above = self.levels >= value if decision.reached else self.levels > value
+            # Levels are whole numbers, and comparing them with one of their own type is several times as fast.
+            whole = np.uint16(ceil(value) if decision.reached else floor(value))
+            above = self.levels >= whole if decision.reached else self.levels > whole
             # Equal masks are one object, so that their regions are found once.
             earlier = [kept for (kind, *_), kept in self._kept.items() if kind == "predicted"]
             self._kept[key] = next((mask for mask in earlier if np.array_equal(mask, above)), above)

@@ -73,16 +73,14 @@ def distances(truth: Float[ndarray, "T 2"], found: Float[ndarray, "P 2"]) -> Flo
 
 def first_free(allowed: Bool[ndarray, "T P"]) -> list[tuple[int, int]]:
     """Greedy pairs: each row in order takes the first free column that it may."""
-    if not allowed.any():
-        return []
-    free = np.ones(allowed.shape[1], bool)
-    taken = []
-    for row in np.flatnonzero(allowed.any(1)).tolist():
-        may = np.flatnonzero(allowed[row] & free)
-        if len(may):
-            free[may[0]] = False
-            taken.append((row, int(may[0])))
-    return taken
+    rows, columns = np.nonzero(allowed)  # in the order in which they would be tried
+    taken: dict[int, int] = {}
+    used: set[int] = set()
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        if row not in taken and column not in used:
+            taken[row] = column
+            used.add(column)
+    return list(taken.items())
 
 
 def most_pairs(allowed: Bool[ndarray, "T P"]) -> list[tuple[int, int]]:

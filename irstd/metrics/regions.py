@@ -47,6 +47,38 @@ def label_type(pixels: int) -> int:
     return cv2.CV_16U if pixels < SMALL else cv2.CV_32S  # every second pixel may be a region of its own
 
 
+def packed(places: Int[ndarray, "M"], size: int) -> tuple[Int[ndarray, "S"], int]:
+    """New places of an image's rows, or columns, when of neighbouring empty ones all but one are taken out.
+
+    What is connected stays so, and in the same order; what is apart stays apart.
+
+    Returns:
+        The new place of each of the `size` old ones, and how many there are.
+    """
+    kept = np.zeros(size + 1, bool)
+    kept[places] = True
+    kept[1:] |= kept[:-1].copy()
+    new = kept.cumsum()
+    return new - 1, int(new[-1])
+
+
+def number(
+    rows: Int[ndarray, "M"], cols: Int[ndarray, "M"], shape: tuple[int, ...], connectivity: int
+) -> tuple[int, Int[ndarray, "M"] | UInt16[ndarray, "M"]]:
+    """How many regions a set of pixels has, and 1 + the number of that of each, in raster order of first pixels.
+
+    A few pixels in a large image are labelled in a small one, without the empty rows and columns between them.
+    """
+    if not len(rows):
+        return 0, np.zeros(0, np.uint16)
+    (new_rows, height), (new_cols, width) = (packed(p, s) for p, s in zip((rows, cols), shape, strict=True))
+    small = np.zeros((height, width), np.uint8)
+    where = new_rows[rows], new_cols[cols]
+    small[where] = 1
+    count, labels = cv2.connectedComponentsWithAlgorithm(small, connectivity, label_type(small.size), IN_RASTER_ORDER)
+    return count - 1, labels[where]
+
+
 def regions(mask: Bool[ndarray, "H W"], connectivity: Literal[4, 8] = 8, least_px: int = 0) -> Regions:
     """The connected regions of `mask`.
 
@@ -55,19 +87,30 @@ def regions(mask: Bool[ndarray, "H W"], connectivity: Literal[4, 8] = 8, least_p
         connectivity: 8 joins diagonal neighbours, as the field's code does; 4 does not.
         least_px: smaller regions are left out.
     """
-    count, labels = cv2.connectedComponentsWithAlgorithm(
-        np.ascontiguousarray(mask).view(np.uint8), connectivity, label_type(mask.size), IN_RASTER_ORDER
-    )
-    # Few pixels are in regions, so what is measured of these costs little beside the labelling.
     pixels = np.flatnonzero(mask)
-    numbers = labels.ravel()[pixels]
-    areas = np.bincount(numbers, minlength=count)[1:]
+    rows, cols = np.divmod(pixels, mask.shape[1])
+    count, numbers = number(rows, cols, mask.shape, connectivity)
+    areas = np.bincount(numbers, minlength=count + 1)[1:]
     if least_px and (areas < least_px).any():
-        rank = np.zeros(count, labels.dtype)
+        rank = np.zeros(count + 1, numbers.dtype)
         kept = np.flatnonzero(areas >= least_px)
         rank[kept + 1] = np.arange(1, len(kept) + 1)
-        labels, numbers, areas = rank[labels], rank[numbers], areas[kept]
-        pixels, numbers = pixels[numbers > 0], numbers[numbers > 0]
-    rows, cols = np.divmod(pixels, mask.shape[1])
-    sums = [np.bincount(numbers, weights=place, minlength=len(areas) + 1)[1:] for place in (rows, cols)]
-    return Regions(labels, pixels, np.stack(sums, 1) / areas[:, None], areas)
+        numbers, areas = rank[numbers], areas[kept]
+        inside = numbers > 0
+        pixels, rows, cols, numbers = (a[inside] for a in (pixels, rows, cols, numbers))
+    labels = np.zeros(mask.shape, numbers.dtype)
+    labels.ravel()[pixels] = numbers
+    return Regions(labels, pixels, centroids(numbers, rows, cols, areas), areas)
+
+
+def centroids(
+    numbers: Int[ndarray, "M"] | UInt16[ndarray, "M"],
+    rows: Int[ndarray, "M"],
+    cols: Int[ndarray, "M"],
+    areas: Int64[ndarray, "N"],
+) -> Float64[ndarray, "N 2"]:
+    """(row, col) of each region, px, from the numbers of its pixels, counted from 1."""
+    found = np.empty((len(areas), 2))
+    for axis, place in enumerate((rows, cols)):
+        found[:, axis] = np.bincount(numbers, weights=place, minlength=len(areas) + 1)[1:] / areas
+    return found

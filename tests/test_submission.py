@@ -1,0 +1,194 @@
+"""`irstd score`: what perfect, empty, full, shifted and resized predictions must give, and the report it writes."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from irstd import cli, submission
+from irstd.data.prepared import Prepared
+from irstd.metrics.conventions import CONVENTIONS
+from irstd.results import read
+from tests.conftest import ROOT
+
+KINDS = {
+    "perfect": lambda mask: mask,
+    "empty": np.zeros_like,
+    "ones": np.ones_like,
+    "shifted": lambda mask: np.roll(mask, 2, 1),
+}
+
+
+def save(folder, masks, change=lambda mask: mask, suffix="_pred.png"):
+    folder.mkdir(parents=True)
+    for name, mask in masks.items():
+        Image.fromarray(change(mask).astype(np.uint8) * 255).save(folder / f"{name}{suffix}")
+    return folder
+
+
+def scored(capsys, *words):
+    cli.main(["score", *map(str, words)])
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def masks():
+    rng = np.random.default_rng(3)
+    found = {}
+    for number in range(8):
+        mask = np.zeros((40, 50), bool)
+        for row, col in rng.integers(8, 28, (number % 3 + 1, 2)):
+            mask[row : row + 3, col : col + 4] = True
+        found[f"scene_{number}"] = mask
+    return found
+
+
+class TestFolder:
+    @pytest.fixture
+    def truth(self, tmp_path, masks):
+        return save(tmp_path / "truth", masks, suffix="_mask.png")
+
+    def run(self, tmp_path, capsys, truth, folder, *words):
+        out = scored(capsys, folder, "--truth", truth, "--out", tmp_path / "out", "--json", tmp_path / "s.json", *words)
+        return out, json.loads((tmp_path / "s.json").read_text())
+
+    def test_a_perfect_prediction_is_perfect_under_every_convention(self, tmp_path, capsys, masks, truth):
+        _, scores = self.run(tmp_path, capsys, truth, save(tmp_path / "p", masks))
+
+        assert list(scores) == list(CONVENTIONS)
+        for name, one in scores.items():
+            assert one["iou"] == 1
+            assert one["pd"] in (1, None) and one["fa_per_million"] in (0, None), name
+        assert scores["irstd"]["f1"] == scores["irstd"]["niou"] == 1 and scores["acm-niou"]["pd"] is None
+
+    def test_an_empty_one_finds_nothing(self, tmp_path, capsys, masks, truth):
+        _, scores = self.run(tmp_path, capsys, truth, save(tmp_path / "p", masks, np.zeros_like))
+
+        assert {
+            (s["pd"], s["fa_per_million"])
+            for s in scores.values()
+            if s["pd"] is not None and s["fa_per_million"] is not None
+        } == {(0, 0)}
+        assert scores["irstd"]["f1"] == 0
+
+    def test_all_ones_cover_everything(self, tmp_path, capsys, masks, truth):
+        _, scores = self.run(tmp_path, capsys, truth, save(tmp_path / "p", masks, np.ones_like))
+
+        share = np.mean([mask.mean() for mask in masks.values()])
+        assert scores["irstd"]["iou"] == pytest.approx(share)
+        assert scores["istd-python-overlap"]["pd"] == 1 and scores["istd-python-overlap"]["fa_per_million"] == 1e6
+        assert scores["rc-irstd-overlap"]["fa_per_million"] == pytest.approx(1e6 * (1 - share))
+
+    def test_a_shift_of_two_pixels_costs_overlap_and_no_detection(self, tmp_path, capsys, masks, truth):
+        _, scores = self.run(tmp_path, capsys, truth, save(tmp_path / "p", masks, KINDS["shifted"]))
+
+        both = sum((m & np.roll(m, 2, 1)).sum() for m in masks.values())
+        either = sum((m | np.roll(m, 2, 1)).sum() for m in masks.values())
+        assert scores["irstd"]["iou"] == pytest.approx(both / either)
+        assert (scores["irstd"]["pd"], scores["irstd"]["fa_per_million"]) == (1, 0)
+        assert scores["irstd"]["distance_px"] == pytest.approx(2)
+
+    def test_resized_ones_are_refused_or_stretched_when_asked(self, tmp_path, capsys, masks, truth):
+        folder = save(tmp_path / "p", masks, lambda m: np.kron(m, np.ones((2, 2))))
+
+        with pytest.raises(SystemExit, match=r"another size than the image in scene_0_pred.png \(100×80\)"):
+            self.run(tmp_path, capsys, truth, folder)
+        _, scores = self.run(tmp_path, capsys, truth, folder, "--fit")
+        assert scores["irstd"]["iou"] == 1
+
+    def test_a_missing_one_is_named_and_left_out_only_when_asked(self, tmp_path, capsys, masks, truth):
+        folder = save(tmp_path / "p", masks)
+        (folder / "scene_3_pred.png").unlink()
+
+        with pytest.raises(SystemExit) as end:
+            self.run(tmp_path, capsys, truth, folder)
+        assert end.value.code == "error: no prediction for scene_3; add them, or go on without them with --skip missing"
+        out, scores = self.run(tmp_path, capsys, truth, folder, "--skip", "missing")
+        assert "7 of 8 scenes of the masks in truth scored." in out and "Left out, missing: 1." in out
+        assert scores["irstd"]["images"] == 7
+
+    def test_the_report_has_everything(self, tmp_path, capsys, masks, truth):
+        out, scores = self.run(tmp_path, capsys, truth, save(tmp_path / "mine", masks))
+
+        assert "| rc-irstd-centroid" in out and "point F1 % at 3 px: 100.00." in out
+        assert {p.name for p in (tmp_path / "out").iterdir()} == {
+            "conventions.csv",
+            "sweep.csv",
+            "scores.json",
+            "report.md",
+            "report.html",
+        }
+        assert len(read(tmp_path / "out/conventions.csv", "conventions")) == len(scores)
+        page = (tmp_path / "out/report.html").read_text()
+        assert "<h1" in page and "basicirstd" in page and 'src="http' not in page
+
+    def test_grey_masks_are_taken_as_each_convention_takes_them(self, tmp_path, capsys, masks):
+        grey = tmp_path / "grey"
+        grey.mkdir()
+        for name, mask in masks.items():
+            Image.fromarray(mask.astype(np.uint8) * 200).save(grey / f"{name}.png")
+        out, scores = self.run(tmp_path, capsys, grey, save(tmp_path / "p", masks))
+
+        assert scores["pal"]["iou"] == 1 and scores["basicirstd"]["iou"] == 0 and scores["basicirstd"]["pd"] is None
+        assert "Some masks have grey pixels" in out
+
+    def test_points_are_scored_without_a_map(self, tmp_path, capsys, masks, truth):
+        rows = ["name,row,col,score"]
+        for name, mask in masks.items():
+            rows += [f"{name},{r},{c},0.9" for r, c in submission.regions(mask).centroids]
+        (tmp_path / "points.csv").write_text("\n".join(rows))
+
+        out, scores = self.run(tmp_path, capsys, truth, tmp_path / "points.csv")
+
+        assert scores["irstd"]["pd"] == 1 and scores["irstd"]["iou"] is None and "shooting-rule" not in scores
+        assert "point F1 % at 5 px: 100.00." in out
+
+    def test_scoring_at_another_size_tells_what_is_lost(self, tmp_path, capsys, masks, truth):
+        out, _ = self.run(tmp_path, capsys, truth, save(tmp_path / "p", masks), "--size", "16")
+
+        assert "Scored at 16×16 px, where" in out and "3 px mean more" in out
+
+
+def test_a_dataset_that_is_not_prepared_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit, match="typo is not prepared; run `dvc repro prepare@typo`, or give --truth"):
+        cli.main(["score", str(tmp_path), "--dataset", "typo", "--split", "x"])
+
+
+def test_a_row_stands_beside_ours_and_published_ones():
+    table = pd.DataFrame(
+        [{"convention": "irstd", "iou": 0.5, "niou": 0.4, "pd": 0.9, "fa_per_million": 3.0, "f1": 0.8}]
+    )
+
+    rows = submission.formatted(
+        submission.beside("mine", table, {"point_f1_3px": 0.7}, "nuaa-sirst", ROOT / "reports/results")
+    )
+
+    assert rows.iloc[0]["made by"] == "these predictions" and rows.iloc[0]["IoU %"] == "50.00"
+    by = rows["made by"].str.split(",").str[0]
+    assert {"this workbench"} < set(by) and by.str.startswith("published:").sum() > 20
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("dataset", "split"), [("nuaa-sirst", "213-214"), ("nudt-sirst", "663-664"), ("irstd-1k", "800-201")]
+)
+def test_the_real_datasets_give_what_theory_says(real, dataset, split):
+    prepared = Prepared(real(dataset))
+    truth = submission.of_dataset(prepared.folder, split)
+    masks = {name: truth.mask(name) > 0 for name in list(truth.sizes)[:60]}
+    one = {}
+    for kind, change in KINDS.items():
+        given = submission.predictions.Given(maps={name: change(mask).astype(float) for name, mask in masks.items()})
+        one[kind] = submission.as_json(submission.score(kind, truth, given).scored.conventions)
+
+    ours = {kind: scores["irstd"] for kind, scores in one.items()}
+    pixels, true = sum(m.size for m in masks.values()), sum(m.sum() for m in masks.values())
+    assert (ours["perfect"]["iou"], ours["perfect"]["pd"], ours["perfect"]["fa_per_million"]) == (1, 1, 0)
+    assert (ours["empty"]["iou"], ours["empty"]["pd"], ours["empty"]["fa_per_million"]) == (0, 0, 0)
+    assert ours["ones"]["iou"] == pytest.approx(true / pixels) and one["ones"]["istd-python-overlap"]["pd"] == 1
+    moved = {name: np.roll(mask, 2, 1) for name, mask in masks.items()}
+    both, either = (sum(op(masks[n], moved[n]).sum() for n in masks) for op in (np.logical_and, np.logical_or))
+    assert ours["shifted"]["pd"] > 0.98 and ours["shifted"]["iou"] == pytest.approx(both / either)
