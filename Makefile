@@ -11,9 +11,9 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .PHONY: quickstart repro test test-slow lint format lab bench detectors lock clean
 
 quickstart: $(READY) ## the whole pipeline on synthetic scenes, ending in reports
-	dvc repro report@synthetic pictures@synthetic pinwheel@synthetic
+	dvc repro report@synthetic scoring@synthetic metrics pictures@synthetic pinwheel@synthetic
 	@git diff --quiet -- dvc.lock reports || echo "Note: this machine's arithmetic differs from that of the committed results; \`git checkout dvc.lock reports\` restores them."
-	@echo; echo "Open the report: $(CURDIR)/reports/html/synthetic.html (pictures: synthetic-pictures.html, oriented kernels: synthetic-pinwheel.html)"
+	@echo; echo "Open the report: $(CURDIR)/reports/html/synthetic.html (beside it: synthetic-conventions.html, metrics.html, synthetic-pictures.html, synthetic-pinwheel.html)"
 
 repro: $(READY) ## every dataset, method and seed of params.yaml
 	dvc repro

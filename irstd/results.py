@@ -252,10 +252,17 @@ def read(path: Path, kind: str) -> pd.DataFrame:
 
 
 def write_json(values: Mapping[str, Any], path: Path) -> None:
-    """Writes a record as JSON; a number that is not finite becomes null."""
+    """Writes a record as JSON; a number that is not finite, at any depth, becomes null."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    clean = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
-    path.write_text(json.dumps(clean, indent=1, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(_finite(values), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def cells(folder: Path | str, datasets: list[str] | None = None) -> pd.DataFrame:

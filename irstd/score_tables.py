@@ -110,6 +110,22 @@ def leads(compared: dict[str, DataFrame], titles: dict[str, str]) -> DataFrame:
     return DataFrame(rows)
 
 
+def means(found: dict[str, DataFrame], titles: dict[str, str]) -> DataFrame:
+    """Each method's mean over its seeds under each score, with intervals over images and seeds.
+
+    Args:
+        found: score to what `irstd.analysis.differences.over_seeds` gives.
+    """
+    rows: dict[str, dict[str, object]] = {}
+    for score, table in found.items():
+        factor, form = (1, ".1f") if score == "fa_per_million" else (100, ".2f")
+        for one in table.itertuples():
+            row = rows.setdefault(one.method, {"method": label(one.method, titles), "seeds": one.seeds})
+            mean, low, high = (format(factor * v, form) for v in (one.mean, one.low, one.high))
+            row[f"{SCORES[score]} [95 %]"] = f"{mean} [{low}, {high}]"
+    return DataFrame(list(rows.values())).fillna(NONE)
+
+
 def lead_answer(compared: dict[str, DataFrame], titles: dict[str, str]) -> str:
     """A paragraph that says which first places are more than noise."""
     sentences = []

@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from irstd.metrics import curves
 from irstd.metrics.conventions import CONVENTIONS, Convention
-from irstd.metrics.counts import Counts, Pair, count, niou, pool
+from irstd.metrics.counts import Counts, Pair, count, iou, niou, pool
 from irstd.metrics.ratios import RATIOS, over
 from irstd.metrics.regions import regions
 from irstd.metrics.statistics import bootstrap
@@ -126,7 +126,7 @@ def _row(convention: Convention, counts: list[Counts], distances: list[float], *
     row: dict[str, Any] = {
         "convention": convention.name,
         **{k: getattr(total, k) for k in ("images", "pixels", *COUNTED)},
-        "iou": _both_classes(total) if convention.two_classes else total.iou,
+        "iou": iou(total, convention),
         "niou": niou(counts),
         "niou_without_empty": niou(counts, empty=np.nan),
         **{k: getattr(total, k) for k in ("pixel_precision", "pixel_recall", "pixel_f1", "pd", "precision", "f1")},
@@ -135,6 +135,8 @@ def _row(convention: Convention, counts: list[Counts], distances: list[float], *
         "distance_px": float(np.mean(one_to_one)) if one_to_one else None,
     }
     table = np.array([[getattr(c, k) for k in ("pixels", *COUNTED)] for c in counts], float)
+    if convention.per == "last":
+        table[:, 0] = counts[-1].pixels
     places = {name: place for place, name in enumerate(("pixels", *COUNTED))}
     for name in WITH_INTERVAL:
         columns, ratio = RATIOS[name]
@@ -152,12 +154,6 @@ def _row(convention: Convention, counts: list[Counts], distances: list[float], *
     if convention.niou_decision is not None:
         silent += ["niou_without_empty"]
     return row | dict.fromkeys(silent)
-
-
-def _both_classes(total: Counts) -> float:
-    """Mean IoU of targets and background."""
-    either = total.predicted + total.true - total.intersection
-    return (total.iou + (total.pixels - either) / (total.pixels - total.intersection)) / 2
 
 
 def _sweep(total: Swept, images: int) -> pd.DataFrame:

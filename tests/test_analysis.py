@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from irstd.analysis import breakdown, gradients, orientation
-from irstd.analysis.differences import paired, pairwise
+from irstd.analysis.differences import over_seeds, paired, pairwise
 from irstd.layers.pinwheel import OrientedGaussian2d
 from irstd.methods import gaussian_pinwheel as unet
 from irstd.results import SCHEMAS
@@ -139,6 +139,15 @@ class TestDifferences:
         assert found.index.tolist() == [("a", "b"), ("a", "c"), ("b", "c")]
         assert found.loc[("a", "b"), "p_holm"] < 0.01 and found.loc[("b", "c"), "p_holm"] == 1
         assert found.loc[("a", "b"), "difference"] > 0 == found.loc[("b", "c"), "difference"]
+
+    def test_means_over_seeds_have_intervals_of_images_and_seeds(self, rng):
+        table = self.table(rng, 2)
+        table.loc[table["method"] == "b", "predicted"] = np.nan
+
+        found = over_seeds(table, ["a", "b"], "iou")
+
+        assert found["method"].tolist() == ["a"] and found["seeds"].tolist() == [2]
+        assert found["low"][0] < found["mean"][0] < found["high"][0]
 
     def test_fewer_false_alarms_are_better(self, rng):
         table = self.table(rng, 0)

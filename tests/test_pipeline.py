@@ -23,6 +23,7 @@ SETS = ("synthetic", "nuaa-sirst", "nudt-sirst", "irstd-1k")
 TINY = {
     "datasets": ["synthetic"],
     "methods": ["ggl_net"],
+    "baselines": ["top_hat"],
     "studies": {name: {"datasets": [], "methods": []} for name in ("labelling", "losses", "detection")},
     "orientation": {"datasets": []},
     "dataset": {"synthetic": {"source": {"scenes": {"seed": 7, "train": 12, "test": 4, "size": 64, "targets": [1, 2], "scr": [8.0, 9.0], "sigma_px": [1.0, 2.0]}}}},
@@ -112,13 +113,18 @@ def plan(finished, monkeypatch):
 
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
-METHODS, STUDIES = PARAMS["methods"], PARAMS["studies"]
+METHODS, BASELINES, STUDIES = PARAMS["methods"], PARAMS["baselines"], PARAMS["studies"]
+STAGES = ("train", "predict", "validate", "evaluate", "conventions")  # of a cell
 
 
-def cells(stage, methods=METHODS, studies=STUDIES):
-    """The stages of the cells of some methods, and of the rows of some studies."""
-    main = {f"{stage}@{dataset}-{method}-0" for dataset in SETS for method in methods}
-    return main | {
+def cells(stage, methods=METHODS, baselines=BASELINES, studies=STUDIES, sets=SETS):
+    """The stages of the cells of some methods, of classical detectors, and of the rows of some studies."""
+    instead = "choose" if stage == "train" else stage
+    found = {f"{stage}@{dataset}-{method}-0" for dataset in sets for method in methods}
+    found |= {f"baselines-{instead}@{dataset}-{method}-0" for dataset in sets for method in baselines}
+    if stage in ("validate", "conventions"):
+        return found
+    return found | {
         f"{name}-{stage}@{dataset}-{method}-{seed}"
         for name, rows in studies.items()
         for dataset in rows["datasets"]
@@ -127,10 +133,15 @@ def cells(stage, methods=METHODS, studies=STUDIES):
     }
 
 
+def of(*methods):
+    """All stages of the cells of these methods."""
+    return set().union(*(cells(stage, methods, (), {}) for stage in STAGES))
+
+
 OF_STUDIES = {f"{name}@{dataset}" for name, rows in STUDIES.items() for dataset in rows["datasets"]}
 PICTURES = {f"pictures@{name}" for name in SETS}
-OF_RESULTS = {*OF_STUDIES, *(f"report@{name}" for name in SETS)}
-REPORTS = OF_RESULTS | PICTURES | {"pinwheel@synthetic"}  # whatever is drawn
+OF_RESULTS = {*OF_STUDIES, "ranking", *(f"{report}@{name}" for report in ("report", "scoring") for name in SETS)}
+REPORTS = OF_RESULTS | PICTURES | {"pinwheel@synthetic", "metrics"}  # whatever is drawn
 HISTORIES = {f"histories@{name}" for name in STUDIES["losses"]["datasets"]}
 EVALUATED = cells("evaluate") | OF_RESULTS | PICTURES | HISTORIES
 CHECK = {"check"}  # of params.yaml; what it writes never changes, so that it sets off nothing else
@@ -144,7 +155,12 @@ class TestPlan:
         assert plan("irstd/plots/curves.py", lambda text: text + "\n") == REPORTS
 
     def test_a_changed_metric_scores_again_and_trains_nothing(self, plan):
-        assert plan("irstd/metrics/counts.py", lambda text: text + "\n") == EVALUATED
+        scored = EVALUATED | cells("conventions") | {"cases", "metrics"}
+        assert plan("irstd/metrics/counts.py", lambda text: text + "\n") == scored
+
+    def test_another_convention_reruns_no_network(self, plan):
+        planned = plan("irstd/metrics/conventions.py", lambda text: text + "\n")
+        assert not planned & set().union(*(cells(stage) for stage in ("train", "predict", "validate")))
 
     def test_a_changed_threshold_scores_again(self, plan):
         assert plan("params.yaml", lambda text: text.replace("match_px: 3.0", "match_px: 5.0")) == EVALUATED | CHECK
@@ -154,8 +170,7 @@ class TestPlan:
             assert "lr: 5.0e-4" in text
             return text.replace("lr: 5.0e-4", "lr: 6.0e-4", 1)  # the first is GGL-Net's
 
-        cells_of_it = set().union(*(cells(stage, ["ggl_net"], {}) for stage in ("train", "predict", "evaluate")))
-        assert plan("params.yaml", edit) == cells_of_it | OF_RESULTS | PICTURES | HISTORIES | CHECK
+        assert plan("params.yaml", edit) == of("ggl_net") | OF_RESULTS | PICTURES | HISTORIES | CHECK
 
     def test_a_second_row_runs_its_own_cells_and_no_others(self, plan):
         def edit(text):
@@ -166,12 +181,7 @@ class TestPlan:
 
         planned = plan("params.yaml", edit)
 
-        assert (
-            CHECK
-            | {"card@thin", "cost@thin", *OF_RESULTS, *PICTURES, *HISTORIES}
-            | set().union(*(cells(stage, ["thin"], {}) for stage in ("train", "predict", "evaluate")))
-            == planned
-        )
+        assert CHECK | {"card@thin", "cost@thin", *OF_RESULTS, *PICTURES, *HISTORIES} | of("thin") == planned
 
     def test_an_added_dataset_runs_its_own_stages_and_no_others(self, plan):
         def edit(text):
@@ -183,13 +193,13 @@ class TestPlan:
             }
             return yaml.safe_dump(values, sort_keys=False)
 
-        stages = ("download", "prepare", "describe", "report", "pictures")
-        of_cells = {f"{s}@mine-{method}-0" for s in ("train", "predict", "evaluate") for method in METHODS}
-        assert CHECK | {f"{s}@mine" for s in stages} | of_cells == plan("params.yaml", edit)
+        stages = {f"{s}@mine" for s in ("download", "prepare", "describe", "report", "scoring", "pictures")}
+        of_cells = set().union(*(cells(stage, studies={}, sets=["mine"]) for stage in STAGES))
+        assert CHECK | stages | of_cells | {"ranking"} == plan("params.yaml", edit)
 
     def test_a_changed_method_file_asks_its_card_first(self, plan):
         # Whatever does not change the card then goes no further.
-        cards = {f"card@{m}" for m in METHODS}
+        cards = {f"card@{m}" for m in METHODS} | {f"baselines-card@{m}" for m in BASELINES}
         cards |= {f"{name}-card@{m}" for name, rows in STUDIES.items() for m in rows["methods"]}
         assert cards == plan("irstd/methods/ggl_net.py", lambda text: text + "\n", downstream=False)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irstd.evaluation import evaluate
-from irstd.metrics import statistics
+from irstd.metrics import ratios, statistics
 from irstd.metrics.conventions import ours
 from irstd.metrics.points import pairs
 from irstd.prediction import encode
@@ -80,7 +80,7 @@ class TestBootstrap:
     def test_it_is_that_of_a_plain_loop(self):
         rng = np.random.default_rng(1)
         counts = np.c_[rng.integers(0, 3, 40), rng.integers(1, 4, 40)].astype(float)
-        ratio = lambda sums: statistics.over(sums[:, 0], sums[:, 1])  # noqa: E731
+        ratio = lambda sums: ratios.over(sums[:, 0], sums[:, 1])  # noqa: E731
 
         got = statistics.bootstrap(counts, ratio, repeats=4000)
 
@@ -102,6 +102,6 @@ class TestBootstrap:
         assert 180 <= held <= 198  # 95 % of 200, five deviations to each side at most
 
     def test_without_anything_to_divide_by_there_is_none(self):
-        empty = statistics.bootstrap(np.zeros((5, 2)), lambda s: statistics.over(s[:, 0], s[:, 1]))
+        empty = statistics.bootstrap(np.zeros((5, 2)), lambda s: ratios.over(s[:, 0], s[:, 1]))
 
         assert np.isnan(empty).all()

@@ -13,7 +13,7 @@ from jaxtyping import Bool, UInt16
 from numpy import ndarray
 
 from irstd.metrics.conventions import CONVENTIONS
-from irstd.metrics.counts import TOP, Pair, count, pool
+from irstd.metrics.counts import TOP, Pair, count, iou, pool
 
 SIDE_PX = 24
 Box = tuple[int, int, int, int]  # top, left, height, width, px
@@ -76,7 +76,7 @@ def scored() -> pd.DataFrame:
                     "convention": convention.name,
                     "pd": None if silent else total.pd,
                     "false_pixels": None if silent or convention.false is None else total.false_pixels,
-                    "iou": None if stops else total.iou,
+                    "iou": None if stops else iou(total, convention),
                 }
             )
     return pd.DataFrame(rows)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy import ndarray
 
 from irstd.metrics.ratios import RATIOS
-from irstd.metrics.statistics import Ratio, bootstrap, holm, permutation
+from irstd.metrics.statistics import Ratio, bootstrap, bootstrap_seeds, holm, permutation
 
 SCORES = ("iou", "pd", "fa_per_million", "f1")
 
@@ -72,10 +72,11 @@ def pairwise(per_image: pd.DataFrame, rows: list[str], score: str) -> pd.DataFra
     columns, ratio = RATIOS[score]
     mine = per_image[per_image["method"].isin(rows)]
     means = {row: table.groupby("name")[columns].mean() for row, table in mine.groupby("method")}
-    counts = {row: table.to_numpy(float) for row, table in means.items() if not table.isna().any(axis=None)}
-    longest = max((len(table) for table in counts.values()), default=0)
+    full = {row: table for row, table in means.items() if not table.isna().any(axis=None)}
+    images = max((table.index for table in full.values()), key=len, default=None)
+    counts = {row: table.to_numpy(float) for row, table in full.items() if table.index.equals(images)}
     lower = -1 if score == "fa_per_million" else 1
-    whole = {row: float(ratio(table.sum(0)[None])[0]) for row, table in counts.items() if len(table) == longest}
+    whole = {row: float(ratio(table.sum(0)[None])[0]) for row, table in counts.items()}
     order = sorted((row for row in rows if row in whole), key=lambda row: -lower * whole[row])
     found = []
     for one, other in combinations(order, 2):
@@ -89,3 +90,26 @@ def pairwise(per_image: pd.DataFrame, rows: list[str], score: str) -> pd.DataFra
         found.append((one, other, whole[one] - whole[other], low, high, p))
     table = pd.DataFrame(found, columns=["one", "other", "difference", "low", "high", "p"])
     return table.assign(p_holm=holm(table["p"].astype(float).fillna(1.0).to_numpy()))
+
+
+def over_seeds(per_image: pd.DataFrame, rows: list[str], score: str) -> pd.DataFrame:
+    """Each method's mean over its seeds under one score, with the interval over images and seeds.
+
+    Args:
+        per_image: tables of results of one dataset, with `method` and `seed`.
+        rows: methods; those without the score are left out.
+        score: one of `RATIOS`.
+
+    Returns:
+        A row a method: method, seeds, mean, low, high. With one seed the interval is over the images alone.
+    """
+    columns, ratio = RATIOS[score]
+    found = []
+    for row in rows:
+        mine = per_image[per_image["method"] == row].sort_values(["seed", "name"])
+        if not len(mine) or mine[columns].isna().any(axis=None):
+            continue
+        counts = np.stack([table[columns].to_numpy(float) for _, table in mine.groupby("seed")])
+        low, high = bootstrap_seeds(counts, ratio)
+        found.append((row, len(counts), float(ratio(counts.sum(1)).mean()), low, high))
+    return pd.DataFrame(found, columns=["method", "seeds", "mean", "low", "high"])

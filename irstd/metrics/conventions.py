@@ -62,6 +62,7 @@ class Convention:
         counts_empty: an image without targets counts one missed, one without regions one false.
         stops_at_empty: the code stops at an image without targets.
         two_classes: IoU is the mean of that of targets and that of background.
+        pixel_decision: which pixels are predicted for IoU, nIoU and scores of pixels, where that differs.
         niou_decision: which pixels are predicted for nIoU, where that differs.
         faults: what of this is a fault, in words; empty if nothing is. Numbers B1… are those of the docs page.
         source: where it was read.
@@ -84,6 +85,7 @@ class Convention:
     counts_empty: bool = False
     stops_at_empty: bool = False
     two_classes: bool = False
+    pixel_decision: Decision | None = None
     niou_decision: Decision | None = None
     faults: str = ""
     source: str = ""
@@ -174,11 +176,12 @@ ENTRIES = (
         source="DeepPro 8fa1a68 ShootingRules.py:14-63",
     ),
     Convention(
-        "binarysos", "BinarySOSMetrics, TargetPdPixelFa", decision=HALF_REACHED, truth="any",
+        "binarysos", "BinarySOSMetrics, TargetPdPixelFa", decision=HALF_REACHED, pixel_decision=HALF, truth="any",
         source="BinarySOSMetrics 336c09e hybrid_pd_fa.py:188-227",
     ),
     Convention(
-        "binarysos-mask", "BinarySOSMetrics, second_match=mask", decision=HALF_REACHED, truth="any", overlapping=True,
+        "binarysos-mask", "BinarySOSMetrics, second_match=mask", decision=HALF_REACHED, pixel_decision=HALF,
+        truth="any", overlapping=True,
         source="BinarySOSMetrics 336c09e utils/target_infos.py:67-125",
     ),
     Convention(

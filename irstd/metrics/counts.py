@@ -199,7 +199,10 @@ def count(pair: Pair, convention: Convention) -> Scored:
         targets, number, false = targets + missed, number + ghost, false + ghost
     if convention.match == "none":
         targets = number = false = 0
-    pixel = (0, 0) if pair.levels is None else (_px(true & predicted), _px(predicted))
+    pixel = (0, 0)
+    if pair.levels is not None:
+        above = predicted if convention.pixel_decision is None else pair.predicted(convention.pixel_decision)
+        pixel = (_px(true & above), _px(above))
     counts = Counts(
         images=1, pixels=true.size - (_px(true) if convention.per == "background" else 0),
         intersection=pixel[0], predicted=pixel[1],
@@ -227,15 +230,16 @@ def _hits(
         return matching.by_overlap(pair.overlap(truth, found), *size, most=convention.assign == "most")
     if rule == "opdc":
         return matching.opdc(truth, found, pair.overlap(truth, found), convention.within_px)
-    true, predicted = pair.true(convention.truth), pair.predicted(convention.decision)
-    right = matching.flags(found.labels[pair.near(true, REACH_PX)], len(found))
     if rule == "touch":
+        true, predicted = pair.true(convention.truth), pair.predicted(convention.decision)
         seen = truth.labels[pair.near(predicted, REACH_PX)]
         if convention.empty_border:
             inner = np.s_[REACH_PX:, REACH_PX:]
             seen = truth.labels[inner][pair.near(predicted, REACH_PX)[inner]]
+        reached = pair.near(true, REACH_PX, empty_border=convention.empty_border)
+        right = matching.flags(found.labels[reached], len(found))
         return matching.Hits(matching.flags(seen, len(truth)), right, [])
-    return matching.Hits(matching.in_window(truth.centroids, predicted), right, [])
+    return matching.in_window(truth.centroids, found)
 
 
 def _false_pixels(pair: Pair, convention: Convention, hits: matching.Hits, found: Regions) -> int:
@@ -263,6 +267,14 @@ def pool(per_image: Iterable[Counts], convention: Convention) -> Counts:
         values = dict(zip(Counts.__dataclass_fields__, astuple(total), strict=True))
         return Counts(**{**values, "pixels": counts[-1].pixels * len(counts)})
     return total
+
+
+def iou(total: Counts, convention: Convention) -> float:
+    """IoU of a pool as the convention has it: of targets, or the mean of that of targets and of background."""
+    if not convention.two_classes:
+        return total.iou
+    either = total.predicted + total.true - total.intersection
+    return (total.iou + (total.pixels - either) / (total.pixels - total.intersection)) / 2
 
 
 def niou(per_image: Iterable[Counts], *, empty: float = 0.0) -> float:

@@ -150,12 +150,14 @@ def opdc(truth: Regions, found: Regions, common: Overlap, within_px: float) -> H
     return hits([(t, r, float(far[t, r])) for t, r in sorted(pairs)], *size)
 
 
-def in_window(centroids: Float[ndarray, "T 2"], predicted: Bool[ndarray, "H W"]) -> Bool[ndarray, "T"]:
-    """Whether one of the four pixels at and up and left of each centroid is predicted; none is above or left of all.
+def in_window(centroids: Float[ndarray, "T 2"], found: Regions) -> Hits:
+    """Targets with a predicted pixel among the four at and up and left of their centroid, and the regions of these.
 
-    A slice from one before to one after, which Python ends one early: RDIAN's window (B8).
+    A slice from one before to one after, which Python ends one early, and which is empty at the top and left border:
+    RDIAN's window (B8).
     """
     rows, columns = centroids.astype(int).T
     inside = (rows >= 1) & (columns >= 1)
-    seen = [predicted[rows - down, columns - right] for down in (0, 1) for right in (0, 1)]
-    return np.logical_or.reduce(seen) & inside
+    seen = np.stack([found.labels[rows - down, columns - right] for down in (0, 1) for right in (0, 1)])
+    seen = np.where(inside, seen, 0)
+    return Hits((seen > 0).any(0), flags(seen.ravel(), len(found)), [])
