@@ -93,17 +93,23 @@ def score(given: argparse.Namespace, root: Path) -> str:
         truth = submission.of_dataset(root / "data/prepared" / given.dataset, split)
     found = predictions.read(given.predictions, truth.sizes, fit=given.fit, logits=given.logits)
     found.refuse(given.skip)
-    name = given.name or given.predictions.stem
+    path = given.predictions.resolve()
+    name = given.name or (path.name if path.is_dir() else path.stem)
     report = submission.score(name, truth, found, side=given.size, results_folder=root / "reports/results")
     folder = given.out or root / "runs/score" / name
     submission.write(report, folder)
     if given.json:
         submission.write_json(report.scored.conventions, given.json)
-    skipped = [f"Left out, {kind}: {len(names)}." for kind, names in found.problems.items()]
     shown = [
         f"{title}\n\n{table.to_markdown(index=False, disable_numparse=True)}" for title, table in report.pages.items()
     ]
-    return "\n\n".join([*report.words, *skipped, *shown, f"Written to {folder}: report.html, report.md, CSV and JSON."])
+    return "\n\n".join([*report.words, *shown, f"Written to {folder}: report.html, report.md, CSV and JSON."])
+
+
+def _side(word: str) -> int:
+    if not word.isdigit() or not 8 <= int(word) <= 8192:
+        raise argparse.ArgumentTypeError(f"{word!r} is no side in px; give a whole number from 8 to 8192")
+    return int(word)
 
 
 def _score_arguments(commands: Any) -> None:
@@ -122,7 +128,7 @@ def _score_arguments(commands: Any) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write {convention: numbers} there as well")
     parser.add_argument("--fit", action="store_true", help="stretch predictions of another size to the image's")
     parser.add_argument(
-        "--size", type=int, metavar="PX", help="score at a square of this side, as codes that resize do"
+        "--size", type=_side, metavar="PX", help="score at a square of this side, as codes that resize do"
     )
     parser.add_argument("--logits", action="store_true", help="floats are logits")
     parser.add_argument("--skip", nargs="+", default=[], choices=list(MEND), help="problems to go on without")
@@ -143,3 +149,5 @@ def main(words: list[str] | None = None) -> None:
         print(run[given.command]())
     except InputError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.filename or 'a file'}: {error.strerror or error}; mend that and run the command again")

@@ -17,7 +17,7 @@ from irstd import results, score_tables, scoring, tables
 from irstd.data import predictions
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.metrics import points
+from irstd.metrics import detection, points
 from irstd.metrics.conventions import CONVENTIONS
 from irstd.metrics.counts import Pair
 from irstd.metrics.regions import regions
@@ -66,20 +66,30 @@ def of_folder(folder: Path) -> Truth:
     Raises:
         InputError: there is none, or one cannot be read.
     """
-    paths = {p.stem: p for p in sorted(folder.glob("*")) if p.suffix.lower() in predictions.MAPS}
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; give one with truth masks")
+    paths: dict[str, Path] = {}
+    for path in predictions.files(folder):
+        name = _plain(path.stem)
+        if name in paths:
+            raise InputError(f"{paths[name].name} and {path.name} are both truth masks of {name!r}; keep one")
+        paths[name] = path
     if not paths:
         raise InputError(f"{folder} has no masks; give a folder of PNG, TIFF or NPY files")
     masks: dict[str, ndarray] = {}
-    for stem, path in paths.items():
+    for name, path in paths.items():
         try:
-            masks[_plain(stem)] = predictions.values(path)
+            masks[name] = predictions.values(path)
         except (ValueError, OSError):
             raise InputError(f"{path.name} is no readable mask; replace it") from None
-    binary = all(int(m.max(initial=0)) <= 1 for m in masks.values() if m.dtype.kind in "ui")
-    grey = {
-        name: np.rint(predictions.as_scores(m, binary=binary) * WHITE).clip(0, WHITE).astype(np.uint8)
-        for name, m in masks.items()
-    }
+    # A mask of zeros and ones among others of 0 and 255 is still a mask.
+    top, _ = predictions.white(m for m in masks.values() if m.max(initial=0) != 1)
+    grey: dict[str, ndarray] = {}
+    for name, mask in masks.items():
+        shares = predictions.as_scores(mask, 1 if mask.max(initial=0) == 1 else max(top, 2))
+        if not np.isfinite(shares).all() or shares.min(initial=0) < 0 or shares.max(initial=0) > 1:
+            raise InputError(f"{paths[name].name} has values that are no mask's; save 0 and 255, or 0 and 1")
+        grey[name] = np.rint(shares * WHITE).astype(np.uint8)
     return Truth(f"the masks in {folder.name}", {n: m.shape for n, m in grey.items()}, grey.__getitem__)
 
 
@@ -128,6 +138,18 @@ def points_f1(every: Iterable[Pair], threshold: float = 0.5) -> dict[str, float 
     return {f"point_f1_{px}px": 2 * hits / both if both else None for px, hits in totals.items()}
 
 
+def _of_boxes(given: predictions.Given, scenes: list[str], every: list[Pair]) -> str:
+    """Average precision of boxes and of their centres, in words."""
+    found = detection.Detections()
+    for scene, pair in zip(scenes, every, strict=True):
+        truth = regions(pair.mask)
+        sides = truth.boxes.astype(float)
+        corners = np.concatenate([sides[:, :2], sides[:, :2] + sides[:, 2:]], 1) - 0.5
+        found.add(given.boxes[scene], corners, truth.centroids)
+    boxes, centres = (tables.percent(value) for value in found.scores().values())
+    return f"AP50 of boxes: {boxes} %; average precision of centres at 3 px: {centres} %."
+
+
 def as_json(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Convention to its numbers; what it does not say is null."""
     rows = table.set_index("convention").astype(object).where(table.set_index("convention").notna(), None)
@@ -141,7 +163,7 @@ def beside(name: str, table: pd.DataFrame, extra: dict[str, Any], dataset: str, 
     """A row for these predictions beside those of our methods on the same dataset, and published figures below."""
     mine = table.set_index("convention").loc["irstd"]
     kept = ("iou", "niou", "pd", "fa_per_million", "f1")
-    row = {"method": name, "made by": "these predictions", **{k: mine[k] for k in kept}, **extra}
+    row = {"method": name, "made by": "these predictions", "threshold": 0.5, **{k: mine[k] for k in kept}, **extra}
     rows = [row]
     try:
         ours = results.cells(folder, [dataset])
@@ -153,7 +175,7 @@ def beside(name: str, table: pd.DataFrame, extra: dict[str, Any], dataset: str, 
             {
                 "method": tables.label(cell["method"], titles),
                 "made by": f"this workbench, seed {cell['seed']}, {tables.budget(cell)}",
-                **{k: cell[k] for k in (*kept, *extra)},
+                **{k: cell[k] for k in ("threshold", *kept, *extra)},
             }
         )
     stated = results.published(dataset)
@@ -167,6 +189,7 @@ def beside(name: str, table: pd.DataFrame, extra: dict[str, Any], dataset: str, 
 def formatted(rows: pd.DataFrame) -> pd.DataFrame:
     """`beside` as a reader wants it."""
     shown = rows[["method", "made by"]].copy()
+    shown["score above"] = [tables.number(v, ".3g") for v in rows["threshold"]]
     for name in (c for c in rows if c in tables.SCORES):
         form = (lambda v: tables.number(v, ".2f")) if name == "fa_per_million" else tables.percent
         shown[tables.SCORES[name]] = [form(v) for v in rows[name]]
@@ -199,6 +222,7 @@ def score(
     if not scenes:
         raise InputError("no scene is left to score; give predictions of at least one")
     words = [f"{len(scenes)} of {len(truth.sizes)} scenes of {truth.title} scored.", *given.notes]
+    words += [f"Left out, {kind}: {len(names)}." for kind, names in given.problems.items()]
     every = list(pairs(truth, given, scenes, side))
     if side is not None:
         before = sum(len(regions(truth.mask(scene) > WHITE // 2)) for scene in scenes)
@@ -209,7 +233,9 @@ def score(
     if any(pair.white is not None for pair in every):
         words.append("Some masks have grey pixels, which conventions take differently.")
     found = scoring.score(every)
-    extra = points_f1(every)
+    extra: dict[str, Any] = points_f1(every)
+    if given.boxes and side is None:
+        words.append(_of_boxes(given, scenes, every))
     words += [f"{tables.SCORES[k]}: {tables.percent(v)}." for k, v in extra.items()]
     summary = {} if found.swept is None else scoring.summary(found.swept, None)
     faults = {c.name: c.faults for c in CONVENTIONS.values()}

@@ -128,6 +128,20 @@ class TestMaps:
         with pytest.raises(InputError, match="does not exist; give a folder of masks"):
             read(tmp_path / "nowhere", {"s0": (10, 10)})
 
+    def test_sixteen_bits_mean_the_same_in_every_file_of_a_folder(self, tmp_path):
+        # A scene without detections has low levels only; they are not eight bits.
+        write(tmp_path / "s0.png", np.full((8, 8), 200, np.uint16))
+        write(tmp_path / "s1.png", np.full((8, 8), 60000, np.uint16))
+
+        maps = read(tmp_path, {"s0": (8, 8), "s1": (8, 8)}).maps
+        assert [maps[n].max() for n in ("s0", "s1")] == pytest.approx([200 / 65535, 60000 / 65535])
+
+    def test_hidden_files_are_no_predictions(self, tmp_path):
+        write(tmp_path / "s0.png", np.zeros((8, 8), np.uint8))
+        (tmp_path / "._s0.png").write_bytes(b"x")
+
+        assert not read(tmp_path, {"s0": (8, 8)}).problems
+
 
 class TestPoints:
     def test_columns_go_by_many_names(self, tmp_path):
@@ -141,6 +155,16 @@ class TestPoints:
         assert given.problems == {"extra": ["other.png"]}
         assert given.notes == ["2 scenes have no point: taken as nothing found"]
 
+    def test_tables_of_spreadsheets_are_read(self, tmp_path):
+        (tmp_path / "p.csv").write_bytes("\ufeffname;row;col\r\nMisc_1;3;4\r\n".encode())
+
+        assert read(tmp_path / "p.csv", SIZES).points["Misc_1"].tolist() == [[3, 4, 1]]
+
+    def test_scores_outside_zero_and_one_are_a_problem(self, tmp_path):
+        (tmp_path / "p.csv").write_text("name,row,col,score\nMisc_1,3,4,90\nMisc_1,nan,4,1\n")
+
+        assert read(tmp_path / "p.csv", SIZES).problems == {"range": ["line 2"], "nan": ["line 3"]}
+
     def test_scores_are_one_where_there_are_none(self, tmp_path):
         (tmp_path / "p.csv").write_text("name,row,col\nMisc_1,3,4\n")
 
@@ -149,7 +173,10 @@ class TestPoints:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("name,row\nMisc_1,3\n", "p.csv has no column 'col'; it needs name, row, col (px) and perhaps score"),
+            (
+                "name,row\nMisc_1,3\n",
+                "p.csv has no column 'col' but name, row; it needs name, row, col (px) and perhaps score",
+            ),
             ("name,row,col\nMisc_1,3,four\n", "p.csv: line 2 is not name, row, col, score; mend it"),
         ],
     )
@@ -190,6 +217,33 @@ class TestCoco:
         assert np.array_equal(given.maps["Misc_1"], 0.6 * spot) and np.array_equal(given.maps["Misc_11"], spot)
         assert not given.maps["000007"].any()
 
+    def test_a_box_among_masks_is_filled(self, tmp_path):
+        given = self.coco(
+            tmp_path, {"image_id": 0, "segmentation": [[4, 3, 8, 3, 8, 6, 4, 6]]}, {"image_id": 1, "bbox": [4, 3, 2, 1]}
+        )
+
+        assert np.argwhere(given.maps["Misc_11"]).tolist() == [[3, 4], [3, 5]]
+
+    def test_scores_and_boxes_that_are_no_numbers_are_problems(self, tmp_path):
+        given = self.coco(
+            tmp_path,
+            {"image_id": 0, "bbox": [4, 3, 2, 1], "score": 1.2},
+            {"image_id": 0, "bbox": [4, float("nan"), 2, 1]},
+        )
+
+        assert given.problems == {"range": ["annotation 0"], "nan": ["annotation 1"]}
+
+    @pytest.mark.parametrize(
+        ("segmentation", "words"),
+        [
+            ({"size": [20, 30], "counts": [1, 2, 3]}, "its runs do not add up to the image"),
+            ({"size": [9, 9], "counts": [81]}, "a mask of 9×9 px for an image of 30×20"),
+        ],
+    )
+    def test_a_damaged_run_length_code_is_refused(self, tmp_path, segmentation, words):
+        with pytest.raises(InputError, match=words):
+            self.coco(tmp_path, {"image_id": 0, "segmentation": segmentation})
+
     def test_a_list_of_results_with_names_is_read(self, tmp_path):
         (tmp_path / "r.json").write_text(json.dumps([{"image_id": "Misc_1", "bbox": [0, 0, 2, 2], "score": 1}]))
 
@@ -199,5 +253,5 @@ class TestCoco:
         (tmp_path / "c.json").write_text("{}")
         with pytest.raises(InputError, match=r"c.json is no COCO JSON \(KeyError\('annotations'\)\); it needs a list"):
             read(tmp_path / "c.json", SIZES)
-        with pytest.raises(InputError, match="annotation 0 has no bbox or segmentation; mend it"):
+        with pytest.raises(InputError, match=r"annotation 0 cannot be used \(no bbox and no segmentation\); mend it"):
             self.coco(tmp_path, {"image_id": 0})

@@ -134,6 +134,41 @@ class TestFolder:
         assert scores["pal"]["iou"] == 1 and scores["basicirstd"]["iou"] == 0 and scores["basicirstd"]["pd"] is None
         assert "Some masks have grey pixels" in out
 
+    def test_truths_that_hide_each_other_or_are_no_masks_are_refused(self, tmp_path, capsys, masks, truth):
+        folder = save(tmp_path / "p", masks)
+        Image.fromarray(np.zeros((40, 50), np.uint8)).save(truth / "scene_1.png")
+        with pytest.raises(
+            SystemExit, match=r"scene_1.png and scene_1_mask.png are both truth masks of 'scene_1'; keep one"
+        ):
+            self.run(tmp_path, capsys, truth, folder)
+        (truth / "scene_1.png").unlink()
+        np.save(truth / "scene_9.npy", np.full((4, 4), 100.0))
+        with pytest.raises(SystemExit, match=r"scene_9.npy has values that are no mask's"):
+            self.run(tmp_path, capsys, truth, folder)
+
+    def test_a_mask_of_ones_among_others_is_a_mask(self, tmp_path, capsys, masks, truth):
+        Image.fromarray(masks["scene_2"].astype(np.uint8)).save(truth / "scene_2_mask.png")
+        _, scores = self.run(tmp_path, capsys, truth, save(tmp_path / "p", masks))
+
+        assert scores["irstd"]["iou"] == 1
+
+    def test_boxes_get_their_average_precision(self, tmp_path, capsys, masks, truth):
+        found = []
+        for name, mask in masks.items():
+            for top, left, tall, wide in submission.regions(mask).boxes.tolist():
+                found.append({"image_id": name, "bbox": [left, top, wide, tall], "score": 0.9})
+        (tmp_path / "boxes.json").write_text(json.dumps(found))
+
+        out, _ = self.run(tmp_path, capsys, truth, tmp_path / "boxes.json")
+        assert "AP50 of boxes: 100.00 %; average precision of centres at 3 px: 100.00 %." in out
+
+    @pytest.mark.parametrize("word", ["0", "-4", "x"])
+    def test_a_side_that_is_none_is_refused(self, tmp_path, capsys, masks, truth, word):
+        with pytest.raises(SystemExit):
+            self.run(tmp_path, capsys, truth, save(tmp_path / "p", masks), "--size", word)
+        err = capsys.readouterr().err
+        assert "is no side in px" in err or "expected one argument" in err  # -4 looks like an option
+
     def test_points_are_scored_without_a_map(self, tmp_path, capsys, masks, truth):
         rows = ["name,row,col,score"]
         for name, mask in masks.items():

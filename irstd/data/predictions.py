@@ -6,11 +6,13 @@ What is wrong with them is collected by kind, so that each kind is told once, wi
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,10 @@ MEND = {  # kind of problem: what it says of the names, and the mend
     "size": ("another size than the image in", "predict at native size, or stretch them with --fit"),
     "unreadable": ("not readable:", "replace them"),
     "nan": ("NaN or infinite scores in", "mend the method"),
-    "range": ("scores outside [0, 1] in", "give probabilities, or logits with --logits"),
+    "range": (
+        "scores outside [0, 1] in",
+        "give probabilities (grey levels of floats over 255), or logits with --logits",
+    ),
 }
 COLUMNS = {  # of a table of points, by the names that people use
     "name": ("name", "image", "file", "filename", "file_name", "scene", "image_id", "img"),
@@ -54,7 +59,18 @@ class Given:
 
     def wrong(self, kind: str, name: str) -> None:
         """Notes a problem."""
-        self.problems.setdefault(kind, []).append(name)
+        names = self.problems.setdefault(kind, [])
+        if name not in names:
+            names.append(name)
+
+    def odd(self, numbers: Iterable[float], score: float, where: str) -> bool:
+        """Whether a detection has a number that is none, or a score outside [0, 1]; both are noted."""
+        finite = bool(np.isfinite(list(numbers)).all())
+        if not finite:
+            self.wrong("nan", where)
+        elif not 0 <= score <= 1:
+            self.wrong("range", where)
+        return not finite or not 0 <= score <= 1
 
     def refuse(self, skipped: Iterable[str] = ()) -> None:
         """Raises InputError for the problems that may not be skipped, a sentence a kind."""
@@ -108,6 +124,11 @@ def scene_of(text: str, names: Iterable[str]) -> str | None:
     return max(inside, key=lambda name: (len(name), name), default=None)
 
 
+def _of_file(text: str, names: Iterable[str]) -> str | None:
+    """The scene that a name tells, with or without the suffix of a file."""
+    return scene_of(text, names) or scene_of(Path(text).stem, names)
+
+
 def values(path: Path) -> ndarray:
     """Pixels of an image file or an array as they are: bool, 8-bit, 16-bit or floating, (H, W).
 
@@ -115,11 +136,14 @@ def values(path: Path) -> ndarray:
         ValueError: not an image, damaged, or of several unequal channels.
     """
     if path.suffix.lower() == ".npy":
-        array = np.load(path, allow_pickle=False)
+        try:
+            array = np.load(path, allow_pickle=False)
+        except EOFError:
+            raise ValueError("empty") from None
     else:
         try:
             with Image.open(path) as image:
-                flat = image.convert("RGB") if image.mode in ("P", "LA", "RGBA") else image
+                flat = image.convert("RGB") if image.mode in ("LA", "RGBA") else image  # of a palette, its indices
                 array = np.asarray(flat)
         except (UnidentifiedImageError, OSError, SyntaxError) as error:
             raise ValueError(str(error)) from None
@@ -132,21 +156,34 @@ def values(path: Path) -> ndarray:
     return array
 
 
-def as_scores(array: ndarray, *, binary: bool) -> Float[ndarray, "_H _W"]:
-    """Scores in [0, 1] of what `values` gives: 8-bit levels over 255, 16-bit ones over 65535, floats as they are.
+def white(arrays: Iterable[ndarray]) -> tuple[int, list[str]]:
+    """The integer that stands for the score 1 in a folder's maps, chosen once for all, and what was assumed.
 
-    Args:
-        binary: integers are 0 and 1, not levels.
+    1 where all are 0 and 1; else 255, or 65535 where one of more than 8 bits is above 255.
     """
-    if array.dtype == bool or array.dtype.kind == "f" or binary:
-        return array.astype(float)
-    return array / (255.0 if array.dtype.itemsize == 1 or array.max(initial=0) <= 255 else 65535.0)
+    whole = [a for a in arrays if a.dtype.kind in "ui"]
+    highest = max((int(a.max(initial=0)) for a in whole), default=0)
+    if highest == 1:
+        return 1, ["all values are 0 and 1: taken as masks"]
+    if all(a.dtype.itemsize == 1 for a in whole):
+        return 255, []
+    return (65535, []) if highest > 255 else (255, ["integers of 16 bits, none above 255: taken as 8 bits"])
+
+
+def as_scores(array: ndarray, top: int) -> Float[ndarray, "_H _W"]:
+    """Scores in [0, 1] of what `values` gives: integers over `top`, floats and masks as they are."""
+    return array.astype(float) if array.dtype.kind in "bf" else array / float(top)
+
+
+def files(folder: Path) -> list[Path]:
+    """Image files and arrays below a folder, but for hidden ones."""
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in MAPS and not p.name.startswith("."))
 
 
 def _files(folder: Path, sizes: Mapping[str, tuple[int, int]], given: Given) -> dict[str, Path]:
     """Scene to file; scenes without one, and files without a scene, are noted as problems."""
     paths: dict[str, Path] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in MAPS):
+    for path in files(folder):
         name = scene_of(path.stem, sizes)
         if name is None:
             given.wrong("extra", path.name)
@@ -171,12 +208,10 @@ def _maps(folder: Path, sizes: Mapping[str, tuple[int, int]], *, fit: bool, logi
             read_values[name] = path.name, values(path)
         except (ValueError, OSError):
             given.wrong("unreadable", path.name)
-    whole = [a for _, a in read_values.values() if a.dtype.kind in "ui"]
-    binary = bool(whole) and max(int(a.max(initial=0)) for a in whole) == 1
-    if binary:
-        given.notes.append("all values are 0 and 1: taken as masks")
+    top, notes = white(array for _, array in read_values.values())
+    given.notes += notes
     for name, (file, array) in read_values.items():
-        scores = as_scores(array, binary=binary)
+        scores = as_scores(array, top)
         if logits and array.dtype.kind == "f":
             scores = 1 / (1 + np.exp(-np.clip(scores, -700, 700)))  # nan stays nan
         if not np.isfinite(scores).all():
@@ -198,25 +233,31 @@ def stretched(scores: Float[ndarray, "_H _W"], size: tuple[int, int]) -> Float[n
 def _points(path: Path, sizes: Mapping[str, tuple[int, int]]) -> Given:
     given = Given(points={name: np.zeros((0, 3)) for name in sizes})
     found: dict[str, list[tuple[float, float, float]]] = {}
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # Excel begins with a byte order mark
+    except UnicodeDecodeError:
+        raise InputError(f"{path.name} is not UTF-8; save it as CSV UTF-8") from None
+    first = text.split("\n", 1)[0]
+    with io.StringIO(text, newline="") as file:
+        reader = csv.DictReader(file, delimiter=";" if ";" in first and "," not in first else ",")
         header = {h.strip().lower(): h for h in reader.fieldnames or []}
         columns = {key: next((header[n] for n in names if n in header), None) for key, names in COLUMNS.items()}
         for key in ("name", "row", "col"):
             if columns[key] is None:
-                raise InputError(f"{path.name} has no column {key!r}; it needs name, row, col (px) and perhaps score")
+                raise InputError(
+                    f"{path.name} has no column {key!r} but {', '.join(header) or 'nothing'}; it needs name, row, col (px) "
+                    "and perhaps score"
+                )
         for line, row in enumerate(reader, 2):
             try:
                 at = tuple(float(row[columns[k]]) if columns[k] else 1.0 for k in ("row", "col", "score"))
             except (TypeError, ValueError):
                 raise InputError(f"{path.name}: line {line} is not name, row, col, score; mend it") from None
-            text = Path(row[columns["name"]]).name
-            name = scene_of(text, sizes) or scene_of(Path(text).stem, sizes)
+            text = Path(row[columns["name"]] or "").name
+            name = _of_file(text, sizes)
             if name is None:
                 given.wrong("extra", text)
-            elif not np.isfinite(at).all():
-                given.wrong("nan", f"line {line}")
-            else:
+            elif not given.odd(at, at[2], f"line {line}"):
                 found.setdefault(name, []).append(at)
     given.points |= {name: np.array(rows) for name, rows in found.items()}
     if len(found) < len(sizes):
@@ -238,20 +279,22 @@ def _coco(path: Path, sizes: Mapping[str, tuple[int, int]]) -> Given:
         given.maps = {name: np.zeros(size) for name, size in sizes.items()}
     for number, one in enumerate(annotations):
         text = Path(str(images.get(one.get("image_id"), one.get("image_id")))).name
-        name = scene_of(text, sizes) or scene_of(Path(text).stem, sizes)
+        name = _of_file(text, sizes)
         if name is None:
             given.wrong("extra", text)
             continue
         seen.add(name)
         try:
-            score = float(one.get("score", 1.0))
-            if masked:
-                np.maximum(given.maps[name], _filled(one["segmentation"], sizes[name]) * score, out=given.maps[name])
-            else:
-                left, top, wide, tall = (float(x) for x in one["bbox"])
-                boxes[name].append((top - 0.5, left - 0.5, top + tall - 0.5, left + wide - 0.5, score))
-        except (KeyError, TypeError, ValueError):
-            raise InputError(f"{path.name}: annotation {number} has no bbox or segmentation; mend it") from None
+            score, box, part = _annotation(one, sizes[name])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path.name}: annotation {number} cannot be used ({error}); mend it") from None
+        if given.odd([score, *box], score, f"annotation {number}"):
+            continue
+        if masked:
+            np.maximum(given.maps[name], part * score, out=given.maps[name])
+        else:
+            top, left, tall, wide = box
+            boxes[name].append((top, left, top + tall, left + wide, score))
     if not masked:
         given.boxes = {name: np.array(rows, float).reshape(-1, 5) for name, rows in boxes.items()}
         given.points = {
@@ -263,18 +306,48 @@ def _coco(path: Path, sizes: Mapping[str, tuple[int, int]]) -> Given:
     return given
 
 
+def _annotation(one: Mapping[str, Any], size: tuple[int, int]) -> tuple[float, list[float], ndarray]:
+    """Score, box (top, left, height, width in px; a pixel reaches half a px to each side) and pixels of an annotation.
+
+    Raises:
+        ValueError: it has neither a box nor a segmentation, or one that is damaged.
+    """
+    score, segmentation, given = float(one.get("score", 1.0)), one.get("segmentation"), one.get("bbox") or ()
+    left, top, wide, tall = (float(x) for x in given) if given else (0.0,) * 4
+    box = [top - 0.5, left - 0.5, tall, wide]
+    if segmentation:
+        return score, box, _filled(segmentation, size)
+    if not given:
+        raise ValueError("no bbox and no segmentation")
+    filled = np.zeros(size)
+    if np.isfinite(box).all():  # pixels whose centres are in the box
+        rows, cols = (slice(max(0, ceil(s)), max(0, ceil(s + n))) for s, n in zip(box[:2], box[2:], strict=True))
+        filled[rows, cols] = 1
+    return score, box, filled
+
+
 def _filled(segmentation: Any, size: tuple[int, int]) -> ndarray:
-    """A COCO polygon or run-length code as a mask."""
+    """A COCO polygon or run-length code as a mask of zeros and ones.
+
+    Raises:
+        ValueError: it is damaged, or of another size.
+    """
     from pycocotools import mask  # noqa: PLC0415 - only COCO files need it
 
+    if isinstance(segmentation, dict):
+        counts, given = segmentation["counts"], tuple(segmentation["size"])
+        if given != size:
+            raise ValueError(f"a mask of {given[1]}×{given[0]} px for an image of {size[1]}×{size[0]}")
+        if isinstance(counts, list) and sum(counts) != size[0] * size[1]:
+            raise ValueError("its runs do not add up to the image")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # its arrays do not know NumPy 2's `copy` yet
-        if isinstance(segmentation, list):
-            code = mask.merge(mask.frPyObjects(segmentation, *size))
-        else:
-            packed = isinstance(segmentation["counts"], (str, bytes))
-            code = segmentation if packed else mask.frPyObjects(segmentation, *size)
-        filled = mask.decode(code).astype(float)
-    if filled.shape != size:
-        raise ValueError(f"a mask of {filled.shape} for an image of {size}")
-    return filled
+        try:
+            if isinstance(segmentation, list):
+                code = mask.merge(mask.frPyObjects(segmentation, *size))
+            else:
+                packed = isinstance(segmentation["counts"], (str, bytes))
+                code = segmentation if packed else mask.frPyObjects(segmentation, *size)
+            return (mask.decode(code) > 0).astype(float)
+        except Exception as error:  # noqa: BLE001 - what the library raises
+            raise ValueError(str(error)) from None
