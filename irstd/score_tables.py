@@ -45,6 +45,12 @@ def conventions(table: DataFrame, faults: dict[str, str]) -> DataFrame:
     return DataFrame(rows)
 
 
+def _wide(table: DataFrame, score: str) -> DataFrame:
+    """A row a convention, a column a method, in the order of the table."""
+    wide = table.pivot_table(index="convention", columns="method", values=score, sort=False).astype(float)
+    return wide.reindex(index=table["convention"].unique(), columns=table["method"].unique())
+
+
 def across(table: DataFrame, score: str, titles: dict[str, str]) -> DataFrame:
     """One score of all methods under every convention, with the rank of each in brackets.
 
@@ -52,8 +58,7 @@ def across(table: DataFrame, score: str, titles: dict[str, str]) -> DataFrame:
         table: `conventions` of several methods, with `method` in front.
         score: `iou`, `pd`, `fa_per_million` or `f1`.
     """
-    wide = table.pivot_table(index="convention", columns="method", values=score, sort=False).astype(float)
-    wide = wide[list(dict.fromkeys(table["method"]))] if len(wide.columns) else wide
+    wide = _wide(table, score)
     places = wide.rank(axis=1, ascending=score == "fa_per_million", method="min")
     factor = 1 if score == "fa_per_million" else 100
     cells = {
@@ -70,8 +75,7 @@ def rank_answer(table: DataFrame, titles: dict[str, str]) -> str:
     """A paragraph that says whether the convention decides who leads."""
     sentences = []
     for score in ("pd", "fa_per_million", "iou"):
-        wide = table.pivot_table(index="convention", columns="method", values=score, sort=False).astype(float)
-        wide = wide.dropna(axis=1, how="all").dropna()
+        wide = _wide(table, score).dropna(axis=1, how="all").dropna()
         if wide.shape[1] < 2:
             continue
         best = wide.idxmin(axis=1) if score == "fa_per_million" else wide.idxmax(axis=1)

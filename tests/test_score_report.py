@@ -41,6 +41,11 @@ class TestPlots:
         assert [t.get_text() for t in ax.get_xticklabels()] == ["irstd", "dnanet"]
         assert ax.get_ylabel() == "Pd, %" and ax.get_xlabel()
 
+    def test_false_alarms_are_never_drawn_below_zero(self, ax, scored):
+        plots.by_convention(scored, ax, score="fa_per_million", order=["a", "b"], titles=TITLES)
+
+        assert ax.get_ylim() == (0, 30)
+
     @pytest.mark.parametrize(("score", "of_a"), [("pd", [1, 2]), ("fa_per_million", [2, 1])])
     def test_the_best_has_rank_one_at_the_top(self, ax, scored, score, of_a):
         plots.ranks(scored, ax, score=score, order=["a", "b"], titles=TITLES)
@@ -102,6 +107,12 @@ class TestTables:
 
         assert across.loc["irstd"].tolist() == ["50.00 (2)", "60.00 (1)"]
         assert across.loc["dnanet"].tolist() == ["50.00 (1)", "–"]
+
+    def test_a_method_without_the_score_keeps_its_column(self, scored):
+        scored.loc[scored["method"] == "b", "iou"] = np.nan
+
+        assert score_tables.across(scored, "iou", TITLES)["b"].tolist() == ["–", "–"]
+        assert "IoU" not in score_tables.rank_answer(scored, TITLES)
 
     def test_it_is_said_how_often_each_leads(self, scored):
         text = score_tables.rank_answer(scored, TITLES)

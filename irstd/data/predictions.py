@@ -245,8 +245,8 @@ def _points(path: Path, sizes: Mapping[str, tuple[int, int]]) -> Given:
         for key in ("name", "row", "col"):
             if columns[key] is None:
                 raise InputError(
-                    f"{path.name} has no column {key!r} but {', '.join(header) or 'nothing'}; it needs name, row, col (px) "
-                    "and perhaps score"
+                    f"{path.name} has no column {key!r} but {', '.join(header) or 'nothing'}; it needs name, row, col "
+                    "(px) and perhaps score"
                 )
         for line, row in enumerate(reader, 2):
             try:

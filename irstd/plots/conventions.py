@@ -48,6 +48,7 @@ def by_convention(table: DataFrame, ax: Axes, *, score: str, order: Sequence[str
     ax.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
     if score == "fa_per_million":
         ax.set_yscale("symlog", linthresh=1)
+        ax.set_ylim(0, max(3 * table[score].astype(float).max(), 10))
     ax.set(xlabel="convention", ylabel=label)
     return ax
 
