@@ -17,7 +17,9 @@ def scenes(prepared: Prepared, numbers: list[int], *place: str) -> Iterator[Pair
     with np.load(folder / "scores.npz") as scores, np.load(folder / "points.npz") as points:
         for number in numbers:
             name = prepared.names[number]
-            yield Pair(prepared.mask(number), scores.get(name), points.get(name))
+            levels = scores.get(name)
+            # Of a method that gives both, the map: most conventions ask for regions.
+            yield Pair(prepared.mask(number), levels, points.get(name) if levels is None else None)
 
 
 def main(dataset: str, method: str, seed: str) -> None:
