@@ -25,13 +25,14 @@ def score_bars(cells: DataFrame, ax: Axes, *, order: Sequence[str], titles: dict
     long["score"] = long["score"].map(SCORES)
     present = [m for m in order if m in set(long["method"])]
     keys = {"data": long, "x": "score", "y": "value", "hue": "method", "hue_order": present, "ax": ax}
-    sns.barplot(**keys, palette=colours(order), errorbar=None, width=0.6)
+    sns.barplot(**keys, palette=colours(order), errorbar=None, width=0.8)
     sns.stripplot(
         **keys, dodge=len(present) > 1, palette=dict.fromkeys(present, "0.2"), legend=False, size=3, jitter=False
     )
     for bars in ax.containers:
-        ax.bar_label(bars, fmt="%.1f", padding=3, fontsize=7)
-    ax.set(xlabel="score on the test split", ylabel="value, %", ylim=(0, 112))
+        # Upright where there are many, so that none covers another.
+        ax.bar_label(bars, fmt="%.1f", padding=4, fontsize=6.5, rotation=90 if len(present) > 3 else 0)
+    ax.set(xlabel="score on the test split", ylabel="value, %", ylim=(0, 118))
     handles, names = ax.get_legend_handles_labels()
     ax.legend(handles, [titles.get(n, n) for n in names], title="method", loc="upper left", bbox_to_anchor=(1, 1))
     return ax

@@ -55,11 +55,8 @@ def by_convention(table: DataFrame, ax: Axes, *, score: str, order: Sequence[str
 
 def ranks(table: DataFrame, ax: Axes, *, score: str, order: Sequence[str], titles: dict[str, str]) -> Axes:
     """The rank of each method under every convention; lines that cross are methods that change places."""
-    wide = (
-        table.pivot_table(index="convention", columns="method", values=score, sort=False)
-        .astype(float)
-        .dropna(how="all")
-    )
+    wide = table.pivot_table(index="convention", columns="method", values=score, sort=False).astype(float)
+    wide = wide.reindex(table["convention"].unique())  # all, so that figures one above the other agree
     places = wide.rank(axis=1, ascending=score == "fa_per_million", method="min")
     palette = colours(order)
     for method in (m for m in order if m in places):
