@@ -81,7 +81,7 @@ def methods() -> str:
 
 def score(given: argparse.Namespace, root: Path) -> str:
     """Scores predictions, writes the report, and returns what to print."""
-    from irstd import params, submission
+    from irstd import params, results, submission
     from irstd.data import predictions
 
     if given.truth:
@@ -99,7 +99,7 @@ def score(given: argparse.Namespace, root: Path) -> str:
     folder = given.out or root / "runs/score" / name
     submission.write(report, folder)
     if given.json:
-        submission.write_json(report.scored.conventions, given.json)
+        results.write_json(submission.as_json(report.scored.conventions), given.json)
     shown = [
         f"{title}\n\n{table.to_markdown(index=False, disable_numparse=True)}" for title, table in report.pages.items()
     ]

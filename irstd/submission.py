@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -265,9 +264,3 @@ def write(report: Report, folder: Path) -> None:
     (folder / "report.md").write_text(text)
     page = notebook.new_notebook(cells=[notebook.new_markdown_cell(text)])
     (folder / "report.html").write_text(export.html(export.without_clocks(page), report.name))
-
-
-def write_json(table: pd.DataFrame, path: Path) -> None:
-    """Writes `as_json` to a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(as_json(table), indent=1) + "\n")

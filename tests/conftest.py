@@ -5,6 +5,7 @@ from jaxtyping import install_import_hook
 install_import_hook("irstd", "beartype.beartype")
 
 import os  # noqa: E402
+from importlib.util import find_spec  # noqa: E402
 from pathlib import Path  # noqa: E402
 from types import SimpleNamespace  # noqa: E402
 
@@ -12,11 +13,20 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
+from matplotlib import pyplot as plt  # noqa: E402
 
 from irstd.data import download, prepare, synthetic  # noqa: E402
 from irstd.data.prepared import Prepared  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
+EXTRAS = {"retinanet": "torchvision", "yolov8n": "ultralytics"}  # what methods need besides
+
+
+def needs(package):
+    """Skips, and says so, where the extra is not installed; looks without importing, which ultralytics makes felt."""
+    if not find_spec(package):
+        pytest.skip("the extra `detectors` is not installed: make detectors")
+
 
 # The same examples in every run, so that a change is judged by itself; `HYPOTHESIS_PROFILE=explore` draws others.
 settings.register_profile("same", derandomize=True)
@@ -41,6 +51,14 @@ def _two_threads():
 @pytest.fixture
 def rng():
     return np.random.default_rng(sum(map(ord, "small targets are small")))
+
+
+@pytest.fixture
+def ax():
+    """Axes to draw on."""
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ ALLOWED = {  # module or package of irstd: what of irstd it may import besides i
     "scoring": {"metrics", "results"},
     "score_tables": {"metrics", "tables"},
     "submission": {"data", "metrics", "prediction", "report", "results", "score_tables", "scoring", "tables"},
-    "cli": {"data", "methods", "params", "profiling", "submission"},
+    "cli": {"data", "methods", "params", "profiling", "results", "submission"},
     "analysis": {"layers", "losses", "metrics"},
 }
 # Carry or check values; see dvc.yaml.

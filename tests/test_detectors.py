@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -15,21 +14,15 @@ from irstd.methods import Labels, Step
 from irstd.params import Recipe, check
 from irstd.prediction import predict
 from irstd.profiling import parameters
+from tests.conftest import EXTRAS, needs
 
 SMALL = {"retinanet": {"backbone": "resnet18", "channels": 32}, "yolov8n": {}}
-NEEDS = {"retinanet": "torchvision", "yolov8n": "ultralytics"}
-
-
-def needs(package):
-    """Skips, and says so, where the extra is not installed; looks without importing, which ultralytics makes felt."""
-    if not find_spec(package):
-        pytest.skip("the extra `detectors` is not installed: make detectors")
 
 
 @pytest.fixture(params=SMALL)
 def detector(request):
     """A detector and a way to build it; skips, and says so, where the extra is not installed."""
-    needs(NEEDS[request.param])
+    needs(EXTRAS[request.param])
     method = methods.get(request.param)
 
     def build(**changes):

@@ -1,7 +1,5 @@
 """The contract that every method keeps, written once for all of them; and GGL-Net's own figures."""
 
-from importlib.util import find_spec
-
 import pytest
 import torch
 
@@ -9,17 +7,15 @@ from irstd import methods
 from irstd.errors import InputError
 from irstd.methods import Labels, Step
 from irstd.profiling import gmac, parameters
+from tests.conftest import EXTRAS, needs
 
 START = Step(0, 10, 0)
 
 
-EXTRAS = {"retinanet": "torchvision", "yolov8n": "ultralytics"}
-
-
 @pytest.fixture(params=methods.available())
 def method(request):
-    if request.param in EXTRAS and not find_spec(EXTRAS[request.param]):
-        pytest.skip("the extra `detectors` is not installed: make detectors")
+    if request.param in EXTRAS:
+        needs(EXTRAS[request.param])
     return methods.get(request.param)
 
 

@@ -21,13 +21,6 @@ TITLES = {"ours": "Ours"}
 
 
 @pytest.fixture
-def ax():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
-
-
-@pytest.fixture
 def cells():
     base = {
         "dataset": "toy", "budget": "quick", "recipe": {"epochs": 5}, "full_epochs": 100, "selection": "validation", "split": "2-2",

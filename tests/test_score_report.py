@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import pyplot as plt
 
 from irstd import report, score_tables
 from irstd.analysis import cases
@@ -13,13 +12,6 @@ from irstd.plots import style
 from tests.conftest import ROOT
 
 TITLES = {"a": "Method A"}
-
-
-@pytest.fixture
-def ax():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
 
 
 @pytest.fixture

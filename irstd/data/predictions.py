@@ -120,8 +120,8 @@ def scene_of(text: str, names: Iterable[str]) -> str | None:
         return text
     edges = [m.start() for m in re.finditer(r"(?<![A-Za-z0-9])(?=[A-Za-z0-9])", text)]
     ends = [m.start() for m in re.finditer(r"(?<=[A-Za-z0-9])(?![A-Za-z0-9])", text)]
-    inside = {text[start:end] for start in edges for end in ends if end > start} & set(known)
-    return max(inside, key=lambda name: (len(name), name), default=None)
+    inside = (text[start:end] for start in edges for end in ends if end > start)
+    return max((part for part in inside if part in known), key=lambda name: (len(name), name), default=None)
 
 
 def _of_file(text: str, names: Iterable[str]) -> str | None:
@@ -291,7 +291,8 @@ def _coco(path: Path, sizes: Mapping[str, tuple[int, int]]) -> Given:
         if given.odd([score, *box], score, f"annotation {number}"):
             continue
         if masked:
-            np.maximum(given.maps[name], part * score, out=given.maps[name])
+            filled = _inside(box, sizes[name]) if part is None else part
+            np.maximum(given.maps[name], filled * score, out=given.maps[name])
         else:
             top, left, tall, wide = box
             boxes[name].append((top, left, top + tall, left + wide, score))
@@ -306,8 +307,9 @@ def _coco(path: Path, sizes: Mapping[str, tuple[int, int]]) -> Given:
     return given
 
 
-def _annotation(one: Mapping[str, Any], size: tuple[int, int]) -> tuple[float, list[float], ndarray]:
-    """Score, box (top, left, height, width in px; a pixel reaches half a px to each side) and pixels of an annotation.
+def _annotation(one: Mapping[str, Any], size: tuple[int, int]) -> tuple[float, list[float], ndarray | None]:
+    """Score, box (top, left, height, width in px; a pixel reaches half a px to each side) and, if it has a
+    segmentation, the pixels of an annotation.
 
     Raises:
         ValueError: it has neither a box nor a segmentation, or one that is damaged.
@@ -315,15 +317,17 @@ def _annotation(one: Mapping[str, Any], size: tuple[int, int]) -> tuple[float, l
     score, segmentation, given = float(one.get("score", 1.0)), one.get("segmentation"), one.get("bbox") or ()
     left, top, wide, tall = (float(x) for x in given) if given else (0.0,) * 4
     box = [top - 0.5, left - 0.5, tall, wide]
-    if segmentation:
-        return score, box, _filled(segmentation, size)
-    if not given:
+    if not segmentation and not given:
         raise ValueError("no bbox and no segmentation")
+    return score, box, _filled(segmentation, size) if segmentation else None
+
+
+def _inside(box: list[float], size: tuple[int, int]) -> ndarray:
+    """Ones at the pixels whose centres are in a box."""
     filled = np.zeros(size)
-    if np.isfinite(box).all():  # pixels whose centres are in the box
-        rows, cols = (slice(max(0, ceil(s)), max(0, ceil(s + n))) for s, n in zip(box[:2], box[2:], strict=True))
-        filled[rows, cols] = 1
-    return score, box, filled
+    rows, cols = (slice(max(0, ceil(s)), max(0, ceil(s + n))) for s, n in zip(box[:2], box[2:], strict=True))
+    filled[rows, cols] = 1
+    return filled
 
 
 def _filled(segmentation: Any, size: tuple[int, int]) -> ndarray:
