@@ -8,18 +8,22 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Threads that wait by spinning take the core that another thread needs.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: quickstart repro test test-slow lint format lab bench detectors lock clean
+.PHONY: quickstart repro report test test-slow lint format lab bench detectors lock clean
 
 quickstart: $(READY) ## the whole pipeline on synthetic scenes, ending in reports
-	dvc repro report@synthetic scoring@synthetic metrics pictures@synthetic pinwheel@synthetic
+	dvc repro scoring@synthetic pictures@synthetic orientation@synthetic cases
+	python -m pipelines.reports
 	@git diff --quiet -- dvc.lock reports || echo "Note: this machine's arithmetic differs from that of the committed results; \`git checkout dvc.lock reports\` restores them."
-	@echo; echo "Open the report: $(CURDIR)/reports/html/synthetic.html (beside it: synthetic-conventions.html, metrics.html, synthetic-pictures.html, synthetic-pinwheel.html)"
+	@echo; echo "Open the report: $(CURDIR)/reports/html/index.html"
 
 repro: $(READY) ## every dataset, method and seed of params.yaml
 	dvc repro
 
+report: $(READY) ## every report anew from reports/results: no data, weights, GPU or network; under 3 minutes on 2 cores
+	python -m pipelines.reports
+
 test: $(READY) ## the tests; under 10 minutes on 2 cores
-	pytest
+	pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 test-slow: $(READY) ## those that take minutes
 	pytest -m slow
@@ -36,7 +40,7 @@ format: $(READY)
 	nbstripout notebooks/*.ipynb
 
 lab: $(READY)
-	jupyter lab notebooks/01_comparison.ipynb
+	jupyter lab notebooks/00_start.ipynb
 
 bench: $(READY) ## training steps, inference, and how near points are to the truth; let nothing else run
 	python -m tests.bench.training

@@ -1,4 +1,4 @@
-"""The command line, for what is no pipeline stage: `irstd datasets`, `irstd methods`, `irstd score`."""
+"""The command line, for what is no pipeline stage: `irstd datasets`, `methods`, `score`, `new-method`, `diff`."""
 
 from __future__ import annotations
 
@@ -106,6 +106,31 @@ def score(given: argparse.Namespace, root: Path) -> str:
     return "\n\n".join([*report.words, *shown, f"Written to {folder}: report.html, report.md, CSV and JSON."])
 
 
+def new_method(name: str, root: Path) -> str:
+    """Writes a new method, and returns what to do next."""
+    from irstd import scaffold
+
+    method, test, changed = scaffold.new_method(name, root)
+    return f"""{method}  written: a small network that works; replace it by yours
+{test}  written: its own test
+{changed}  changed: {name!r} is in `methods`, its recipe at the end of `method`
+
+Next, from here:
+  pytest tests/test_methods.py {test} -k {name}   the contract, and its own test
+  dvc repro report@synthetic scoring@synthetic   its row, in three minutes on two cores: reports/synthetic.md
+  dvc repro report@nuaa-sirst scoring@nuaa-sirst   the same on real scenes"""
+
+
+def diff_of(before: str, after: str | None, out: Path | None) -> str:
+    """Reports on two revisions, and returns where and in short what."""
+    from irstd import revisions
+
+    folder = out or Path("runs/diff") / f"{before}..{after or ''}".replace("/", "-")
+    page = revisions.difference(Path(), before, after, folder)
+    answer = (folder / "report.md").read_text().rstrip().rpartition("\n")[2]
+    return f"{answer}\n\nOpen the report: {page}"
+
+
 def _side(word: str) -> int:
     if not word.isdigit() or not 8 <= int(word) <= 8192:
         raise argparse.ArgumentTypeError(f"{word!r} is no side in px; give a whole number from 8 to 8192")
@@ -143,9 +168,21 @@ def main(words: list[str] | None = None) -> None:
     commands.add_parser("datasets", help="the catalogue, and what is on disk")
     commands.add_parser("methods", help="each method's paper, supervision, size and multiply-adds")
     _score_arguments(commands)
+    new = commands.add_parser("new-method", help="write a method's file, its test and its entry in params.yaml")
+    new.add_argument("name", help="of its module: small letters, digits and _")
+    diff = commands.add_parser("diff", help="report on what differs between the results of two revisions")
+    diff.add_argument("before", help="a commit, tag or branch")
+    diff.add_argument("after", nargs="?", help="another; the working folder if not given")
+    diff.add_argument("--out", type=Path, metavar="FOLDER", help="where the report goes; runs/diff/BEFORE..AFTER")
     given = parser.parse_args(words)
     try:
-        run = {"datasets": lambda: datasets(Path()), "methods": methods, "score": lambda: score(given, Path())}
+        run = {
+            "datasets": lambda: datasets(Path()),
+            "methods": methods,
+            "score": lambda: score(given, Path()),
+            "new-method": lambda: new_method(given.name, Path()),
+            "diff": lambda: diff_of(given.before, given.after, given.out),
+        }
         print(run[given.command]())
     except InputError as error:
         sys.exit(f"error: {error}")

@@ -201,6 +201,7 @@ class Params:
     methods: tuple[Name, ...]
     baselines: tuple[Name, ...]  # rows without anything to train
     studies: dict[Name, Study]
+    public: tuple[Name, ...]  # datasets whose images may be in git
     orientation: Orientation
     seeds: tuple[int, ...]
     dataset: dict[Name, Dataset]
@@ -339,9 +340,11 @@ def _check_baselines(params: Params) -> None:
             raise InputError(f"params.yaml: {name!r} has epochs: 0 in its recipe; list it in `baselines` only")
 
 
-def _check_orientation(params: Params) -> None:
-    """Raises InputError where kernels are to be drawn of a network that is not trained."""
+def _check_pictures(params: Params) -> None:
+    """Raises InputError where pictures are to be made of a dataset that is not there, or a network not trained."""
     wanted = params.orientation
+    if unknown := [dataset for dataset in params.public if dataset not in params.datasets]:
+        raise InputError(f"params.yaml: public: {unknown[0]!r} is not among `datasets`; add it there, or drop it here")
     for dataset in wanted.datasets:
         if dataset not in params.datasets or wanted.method not in params.methods or wanted.seed not in params.seeds:
             raise InputError(
@@ -377,7 +380,7 @@ def parse(text: str) -> Params:
     for dataset in params.datasets:
         for name in params.baselines:
             params.recipe(dataset, name)
-    _check_orientation(params)
+    _check_pictures(params)
     return params
 
 

@@ -1,14 +1,14 @@
-"""Executes a notebook with parameters, and exports what is reproducible: HTML and Markdown, without clocks."""
+"""Executes a notebook with parameters, and exports what is reproducible of it, as Markdown without clocks."""
 
 from __future__ import annotations
 
-from copy import deepcopy
+import re
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
-from nbconvert import HTMLExporter, MarkdownExporter
+from nbconvert import MarkdownExporter
 from traitlets.config import Config
 
 from irstd.errors import InputError, hint
@@ -48,27 +48,12 @@ def execute(source: Path, target: Path, **parameters: Any) -> nbformat.NotebookN
     return without_clocks(executed)
 
 
-def html(notebook: nbformat.NotebookNode, title: str) -> str:
-    """The notebook as one HTML file without code, pictures inside."""
-    notebook = deepcopy(notebook)
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            output.get("metadata", {}).pop("filenames", None)  # else they would be links
-    exporter = HTMLExporter(
-        exclude_input=True,
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-        embed_images=True,
-        # No script or style from elsewhere: the report opens without a network.
-        config=Config(
-            {"HTMLExporter": {"mathjax_url": "", "require_js_url": "", "jquery_url": "", "mermaid_js_url": ""}}
-        ),
-    )
-    return exporter.from_notebook_node(notebook, {"metadata": {"name": title}})[0]
+def markdown(notebook: nbformat.NotebookNode, above: str = "../reports/") -> str:
+    """The notebook as Markdown without code; figures and tables are links to the files that it saved.
 
-
-def markdown(notebook: nbformat.NotebookNode) -> str:
-    """The notebook as Markdown without code; figures are links to the files that it saved."""
+    Args:
+        above: where those links start in the notebook, which runs in a folder of its own; they are cut by it.
+    """
     config = Config(
         {
             "MarkdownExporter": {"exclude_input": True},
@@ -77,5 +62,15 @@ def markdown(notebook: nbformat.NotebookNode) -> str:
         }
     )
     body, _ = MarkdownExporter(config=config).from_notebook_node(notebook, {"output_files_dir": ""})
-    lines = [line.rstrip() for line in body.splitlines()]
+    # What a reader is told who cannot see a figure is the name that it was saved under.
+    named = re.sub(
+        r"!\[png\]\(([^)]*?)([^/)]+)\.png\)", lambda m: f"![{m[2].replace('-', ' ')}]({m[1]}{m[2]}.png)", body
+    )
+    lines = [line.rstrip() for line in named.replace(f"]({above}", "](").splitlines()]
     return "\n".join(line for n, line in enumerate(lines) if line or (n and lines[n - 1])).strip() + "\n"
+
+
+def question(notebook: Path) -> str:
+    """What a notebook asks: its first heading."""
+    first = nbformat.read(notebook, as_version=4).cells[0].source
+    return first.splitlines()[0].removeprefix("# ")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from irstd import results, score_tables, scoring, tables
+from irstd import reading, results, scoring, tables
 from irstd.data import predictions
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
@@ -21,6 +21,7 @@ from irstd.metrics.conventions import CONVENTIONS
 from irstd.metrics.counts import Pair
 from irstd.metrics.regions import regions
 from irstd.prediction import encode
+from irstd.tables import scoring as score_tables
 
 WHITE = 255
 
@@ -165,10 +166,10 @@ def beside(name: str, table: pd.DataFrame, extra: dict[str, Any], dataset: str, 
     row = {"method": name, "made by": "these predictions", "threshold": 0.5, **{k: mine[k] for k in kept}, **extra}
     rows = [row]
     try:
-        ours = results.cells(folder, [dataset])
+        ours = reading.cells(folder, [dataset])
     except InputError:
         ours = pd.DataFrame()
-    titles = results.titles(folder)
+    titles = reading.titles(folder)
     for _, cell in ours.iterrows():
         rows.append(
             {
@@ -177,7 +178,7 @@ def beside(name: str, table: pd.DataFrame, extra: dict[str, Any], dataset: str, 
                 **{k: cell[k] for k in ("threshold", *kept, *extra)},
             }
         )
-    stated = results.published(dataset)
+    stated = reading.published(dataset)
     for (method, split, source), values in stated.groupby(["method", "split", "source"], sort=False):
         figures = values.groupby("metric")["value"].first()
         shares = {k: figures.get(k, np.nan) / (1 if k == "fa_per_million" else 100) for k in kept}
@@ -249,9 +250,7 @@ def score(
 
 def write(report: Report, folder: Path) -> None:
     """Writes conventions.csv, sweep.csv, scores.json, report.md and report.html to `folder`."""
-    import nbformat.v4 as notebook  # noqa: PLC0415 - slow to load, and not needed to score
-
-    from irstd import report as export  # noqa: PLC0415
+    from irstd import page  # noqa: PLC0415 - not needed to score
 
     folder.mkdir(parents=True, exist_ok=True)
     results.write(report.scored.conventions, folder / "conventions.csv", "conventions")
@@ -262,5 +261,4 @@ def write(report: Report, folder: Path) -> None:
         parts += [f"## {title}", table.to_markdown(index=False, disable_numparse=True)]
     text = "\n\n".join(parts) + "\n"
     (folder / "report.md").write_text(text)
-    page = notebook.new_notebook(cells=[notebook.new_markdown_cell(text)])
-    (folder / "report.html").write_text(export.html(export.without_clocks(page), report.name))
+    (folder / "report.html").write_text(page.html(text, report.name))

@@ -1,13 +1,13 @@
 """Tell what each scale loss would say at the areas that trainings went through: DATASET -> a table of the analysis."""
 
-from irstd import params, results
+from irstd import params, reading, results
 from irstd.analysis.gradients import over_training
 from pipelines import RESULTS, run
 
 
 def main(dataset: str) -> None:
     study = params.load().studies["losses"]
-    watched = results.gather(RESULTS, "watched", [dataset])
+    watched = reading.gather(RESULTS, "watched", [dataset])
     table = over_training(watched[watched["method"].isin(study.methods)])
     results.write(table, RESULTS / "analysis" / f"histories-{dataset}.csv", "histories")
 

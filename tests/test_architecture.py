@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from irstd import params, provenance, results
+from pipelines.report import reports
 from tests.conftest import ROOT
 
 EVERYONE = {"errors"}  # may be imported by all
@@ -17,13 +18,18 @@ ALLOWED = {  # module or package of irstd: what of irstd it may import besides i
     "": set(),
     "errors": set(),
     "params": set(),
-    "results": set(),
+    "schemas": set(),
+    "results": {"schemas"},
+    "reading": {"results", "schemas"},
+    "page": set(),
+    "scaffold": {"params"},
+    "revisions": {"page", "report"},
+    "explorer": {"analysis", "data", "metrics", "plots", "prediction", "submission"},
     "provenance": set(),
     "export": {"layers"},
     "profiling": {"export"},
     "report": set(),
-    "tables": set(),
-    "study_tables": {"tables"},
+    "tables": {"metrics"},
     "layers": set(),
     "losses": set(),
     "metrics": set(),
@@ -35,13 +41,12 @@ ALLOWED = {  # module or package of irstd: what of irstd it may import besides i
     "training": {"data", "methods", "prediction", "validation"},
     "evaluation": {"data", "metrics", "results"},
     "scoring": {"metrics", "results"},
-    "score_tables": {"metrics", "tables"},
-    "submission": {"data", "metrics", "prediction", "report", "results", "score_tables", "scoring", "tables"},
-    "cli": {"data", "methods", "params", "profiling", "results", "submission"},
-    "analysis": {"layers", "losses", "metrics"},
+    "submission": {"data", "metrics", "page", "prediction", "reading", "results", "scoring", "tables"},
+    "cli": {"data", "methods", "params", "profiling", "results", "revisions", "scaffold", "submission"},
+    "analysis": {"data", "layers", "losses", "metrics", "reading"},
 }
 # Carry or check values; see dvc.yaml.
-CARRIERS = {"irstd/errors.py", "irstd/params.py", "irstd/provenance.py", "pipelines/__init__.py"}
+CARRIERS = {"irstd/errors.py", "irstd/params.py", "irstd/provenance.py", "irstd/schemas.py", "pipelines/__init__.py"}
 TRACKED = subprocess.run(
     ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
 ).stdout.split()
@@ -144,11 +149,33 @@ OPTIONAL["choose"] -= {"irstd/validation.py"}
 
 def test_every_command_is_a_module_and_its_items():
     for name, stage in STAGES.items():
+        if stage["cmd"].startswith("python -m pipelines.report "):
+            continue
         axes = "".join(f" ${{item.{axis}}}" for axis in stage.get("matrix", ()))
         # The stages of a study are those of the pipeline for further rows.
         module = re.sub(OF_A_STUDY, "", name)
         assert f"python -m pipelines.{module}{axes}" == stage["cmd"]
         assert (ROOT / f"pipelines/{module}.py").exists()
+
+
+def test_every_report_has_a_stage_that_declares_its_notebook_and_files():
+    given = params.load(ROOT / "params.yaml")
+    planned, found = reports(given), {}
+    lists = {"datasets": given.datasets, "orientation.datasets": given.orientation.datasets}
+    lists |= {f"studies.{name}.datasets": study.datasets for name, study in given.studies.items()}
+    for stage in STAGES.values():
+        if stage["cmd"].startswith("python -m pipelines.report "):
+            over = stage.get("matrix", {"dataset": None})["dataset"]
+            for dataset in lists[over[2:-1]] if over else [""]:
+                name = stage["cmd"].split()[-1].replace("${item.dataset}", dataset)
+                found[name] = json.loads(json.dumps(stage).replace("${item.dataset}", dataset))
+
+    assert set(planned) == set(found)
+    for name, report in planned.items():
+        deps, outs = found[name]["deps"], found[name]["outs"]
+        assert f"notebooks/{report.notebook}.ipynb" in deps or "notebooks" in deps
+        files = [f"reports/{name}.md", f"reports/figures/{name}", f"reports/tables/{name}"] if report.public else []
+        assert [f"reports/html/{name}.html", *files] == [next(iter(o)) if isinstance(o, dict) else o for o in outs]
 
 
 def test_expensive_stages_keep_the_run_cache():
@@ -158,7 +185,7 @@ def test_expensive_stages_keep_the_run_cache():
 
 
 def test_plots_and_results_import_no_torch_and_the_library_is_quick():
-    code = "import sys, irstd.results, irstd.tables, irstd.plots.comparison, irstd.plots.scenes; assert 'torch' not in sys.modules"
+    code = "import sys, irstd.reading, irstd.tables, irstd.analysis.walk, irstd.plots.comparison, irstd.plots.scenes; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 

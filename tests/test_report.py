@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from irstd import evaluation, report, results, study_tables, tables
+from irstd import evaluation, reading, report, results, tables
 from irstd.errors import InputError
 from irstd.metrics.conventions import ours
 from irstd.plots import comparison, curves, datasets, points, scenes, style
 from irstd.prediction import encode
+from irstd.tables import studies as study_tables
 from tests.conftest import ROOT
 
 TITLES = {"ours": "Ours"}
@@ -185,7 +186,7 @@ class TestTables:
         assert "points 80.00 [70.0, 88.0] %; Ours 80.00 [70.0, 88.0] %" in text and "One seed only" in text
 
     def test_published_figures_keep_their_source_and_are_never_ours(self):
-        table = tables.published(results.published("nudt-sirst"))
+        table = tables.published(reading.published("nudt-sirst"))
         ours = table[table["method"] == "Point regression"].iloc[0]
 
         assert ours["point F1 %"] == "97.44" and ours["split"] == "not stated"
@@ -193,7 +194,7 @@ class TestTables:
         assert table["source"].str.len().min() > 5
 
     def test_published_shares_are_percentages_and_sources_are_named(self):
-        table = results.published()
+        table = reading.published()
         shares = table[~table["metric"].isin(["fa_per_million"])]
 
         assert shares["value"].between(0, 100).all() and table[["method", "source", "scored"]].ne("").all(axis=None)
@@ -205,7 +206,7 @@ class TestTables:
 
         assert (
             str(error.value)
-            == "a quirks table lacks ['count'] and has unknown ['cuont']; irstd/results.py says what it holds"
+            == "a quirks table lacks ['count'] and has unknown ['cuont']; irstd/schemas.py says what it holds"
         )
 
     def test_names_of_scenes_that_look_like_numbers_survive(self, tmp_path):
@@ -288,7 +289,7 @@ class TestNotebook:
             path.unlink()
 
         with pytest.raises(InputError) as error:
-            results.cells(folder, ["synthetic"])
+            reading.cells(folder, ["synthetic"])
 
         assert "there are no results for synthetic yet; run `dvc repro`" == str(error.value)
 

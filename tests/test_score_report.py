@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from irstd import report, score_tables
+from irstd import report
 from irstd.analysis import cases
 from irstd.metrics.conventions import CONVENTIONS
 from irstd.plots import conventions as plots
 from irstd.plots import style
+from irstd.tables import scoring as score_tables
 from tests.conftest import ROOT
 
 TITLES = {"a": "Method A"}

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy import ndarray
 
-from irstd.plots.style import HIT, MISS, OUTCOMES, TRUTH
+from irstd.plots.style import FALSE, HIT, MISS, OUTCOMES, TRUTH
 
 
 def _stretch(image: ndarray) -> tuple[float, float]:
@@ -46,29 +47,116 @@ def overlay(layers: ndarray, ax: Axes, *, title: str, points: ndarray | None = N
     return ax
 
 
-def crop_grid(
-    figure: Figure, crops: Sequence[ndarray], captions: Sequence[dict[str, Any]], *, kind: str, most: int
-) -> Figure:
-    """Native-resolution crops of one `kind`, the worst first, the truth outlined; a frame in the kind's colour.
+UNITS = {"hit": "{:.1f} px off", "miss": "{:.0f} px large", "false alarm": "{:.0f} px large"}
+
+
+def _crop(crop: ndarray, caption: dict[str, Any], ax: Axes) -> None:
+    """One crop with the truth outlined, in a frame of its kind's colour."""
+    kind = caption["kind"]
+    low, high = _stretch(crop[0])
+    _plain(ax).imshow(crop[0], vmin=low, vmax=high)
+    if crop[1].any():
+        ax.contour(crop[1], [0.5], colors=[TRUTH], linewidths=1)
+    for side in ax.spines.values():
+        side.set(visible=True, color=OUTCOMES[kind], linewidth=2)
+    form = "score {:.2f}" if caption.get("ranked_by") == "score" else UNITS[kind]
+    ax.set_title(f"{caption['name']}\n{form.format(caption['rank'])}", fontsize=7)
+
+
+def crop_rows(figure: Figure, crops: Sequence[ndarray], captions: Sequence[dict[str, Any]], *, most: int) -> Figure:
+    """Native-resolution crops, a row each for hits, misses and false alarms, the worst first.
 
     Args:
-        crops: (2, S, S): grey levels, mask. captions: `kind`, `name`, `row`, `col`, `rank` of each.
+        crops: (2, S, S): grey levels, mask. captions: `kind`, `name`, `row`, `col`, `rank` of each. most: in a row.
     """
-    unit = {"hit": "{:.1f} px off", "miss": "{:.0f} px large", "false alarm": "{:.0f} px large"}[kind]
-    chosen = [(c, t) for c, t in zip(crops, captions, strict=True) if t["kind"] == kind][:most]
-    axes = figure.subplots(-(-max(len(chosen), 1) // 6), 6, squeeze=False).ravel()
-    for ax in axes:
-        ax.set_axis_off()
-    for ax, (crop, caption) in zip(axes, chosen, strict=False):
-        ax.set_axis_on()
-        low, high = _stretch(crop[0])
-        _plain(ax).imshow(crop[0], vmin=low, vmax=high)
-        if crop[1].any():
-            ax.contour(crop[1], [0.5], colors=[TRUTH], linewidths=1)
-        for side in ax.spines.values():
-            side.set(visible=True, color=OUTCOMES[kind], linewidth=2)
-        form = "score {:.2f}" if caption.get("ranked_by") == "score" else unit
-        ax.set_title(f"{caption['name']}\n{form.format(caption['rank'])}", fontsize=7)
-    if not chosen:
-        axes[0].text(0, 0.5, f"no {kind}", color=HIT)
+    axes = figure.subplots(len(OUTCOMES), most, squeeze=False)
+    for line, kind in zip(axes, OUTCOMES, strict=True):
+        chosen = [(c, t) for c, t in zip(crops, captions, strict=True) if t["kind"] == kind][:most]
+        for ax in line[max(len(chosen), 1) :]:
+            ax.set_axis_off()
+        for ax, (crop, caption) in zip(line, chosen, strict=False):
+            _crop(crop, caption, ax)
+        if not chosen:
+            _plain(line[0]).text(0.5, 0.5, f"no {kind}", ha="center", transform=line[0].transAxes, fontsize=8)
+            line[0].spines[:].set_visible(False)
+        line[0].set_ylabel(kind, fontsize=9)
     return figure
+
+
+def outlined(image: ndarray, truth: ndarray, found: ndarray, ax: Axes, *, pairs: Sequence[tuple[int, int]]) -> Axes:
+    """A scene with what became of everything: targets found and missed, regions that hit and that are false.
+
+    Args:
+        image: grey levels (H, W). truth, found: labels (H, W) of true and predicted regions, 0 outside.
+        pairs: (target, region), numbered from 0, that were matched.
+    """
+    low, high = _stretch(image)
+    _plain(ax).imshow(image, vmin=low, vmax=high)
+    hits, right = {t + 1 for t, _ in pairs}, {r + 1 for _, r in pairs}
+    for labels, good, colours, line in ((truth, hits, (TRUTH, MISS), "solid"), (found, right, (HIT, FALSE), "dashed")):
+        every = np.unique(labels[labels > 0])
+        for kind, colour in ((True, colours[0]), (False, colours[1])):
+            chosen = np.isin(labels, [n for n in every.tolist() if (n in good) is kind])
+            if chosen.any():
+                ax.contour(chosen, [0.5], colors=[colour], linewidths=1.2, linestyles=line)
+    return ax
+
+
+OUTLINES = (
+    ("target, found", TRUTH, "-"),
+    ("target, missed", MISS, "-"),
+    ("region that hits", HIT, "--"),
+    ("false alarm", FALSE, "--"),
+)
+
+
+def outline_legend(ax: Axes) -> Axes:
+    """Says below the axes what the outlines of `outlined` mean."""
+    handles = [Line2D([], [], color=colour, linestyle=line, label=name) for name, colour, line in OUTLINES]
+    ax.legend(handles=handles, fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.01))
+    return ax
+
+
+def score_map(score: ndarray, ax: Axes, *, threshold: float) -> Axes:
+    """Scores in [0, 1], and where they exceed a threshold."""
+    shown = _plain(ax).imshow(score, vmin=0, vmax=1, cmap="magma")
+    if (score > threshold).any() and (score <= threshold).any():
+        ax.contour(score > threshold, [0.5], colors=["white"], linewidths=0.8)
+    ax.figure.colorbar(shown, ax=ax, label="score, 0 to 1", shrink=0.75)
+    return ax
+
+
+def _inside(points: ndarray, window: tuple[slice, slice], shape: tuple[int, ...]) -> tuple[ndarray, ndarray]:
+    """Points in a window, counted from its corner, and which of all they are."""
+    moved = points[:, :2] - [side.start or 0 for side in window]
+    kept = ((moved > -0.5) & (moved < np.array(shape) - 0.5)).all(1)
+    return moved[kept], np.flatnonzero(kept)
+
+
+def scattered(image: ndarray, points: ndarray, ax: Axes, *, window: tuple[slice, slice], threshold: float) -> Axes:
+    """Points over a scene, coloured by their score; those at or below the threshold are hollow.
+
+    Args:
+        image: the window of the scene. points: (N, 3) of row, col (px, of the whole scene) and score.
+    """
+    low, high = _stretch(image)
+    _plain(ax).imshow(image, vmin=low, vmax=high)
+    inside, which = _inside(points, window, image.shape)
+    scores = points[which, 2]
+    colour = {"cmap": "magma", "vmin": 0, "vmax": 1}
+    shown = ax.scatter(inside[:, 1], inside[:, 0], c=scores, s=np.where(scores > threshold, 26, 8), **colour)
+    ax.figure.colorbar(shown, ax=ax, label="score, 0 to 1", shrink=0.75)
+    return ax
+
+
+def crosses(points: ndarray, ax: Axes, *, window: tuple[slice, slice], right: set[int]) -> Axes:
+    """Points as crosses: those that hit, and false ones.
+
+    Args:
+        points: (N, 2) of row and col, px, of the whole scene. right: numbers of those that hit.
+    """
+    inside, which = _inside(points, window, ax.images[0].get_array().shape)
+    for hits, colour in ((True, HIT), (False, FALSE)):
+        chosen = inside[[(n in right) is hits for n in which.tolist()]]
+        ax.plot(chosen[:, 1], chosen[:, 0], "x", color=colour, ms=6, mew=1.4)
+    return ax

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from IPython.display import display
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 WIDTH_IN = 7.0  # of a full-width figure
+SCREEN_DPI = 110
 PALETTE = "colorblind"
 LINES = ("-", "--", ":", "-.")  # beside colour, so that print without colours can be read
 TRUTH, HIT, MISS, FALSE = "#009E73", "#56B4E9", "#D55E00", "#E69F00"
@@ -31,7 +35,7 @@ def theme() -> None:
     sns.set_theme(context="paper", style="whitegrid", palette=PALETTE)
     mpl.rcParams.update(
         {
-            "figure.dpi": 110,
+            "figure.dpi": SCREEN_DPI,
             "savefig.dpi": 200,
             "savefig.bbox": "tight",
             "svg.hashsalt": "irstd",  # else ids in an SVG are random
@@ -54,27 +58,75 @@ def colours(methods: Sequence[str]) -> dict[str, tuple[float, float, float] | st
     return GREYS | {method: palette[place % len(palette)] for place, method in enumerate(learnt)}
 
 
+def plain_log(axis: Axis) -> None:
+    """Ticks of a logarithmic axis as numbers, few enough to be read: 1, 2, 5 within a decade or two, else powers."""
+    low, high = axis.get_view_interval()
+    decades = np.log10(high / low) if low > 0 else 9.0
+    axis.set_major_locator(LogLocator(10, (1, 2, 5) if decades < 1 else (1, 3) if decades < 2 else (1,)))
+    if decades < 4:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+UNITS = ("px", "%", "°", "ms", "MB", "1e6", "1e9", "per million", "grey levels", "halves of", "no unit")
+COUNTED = ("0 to 1", "sum 1", "number", "epoch", "1 is best", "rank", "share", "ratio", "/", "rate", "slope", "score")
+
+
+def unlabelled(figure: Figure) -> list[str]:
+    """What a reader could not tell: axes with ticks but without a label, or with numbers but without a unit.
+
+    Args:
+        figure: drawn.
+
+    Returns:
+        A sentence for each; empty for a figure that may be published.
+    """
+    faults = []
+    for ax in figure.axes:
+        for name, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
+            ticks = [t.get_text() for t in axis.get_ticklabels() if t.get_visible() and t.get_text()]
+            if not ax.axison or not ticks:
+                continue
+            label = axis.get_label_text()
+            numbers = all(t.lstrip("−-+").replace(".", "").replace(",", "").isdigit() for t in ticks)
+            if not label:
+                faults.append(f"the {name} axis of {ax.get_title()!r} has no label")
+            elif numbers and not any(word in label for word in UNITS + COUNTED):
+                faults.append(f"the {name} axis {label!r} has no unit")
+    return faults
+
+
 def save(figure: Figure, folder: Path | str, name: str) -> None:
     """Writes `name.svg` and `name.png` to `folder`, without dates, and shows the figure in a notebook.
 
     The picture shown knows the file's name, so that an export to Markdown links to it.
+
+    Raises:
+        ValueError: an axis does not say what it shows, or in which unit.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    if faults := unlabelled(figure):
+        raise ValueError(f"{name}: {'; '.join(faults)}; label them before the figure is saved")
     figure.savefig(folder / f"{name}.png", metadata={"Software": None})
-    show(figure, name, f"figures/{folder.name}/{name}.png")
+    _display(figure, (folder / f"{name}.png").read_bytes(), name, (folder / f"{name}.png").as_posix())
 
 
-def show(figure: Figure, name: str, link: str | None = None) -> None:
-    """Shows a figure in a notebook and closes it.
+def show(figure: Figure, name: str) -> None:
+    """Shows a figure in a notebook without keeping a file, and closes it.
 
     Args:
         name: what a reader is told who cannot see it.
-        link: the file that an export to Markdown names in its stead.
     """
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
+    _display(figure, buffer.getvalue(), name)
+
+
+def _display(figure: Figure, png: bytes, name: str, link: str | None = None) -> None:
+    width = round(figure.get_figwidth() * SCREEN_DPI)
     plt.close(figure)
-    metadata = {"image/png": {"alt": name.replace("-", " ")}, **({"filenames": {"image/png": link}} if link else {})}
-    display({"image/png": b2a_base64(buffer.getvalue(), newline=False).decode()}, metadata=metadata, raw=True)
+    about = {"alt": name.replace("-", " "), "width": width}
+    metadata = {"image/png": about, **({"filenames": {"image/png": link}} if link else {})}
+    display({"image/png": b2a_base64(png, newline=False).decode()}, metadata=metadata, raw=True)

@@ -1,0 +1,93 @@
+"""What differs between the results of two revisions, cell by cell, and whether it is more than noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from irstd.analysis.differences import paired
+from irstd.errors import InputError
+from irstd.reading import cells, gather
+
+KEY = ["dataset", "method", "seed"]
+SCORES = ("iou", "niou", "pd", "fa_per_million", "f1", "point_f1_3px", "point_f1_5px")
+
+
+def compared(before: Path, after: Path) -> pd.DataFrame:
+    """Every cell that has scores in one of two folders of results.
+
+    Returns:
+        A row a cell: dataset, method, seed, `change` (`added`, `removed`, `changed` or `same`), and each score of
+        `SCORES` as SCORE_before and SCORE_after.
+    """
+    tables = []
+    for folder in (before, after):
+        try:
+            table = cells(folder)
+        except InputError:
+            table = pd.DataFrame(columns=[*KEY, *SCORES])
+        tables.append(table.reindex(columns=[*KEY, *SCORES]))
+    both = tables[0].merge(tables[1], on=KEY, how="outer", suffixes=("_before", "_after"), indicator=True)
+    change = both["_merge"].map({"left_only": "removed", "right_only": "added", "both": "same"}).astype(object)
+    moved = pd.Series(data=False, index=both.index)
+    for score in SCORES:
+        one, other = (pd.to_numeric(both[f"{score}_{when}"]) for when in ("before", "after"))
+        moved |= ~((one == other) | (one.isna() & other.isna()))
+    change[moved & (change == "same")] = "changed"
+    return both.assign(change=change).drop(columns="_merge")
+
+
+def changed(table: pd.DataFrame) -> list[tuple[str, str, int]]:
+    """The cells of `compared` that are in both and differ."""
+    rows = table[table["change"] == "changed"]
+    return [(str(d), str(m), int(s)) for d, m, s in rows[KEY].itertuples(index=False)]
+
+
+def _of_cell(tables: dict[str, pd.DataFrame], cell: Sequence[Any]) -> pd.DataFrame:
+    """One cell's table at both revisions, told apart as if they were two methods."""
+    parts = []
+    for when, table in tables.items():
+        if len(table):
+            mine = table[(table[KEY] == list(cell)).all(axis=1)]
+            parts.append(mine.assign(method=when))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def both(before: Path, after: Path, kind: str, cell: Sequence[Any]) -> pd.DataFrame:
+    """One cell's table of a kind at both revisions, `method` being `before` or `after`.
+
+    Empty where one of the two has it not, or in another layout.
+    """
+    tables = {}
+    for when, folder in (("before", before), ("after", after)):
+        try:
+            tables[when] = gather(folder, kind, [cell[0]])
+        except ValueError:
+            return pd.DataFrame()
+    found = _of_cell(tables, cell)
+    return found if len(found) and found["method"].nunique() == 2 else pd.DataFrame()
+
+
+def differences(before: Path, after: Path, every: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """For each cell the paired difference of its scores, after minus before, over the images that both have.
+
+    Returns:
+        dataset, method, seed, and the columns of `irstd.analysis.differences.paired`; cells whose images are others
+        have no row.
+    """
+    found = []
+    for cell in every:
+        table = both(before, after, "per_image", cell)
+        if not len(table):
+            continue
+        names = table.groupby("method")["name"].agg(lambda column: tuple(sorted(column)))
+        if names["before"] != names["after"]:
+            continue
+        rows = paired(table, "after", "before")
+        for place, value in enumerate(cell):
+            rows.insert(place, KEY[place], value)
+        found.append(rows)
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()

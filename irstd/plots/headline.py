@@ -1,0 +1,38 @@
+"""The figure of the home page: ours with intervals, published figures beside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from pandas import DataFrame
+
+from irstd.plots.style import colours
+
+LABELS = {"iou": "IoU, %", "point_f1_5px": "F1 of points, %"}
+
+
+def beside_published(
+    table: DataFrame, ax: Axes, *, score: str, rows: Sequence[str], order: Sequence[str], titles: dict[str, str]
+) -> Axes:
+    """One score of one dataset: dots with 95 % intervals are ours, hollow diamonds published.
+
+    Args:
+        table: from `irstd.home_tables.beside`, of one dataset. rows: methods from top to bottom, the same in each
+            panel. order: all methods of params.yaml, which fixes the colours.
+    """
+    palette = colours(order)
+    mine = table[table["score"] == score]
+    for place, method in enumerate(rows):
+        cells = mine[mine["method"] == method].sort_values("seed")
+        for number, one in enumerate(cells.itertuples()):
+            y = place + 0.22 * (number - (len(cells) - 1) / 2)
+            ends = [[100 * (one.ours - one.low)], [100 * (one.high - one.ours)]] if one.low is not None else None
+            ends = None if ends is None else [[max(0.0, ends[0][0])], [max(0.0, ends[1][0])]]
+            ax.errorbar(100 * one.ours, y, xerr=ends, fmt="o", ms=4, capsize=2, color=palette[method])
+            if not pd.isna(one.published):
+                ax.plot(one.published, y, "D", color="0.25", mfc="none", ms=4.5)
+    ax.set_yticks(range(len(rows)), [titles.get(m, m) for m in rows], fontsize=7.5)
+    ax.set(xlabel=LABELS[score], ylabel="method", xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5))
+    return ax

@@ -1,0 +1,103 @@
+"""A folder of results as notebooks read it.
+
+It holds, for dataset D, method M and seed S:
+
+    D/scenes.csv D/targets.csv D/quirks.csv    what is in the dataset
+    D/crops.csv D/crops.png                    worst hits, misses and false alarms, where images may be passed on
+    D/M/S/metrics.json                         scores, with their convention
+    D/M/S/per_image.csv D/M/S/per_target.csv   what they are made of
+    D/M/S/curve.csv D/M/S/history.csv          over thresholds, over epochs
+    D/M/S/conventions.csv D/M/S/sweep.csv      under every convention, at every level; D/M/S/summary.json of these
+    D/M/S/provenance.json                      what made them
+    D/M/S/watched.csv                          what a method follows over its training
+    methods/M.json cost/M.csv                  what a method is, and what it costs
+    analysis/                                  what figures of losses and layers need computed
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy import ndarray
+from PIL import Image
+
+from irstd.errors import InputError
+from irstd.results import read
+from irstd.schemas import SCHEMAS
+
+
+def cells(folder: Path | str, datasets: list[str] | None = None) -> pd.DataFrame:
+    """A row for each dataset, method and seed with results in `folder`: scores beside what made them.
+
+    Args:
+        datasets: only these, if given.
+
+    Raises:
+        InputError: there is none.
+    """
+    rows = []
+    for path in sorted(Path(folder).glob("*/*/*/metrics.json")):
+        dataset, method, seed = path.parts[-4:-1]
+        if datasets is None or dataset in datasets:
+            made = json.loads((path.parent / "provenance.json").read_text())
+            card = Path(folder, "methods", f"{method}.json")
+            made["supervision"] = json.loads(card.read_text())["supervision"] if card.exists() else None
+            rows.append(
+                {**made, **json.loads(path.read_text()), "dataset": dataset, "method": method, "seed": int(seed)}
+            )
+    if not rows:
+        raise InputError(f"there are no results for {', '.join(datasets or ['any dataset'])} yet; run `dvc repro`")
+    return pd.DataFrame(rows)
+
+
+def gather(folder: Path | str, kind: str, datasets: list[str] | None = None) -> pd.DataFrame:
+    """All tables `kind` of all cells in `folder`, one below the other, with dataset, method and seed in front."""
+    tables = []
+    for path in sorted(Path(folder).glob(f"*/*/*/{kind}.csv")):
+        dataset, method, seed = path.parts[-4:-1]
+        if datasets is None or dataset in datasets:
+            table = read(path, kind)
+            keys = pd.DataFrame({"dataset": dataset, "method": method, "seed": int(seed)}, index=table.index)
+            tables.append(pd.concat([keys, table], axis=1))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def crops(folder: Path | str, dataset: str) -> tuple[pd.DataFrame, list[ndarray]]:
+    """Crops of a dataset's scenes and their captions, a row and a (2, S, S) array (grey levels, mask) each.
+
+    Empty where images may not be passed on.
+    """
+    place = Path(folder, dataset)
+    if not (place / "crops.csv").exists():
+        return pd.DataFrame(columns=list(SCHEMAS["crops"])), []
+    table = read(place / "crops.csv", "crops")
+    strip = np.asarray(Image.open(place / "crops.png"))
+    side = strip.shape[0] // 2
+    return table, [strip[:, n * side : (n + 1) * side].reshape(2, side, side) for n in range(len(table))]
+
+
+def published(dataset: str | None = None) -> pd.DataFrame:
+    """What papers and READMEs state, a row a figure: method, dataset, split (empty if not stated), metric, value,
+    how it was scored, source. Shares are in %, Fa per million.
+
+    Args:
+        dataset: only this one's, if given.
+    """
+    table = pd.read_csv(Path(__file__).with_name("published.csv"), dtype={"split": str}).fillna({"split": ""})
+    return table if dataset is None else table[table["dataset"] == dataset].reset_index(drop=True)
+
+
+def titles(folder: Path | str) -> dict[str, str]:
+    """Row of the tables to what figures print for it: a variant's is its method's, and in brackets what is varied."""
+    cards = {path.stem: json.loads(path.read_text()) for path in sorted(Path(folder, "methods").glob("*.json"))}
+    return {row: card["title"].replace(f"({card['method']}-", "(") for row, card in cards.items()}
+
+
+def published_costs() -> pd.DataFrame:
+    """What papers and READMEs state of size and speed: method, parameters (1e6), multiply-adds of a 256×256 image (1e9,
+    which they call FLOPs), images a second, source.
+    """
+    return pd.read_csv(Path(__file__).with_name("published_costs.csv"))

@@ -1,0 +1,230 @@
+"""Results as a reader wants them: formatted tables, each number with its unit, convention and budget beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from pandas import DataFrame
+
+NONE = "–"  # what a method does not have is not zero
+SCORES = {  # as tables print them; shares in %
+    "iou": "IoU %",
+    "niou": "nIoU %",
+    "pd": "Pd %",
+    "fa_per_million": "Fa ×1e-6",
+    "pixel_f1": "pixel F1 %",
+    "f1": "target F1 %",
+    "point_f1": "point F1 %",
+    "point_f1_3px": "point F1 % at 3 px",
+    "point_f1_5px": "point F1 % at 5 px",
+}
+SELECTED = {
+    "validation": "validation scenes",
+    "last": "none, the last epoch",
+    "test": "the TEST split (papers' habit; optimistic)",
+}
+
+
+def label(method: str, titles: dict[str, str]) -> str:
+    """What figures and tables print for a row."""
+    return titles.get(method, method)
+
+
+def number(value: float | None, form: str) -> str:
+    """A number as `form` says, or a dash for what is not there."""
+    return NONE if value is None or pd.isna(value) else format(value, form)
+
+
+def percent(value: float | None, ends: list[float] | None = None) -> str:
+    """A share in %, with its 95 % interval if there is one."""
+    if value is None or pd.isna(value):
+        return NONE
+    return f"{value * 100:.2f}" + ("" if ends is None else f" [{ends[0] * 100:.1f}, {ends[1] * 100:.1f}]")
+
+
+def budget(cell: pd.Series) -> str:
+    """How long a cell was trained, of how long its recipe asks for."""
+    epochs, full = cell["recipe"]["epochs"], cell["full_epochs"]
+    if not full:
+        return "nothing to train"
+    return f"full, {epochs} epochs" if cell["budget"] == "full" else f"{cell['budget']}, {epochs} of {full} epochs"
+
+
+def keys(cell: pd.Series, titles: dict[str, str]) -> dict[str, object]:
+    """Which run a row is of: the first columns of most tables."""
+    return {
+        "dataset": cell["dataset"],
+        "method": label(cell["method"], titles),
+        "seed": cell["seed"],
+        "budget": budget(cell),
+    }
+
+
+def scores(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
+    """The headline table: a row for each dataset, method and seed."""
+    rows = [
+        {
+            **keys(cell, titles),
+            "IoU %": percent(cell["iou"]),
+            "nIoU %": percent(cell["niou"]),
+            "Pd %": percent(cell["pd"]),
+            "Fa ×1e-6": number(cell["fa_per_million"], ".2f"),
+            "pixel F1 %": percent(cell["pixel_f1"]),
+            "target F1 %": percent(cell["f1"]),
+            "error px": number(cell["distance_px"], ".2f"),
+            "epoch chosen on": SELECTED[cell["selection"]],
+        }
+        for _, cell in cells.iterrows()
+    ]
+    return DataFrame(rows)
+
+
+def points(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
+    """All methods as finders of points, under one rule: F1 at 3 and 5 px with 95 % intervals over the images."""
+    rows = []
+    for _, cell in cells.iterrows():
+        ends = cell["interval"]
+        rows.append(
+            {
+                **keys(cell, titles),
+                "F1 % at 3 px": percent(cell["point_f1_3px"], ends["point_f1_3px"]),
+                "F1 % at 5 px": percent(cell["point_f1_5px"], ends["point_f1_5px"]),
+                "precision % at 5 px": percent(cell["point_precision_5px"]),
+                "recall % at 5 px": percent(cell["point_recall_5px"]),
+                "error px": number(cell["point_error_px"], ".2f"),
+                "F1 % at 5 px, greedy": percent(cell["point_f1_5px_greedy"]),
+                "score above": number(cell["threshold"], ".3g"),
+            }
+        )
+    return DataFrame(rows)
+
+
+def published(figures: DataFrame) -> DataFrame:
+    """Published figures side by side, a row for each method, split and source; none of them is ours."""
+    keys = ["method", "split", "scored", "source"]
+    wide = figures[figures["metric"].isin(SCORES)].pivot_table(
+        index=keys, columns="metric", values="value", sort=False, aggfunc="first"
+    )
+    wide = wide.reindex(columns=[metric for metric in SCORES if metric in wide]).rename(columns=SCORES)
+    formatted = wide.map(lambda value: number(value, ".2f")).reset_index()
+    formatted["split"] = formatted["split"].replace("", "not stated")
+    return formatted[["method", "split", *wide.columns, "scored", "source"]].sort_values(
+        ["source", "split"], kind="stable"
+    )
+
+
+def provenance(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
+    """What made each row of the headline table."""
+    rows = [
+        {
+            "dataset": cell["dataset"],
+            "method": label(cell["method"], titles),
+            "seed": cell["seed"],
+            "split": cell["split"],
+            "train / validation / test": " / ".join(str(cell["scenes"][k]) for k in ("train", "validation", "test")),
+            "epoch": f"{cell['best_epoch']} of {cell['recipe']['epochs']}" if cell["full_epochs"] else NONE,
+            "hardware": cell["hardware"] or "any x86 CPU with AVX2",
+            "minutes": number(cell["wall_s"] and cell["wall_s"] / 60, ".1f"),
+            "torch": cell["versions"]["torch"],
+            "data": cell["data_sha256"][:12],
+            "commit": cell["commit"] or "the one checked out",
+        }
+        for _, cell in cells.iterrows()
+    ]
+    return DataFrame(rows)
+
+
+def datasets(scenes: dict[str, DataFrame], targets: dict[str, DataFrame]) -> DataFrame:
+    """What is in each dataset."""
+    rows = []
+    for name, table in scenes.items():
+        truth = targets[name]
+        rows.append(
+            {
+                "dataset": name,
+                "scenes": len(table),
+                "train / held out / test": " / ".join(
+                    str((table["role"] == r).sum()) for r in ("train", "validation", "test")
+                ),
+                "sizes (w×h px)": _sizes(table),
+                "targets": len(truth),
+                "median area px": number(truth["area_px"].median(), ".0f"),
+                "median SCR": number(truth["scr"].median(), ".1f"),
+                "test scenes with a near twin in training": _twins(table),
+            }
+        )
+    return DataFrame(rows)
+
+
+def _sizes(scenes: DataFrame) -> str:
+    ranges = [(scenes[side].min(), scenes[side].max()) for side in ("width", "height")]
+    text = "×".join(str(low) if low == high else f"{low}…{high}" for low, high in ranges)
+    count = len(scenes[["width", "height"]].drop_duplicates())
+    return text if count == 1 else f"{text}, {count} sizes"
+
+
+def _twins(scenes: DataFrame) -> str:
+    train = set(scenes.loc[scenes["role"].isin(["train", "validation"]), "group"])
+    test = scenes[scenes["role"] == "test"]
+    twins = int(test["group"].isin(train).sum())
+    return f"{twins} of {len(test)}"
+
+
+def cost(table: DataFrame, titles: dict[str, str]) -> DataFrame:
+    """What each method costs, by hardware, size and batch."""
+    return DataFrame(
+        {
+            "method": [label(m, titles) for m in table["method"]],
+            "hardware": table["hardware"],
+            "runs in": table["form"],
+            "input px": [f"{s}×{s}" for s in table["size_px"]],
+            "batch": table["batch"],
+            "parameters": [f"{n:,}" for n in table["parameters"]],
+            "GMAC": table["gmac"].map("{:.3f}".format),
+            "GFLOP (2 × MAC)": table["gflop"].map("{:.3f}".format),
+            "ms / batch": table["latency_ms"].map("{:.1f}".format),
+            "images / s": table["fps"].map("{:.1f}".format),
+            "peak MB": [number(mb, ".0f") for mb in table["memory_mb"]],
+        }
+    )
+
+
+def answer(cells: DataFrame, titles: dict[str, str]) -> str:
+    """A paragraph that says what the scores show, and what they do not."""
+    sentences = []
+    for dataset, group in cells.groupby("dataset", sort=False):
+        best = group.loc[group["iou"].astype(float).idxmax()] if group["iou"].notna().any() else group.iloc[0]
+        lead = "" if len(group) == 1 else f", the best of {len(group)} runs"
+        sentences.append(
+            f"On **{dataset}** ({best['images']} test images, {best['targets']} targets) "
+            f"{label(best['method'], titles)} finds {best['pd'] * best['targets']:.0f} targets (Pd {best['pd']:.1%}) "
+            f"at {number(best['fa_per_million'], '.1f')} false pixels per million, with IoU "
+            f"{number(best['iou'] and best['iou'] * 100, '.1f')} %{lead}."
+        )
+        nearest = group.loc[group["point_f1_5px"].astype(float).fillna(0).idxmax()]
+        sentences.append(
+            f"As finders of points, matched one to one within 5 px, the best is {label(nearest['method'], titles)} "
+            f"with F1 {percent(nearest['point_f1_5px'], nearest['interval']['point_f1_5px'])} % (95 % interval)."
+        )
+    short = cells[(cells["budget"] != "full") & (cells["full_epochs"] > 0)]
+    if len(short):
+        sentences.append(
+            f"{len(short)} of {len(cells)} runs had a reduced budget "
+            f"({', '.join(sorted(set(short['budget'])))}): "
+            "they show that the pipeline works, and are not comparable with published figures."
+        )
+    if len(set(cells["seed"])) == 1:
+        sentences.append("One seed only: differences of a point of IoU are within what a seed changes.")
+    return " ".join(sentences)
+
+
+def save(table: DataFrame, folder: Path | str, name: str) -> str:
+    """Writes `name.csv` to `folder`; returns the table as Markdown, with a link to the file below."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    bars = {"|": "\\|"}  # else they would end a cell
+    table = table.rename(columns=lambda c: str(c).translate(str.maketrans(bars)))
+    table = table.map(lambda v: v.translate(str.maketrans(bars)) if isinstance(v, str) else v)
+    return f"{table.to_markdown(index=False, disable_numparse=True)}\n\n[{name}.csv]({folder.as_posix()}/{name}.csv)"

@@ -1,0 +1,117 @@
+"""Tables and answers about what accuracy costs."""
+
+from __future__ import annotations
+
+import pandas as pd
+from pandas import DataFrame
+
+from irstd.tables import NONE, budget, label, number, percent
+
+
+def fastest(cost: DataFrame) -> DataFrame:
+    """For each method and hardware the quickest way to run it one image at a time, `ms` per image."""
+    single = cost[cost["batch"] == 1]
+    best = single.loc[single.groupby(["method", "hardware"], sort=False)["latency_ms"].idxmin()]
+    return best.assign(ms=best["latency_ms"]).reset_index(drop=True)
+
+
+def against(cells: DataFrame, cards: dict[str, dict], quick: DataFrame) -> DataFrame:
+    """Accuracy beside cost, a row a cell: scores, `parameters_m`, `gmac`, `ms` on each hardware measured.
+
+    Args:
+        cells: from `irstd.reading.cells`. cards: method to its card. quick: from `fastest`.
+    """
+    table = cells[["dataset", "method", "seed", "iou", "point_f1_5px", "budget", "recipe", "full_epochs"]].copy()
+    table["parameters_m"] = [cards[m]["parameters"] / 1e6 for m in table["method"]]
+    table["gmac"] = [cards[m]["gmac_256"] for m in table["method"]]
+    return table.merge(quick[["method", "hardware", "form", "ms"]], on="method", how="left")
+
+
+def pareto(table: DataFrame, titles: dict[str, str]) -> DataFrame:
+    """Each cell with what it costs, cheapest first within a dataset."""
+    rows = [
+        {
+            "dataset": one["dataset"],
+            "method": label(one["method"], titles),
+            "seed": one["seed"],
+            "budget": budget(one),
+            "IoU %": percent(one["iou"]),
+            "point F1 % at 5 px": percent(one["point_f1_5px"]),
+            "parameters ×1e6": number(one["parameters_m"], ".3f"),
+            "GMAC": number(one["gmac"], ".2f"),
+            "ms / image": number(one["ms"], ".1f"),
+            "runs in": NONE if pd.isna(one["form"]) else one["form"],
+            "hardware": NONE if pd.isna(one["hardware"]) else one["hardware"],
+        }
+        for _, one in table.sort_values(["dataset", "gmac", "seed"], kind="stable").iterrows()
+    ]
+    return DataFrame(rows)
+
+
+def training(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
+    """How long each training took and how many images a second that is; only of cells whose time is recorded."""
+    rows = []
+    for _, cell in cells[cells["full_epochs"] > 0].iterrows():
+        if cell["wall_s"] is None or pd.isna(cell["wall_s"]):
+            continue
+        recipe = cell["recipe"]
+        images = recipe["epochs"] * cell["scenes"]["train"] * recipe.get("crops", 1)
+        rows.append(
+            {
+                "dataset": cell["dataset"],
+                "method": label(cell["method"], titles),
+                "seed": cell["seed"],
+                "epochs": recipe["epochs"],
+                "crops of px": f"{recipe['size']}²",
+                "batch": recipe["batch"],
+                "minutes": number(cell["wall_s"] / 60, ".1f"),
+                "images / s": number(images / cell["wall_s"], ".1f"),
+                "hardware": cell["hardware"],
+            }
+        )
+    return DataFrame(rows)
+
+
+def published(costs: DataFrame, cost: DataFrame, titles: dict[str, str]) -> DataFrame:
+    """Published sizes and speeds beside ours, of methods of the same name; others' below."""
+    ours = {label(m, titles): rows for m, rows in cost.groupby("method", sort=False)}
+    rows = []
+    for _, one in costs.iterrows():
+        mine = ours.get(one["method"])
+        rows.append(
+            {
+                "method": one["method"],
+                "published: parameters ×1e6": number(one["parameters_m"], ".3g"),
+                "published: GMAC": number(one["gmac"], ".4g"),
+                "published: images / s": number(one["fps"], "g"),
+                "ours: parameters ×1e6": NONE if mine is None else f"{mine['parameters'].iloc[0] / 1e6:.3f}",
+                "ours: GMAC": NONE if mine is None else f"{mine['gmac'].iloc[0]:.2f}",
+                "ours: images / s, at best": NONE if mine is None else f"{mine['fps'].max():.0f}",
+                "source": one["source"],
+            }
+        )
+    return DataFrame(rows).sort_values("ours: GMAC", key=lambda c: c == NONE, kind="stable")
+
+
+def answer(table: DataFrame, cost: DataFrame, titles: dict[str, str]) -> str:
+    """A paragraph that says what is fast, what is accurate, and whether that is one method."""
+    sentences = []
+    for hardware, rows in cost.groupby("hardware", sort=False):
+        best = rows.loc[rows["fps"].idxmax()]
+        sentences.append(
+            f"On {hardware}, {label(best['method'], titles)} is the quickest with {best['fps']:.0f} images of "
+            f"{best['size_px']}×{best['size_px']} px a second ({best['form']}, batch {best['batch']})."
+        )
+    for dataset, rows in table.dropna(subset=["point_f1_5px"]).groupby("dataset", sort=False):
+        if rows["method"].nunique() < 2:
+            continue
+        best, small = rows.loc[rows["point_f1_5px"].astype(float).idxmax()], rows.loc[rows["gmac"].idxmin()]
+        if best["method"] == small["method"]:
+            sentences.append(f"On {dataset} the method of the fewest multiply-adds also finds points best.")
+        else:
+            sentences.append(
+                f"On {dataset} {label(best['method'], titles)} finds points best (F1 {percent(best['point_f1_5px'])} "
+                f"%), with {best['gmac'] / small['gmac']:.1f} times the multiply-adds of "
+                f"{label(small['method'], titles)} ({percent(small['point_f1_5px'])} %)."
+            )
+    return " ".join(sentences)

@@ -1,0 +1,125 @@
+"""Tables of the home page: the headline beside published figures, and where every report is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from pandas import DataFrame
+
+from irstd.tables import NONE, budget, label, number, percent
+
+HEADLINE = {"iou": "iou", "point_f1_5px": "point_f1"}  # our score: what papers state in its place
+
+
+def beside(cells: DataFrame, published: DataFrame, titles: Mapping[str, str]) -> DataFrame:
+    """The published figure that each cell can be set beside, where there is one.
+
+    Of a method of the same name on the same dataset, that of the same split if there is one; of several, that which
+    is scored at native size.
+
+    Returns:
+        A row a cell and score of `HEADLINE`: dataset, method, seed, score, ours, low, high (shares), published (%),
+        split (of the published figure; empty if not stated), source.
+    """
+    rows = []
+    for _, cell in cells.iterrows():
+        name = label(cell["method"], dict(titles)).split(" (")[0]
+        known = published[(published["method"] == name) & (published["dataset"] == cell["dataset"])]
+        for score, stated in HEADLINE.items():
+            if cell[score] is None or pd.isna(cell[score]):
+                continue
+            ends = cell["interval"][score] or (None, None)
+            row = {"dataset": cell["dataset"], "method": cell["method"], "seed": cell["seed"], "score": score}
+            row |= {"ours": cell[score], "low": ends[0], "high": ends[1]}
+            mine = known[known["metric"] == stated]
+            near = (mine["split"] == cell["split"]) * 2 + mine["scored"].str.startswith("native")
+            best = mine.loc[near.idxmax()] if len(mine) else pd.Series({"value": None, "split": "", "source": ""})
+            rows.append(row | {"published": best["value"], "split": best["split"], "source": best["source"]})
+    return DataFrame(rows)
+
+
+def headline(cells: DataFrame, compared: DataFrame, titles: Mapping[str, str]) -> DataFrame:
+    """Ours with intervals, published figures beside, a row a cell.
+
+    Args:
+        compared: from `beside`.
+    """
+    rows = []
+    for _, cell in cells.iterrows():
+        ends, key = cell["interval"], ["dataset", "method", "seed"]
+        mine = compared[(compared[key] == [cell[k] for k in key]).all(axis=1)].set_index("score")
+        rows.append(
+            {
+                "dataset, split": f"{cell['dataset']} {cell['split']}",
+                "method": label(cell["method"], dict(titles)),
+                "seed": cell["seed"],
+                "budget": budget(cell),
+                "IoU % [95 %]": percent(cell["iou"], ends["iou"]),
+                "published IoU %": _stated(mine, "iou", cell["split"]),
+                "nIoU %": percent(cell["niou"]),
+                "Pd %": percent(cell["pd"]),
+                "Fa ×1e-6": number(cell["fa_per_million"], ".1f"),
+                "point F1 % at 5 px [95 %]": percent(cell["point_f1_5px"], ends["point_f1_5px"]),
+                "published point F1 %": _stated(mine, "point_f1_5px", cell["split"]),
+            }
+        )
+    return DataFrame(rows)
+
+
+def _stated(mine: DataFrame, score: str, split: str) -> str:
+    if score not in mine.index or pd.isna(mine.loc[score, "published"]):
+        return NONE
+    one = mine.loc[score]
+    where = {split: "", "": " (split not stated)"}.get(one["split"], f" (split {one['split']})")
+    return f"*{one['published']:.2f}*{where}"
+
+
+def sources(compared: DataFrame, titles: Mapping[str, str]) -> DataFrame:
+    """Where the published figures of the headline are from, and how far ours are from them."""
+    known = compared.dropna(subset=["published"])
+    rows = [
+        {
+            "dataset": one.dataset,
+            "method": label(one.method, dict(titles)),
+            "seed": one.seed,
+            "score": {"iou": "IoU", "point_f1_5px": "point F1"}[one.score],
+            "ours - published, points": f"{100 * one.ours - one.published:+.2f}",
+            "published in": one.source,
+        }
+        for one in known.itertuples()
+    ]
+    return DataFrame(rows)
+
+
+def links(reports: Mapping[str, str], datasets: Sequence[str]) -> str:
+    """Every report as Markdown: those of a dataset in a line each, then those of all.
+
+    Args:
+        reports: name to the question it answers, in the order to be read.
+    """
+    lines, named = [], set()
+    for dataset in datasets:
+        mine = [name for name in reports if name == dataset or name.startswith(f"{dataset}-")]
+        named |= set(mine)
+        shown = [f"[{name.removeprefix(dataset).removeprefix('-') or 'comparison'}]({name}.md)" for name in mine]
+        if shown:
+            lines.append(f"- **{dataset}**: {' · '.join(shown)}")
+    lines += [f"- [{name}]({name}.md): {asked}" for name, asked in reports.items() if name not in named]
+    return "\n".join(lines)
+
+
+def answer(cells: DataFrame, compared: DataFrame) -> str:
+    """A paragraph that says how far the benchmark has come."""
+    short = cells[(cells["budget"] != "full") & (cells["full_epochs"] > 0)]
+    known = compared.dropna(subset=["published"])
+    reached = known[100 * known["ours"].astype(float) >= known["published"]]
+    seeds = cells.groupby(["dataset", "method"])["seed"].nunique().max()
+    trained, rows = cells["dataset"].nunique(), cells["method"].nunique()
+    count = f"{len(reached)} of the {len(known)}" if len(reached) else f"None of the {len(known)}"
+    return (
+        f"{len(cells)} trainings of {rows} rows on {trained} datasets, {len(short)} of them with a reduced budget. "
+        f"{count} scores that have a published figure beside them reach it. "
+        f"At most {seeds} {'seed' if seeds == 1 else 'seeds'} a row: intervals are over the test images, and another "
+        "training may end elsewhere."
+    )
