@@ -48,7 +48,7 @@ def reports(given: params.Params) -> dict[str, Report]:
         )
     found["ranking"] = Report("08_ranking", {"datasets": datasets, "methods": methods, "baselines": baselines})
     for name in studies["labelling"].datasets:
-        found[f"{name}-labels"] = Report("02_labels", {"datasets": [name], **_by_labels(given)})
+        found[f"{name}-labels"] = Report("02_labels", {"datasets": [name], "methods": methods, **_by_labels(given)})
     for study, notebook, ending in (
         ("losses", "03_loss_gradients", "losses"),
         ("detection", "05_detectors", "detectors"),

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from irstd import evaluation, reading, report, results, tables
+from irstd import evaluation, page, reading, report, results, tables
 from irstd.errors import InputError
 from irstd.metrics.conventions import ours
 from irstd.plots import comparison, curves, datasets, points, scenes, style
@@ -108,7 +108,7 @@ class TestPlots:
 
     def test_the_curve_of_label_noise_goes_through_the_means_of_the_seeds(self, ax, cells):
         noisy = cells.assign(recipe=[{"epochs": 5, "jitter": j} for j in (0.0, 0.0)], point_f1_5px=[0.8, 0.6])
-        points.label_noise(study_tables.label_noise(noisy), ax, others=[("masks", 0.9, "--")])
+        points.label_noise(study_tables.label_noise(noisy), ax, others=[("masks", 0.9, "--", "C1")])
         (line,) = [line for line in ax.lines if line.get_label() == "clicks, within 5 px"]
         (level,) = [line for line in ax.lines if line.get_label() == "masks, within 5 px"]
 
@@ -120,16 +120,18 @@ class TestPlots:
 
         assert [t.get_text() for t in ax.texts] == ["no method here gives a score map"] and not ax.lines
 
-    def test_a_gallery_shows_its_kind_only(self, rng):
+    def test_crops_stand_in_the_row_of_their_kind(self, rng):
         figure = plt.figure()
         crops = list(rng.integers(0, 256, (3, 2, 9, 9), np.uint8))
         captions = [
             {"kind": k, "name": n, "row": 1, "col": 1, "rank": 2.0}
             for k, n in (("hit", "a"), ("miss", "b"), ("miss", "c"))
         ]
-        scenes.crop_grid(figure, crops, captions, kind="miss", most=5)
+        scenes.crop_rows(figure, crops, captions, most=5)
 
-        assert [a.get_title() for a in figure.axes if a.images] == ["b\n2 px large", "c\n2 px large"]
+        assert [a.get_title() for a in figure.axes if a.images] == ["a\n2.0 px off", "b\n2 px large", "c\n2 px large"]
+        assert [a.get_ylabel() for a in figure.axes if a.get_ylabel()] == ["hit", "miss", "false alarm"]
+        assert [t.get_text() for a in figure.axes for t in a.texts] == ["no false alarm"]
         plt.close(figure)
 
     def test_a_figure_saved_twice_is_the_same_bytes(self, tmp_path, cells, monkeypatch):
@@ -235,12 +237,11 @@ class TestNotebook:
     def test_it_runs_on_the_committed_tables_alone_to_the_same_bytes(self, executed):
         _, (one, two) = executed
 
-        assert report.html(one, "x") == report.html(two, "x")
         assert report.markdown(one) == report.markdown(two)
 
     def test_its_figures_and_tables_are_files(self, executed):
         out, (one, _) = executed
-        text = report.markdown(one)
+        text = report.markdown(one, f"{out}/")
 
         assert {"scores.csv", "provenance.csv", "datasets.csv", "cost.csv"} <= {
             p.name for p in (out / "tables").iterdir()
@@ -253,14 +254,15 @@ class TestNotebook:
             "targets-synthetic",
         ):
             assert (out / f"figures/{name}.svg").stat().st_size < 200_000
-            assert f"](figures/figures/{name}.png)" in text
+            assert f"![{name.replace('-', ' ')}](figures/{name}.png)" in text
+        assert "[scores.csv](tables/scores.csv)" in text
 
     def test_the_page_needs_no_network_to_show_its_pictures(self, executed):
-        _, (one, _) = executed
-        page = report.html(one, "x")
+        out, (one, _) = executed
+        made = page.html(report.markdown(one, f"{out}/"), "x", folder=out)
 
-        assert 'src="http' not in page and page.count('src="data:image/png;base64') == 5
-        assert "The answer" in page and "style.theme()" not in page
+        assert 'src="http' not in made and made.count('src="data:image/png;base64') == 5
+        assert "The answer" in made and "style.theme()" not in made
 
     def test_an_unknown_parameter_is_refused(self, tmp_path, root):
         with pytest.raises(InputError) as error:
@@ -361,7 +363,7 @@ def test_the_notebook_of_detectors_says_what_the_swap_changes(tmp_path):
 def test_the_page_of_pictures_says_when_there_are_none_and_shows_what_there_is(tmp_path, prepared):
     book = ROOT / "notebooks/06_pictures.ipynb"
     none = report.execute(book, tmp_path / "a.ipynb", galleries=str(tmp_path / "none"))
-    assert "No pictures here" in report.html(none, "x")
+    assert "No pictures here" in report.markdown(none)
 
     scores = {prepared.names[n]: encode(prepared.mask(n).astype(float)) for n in (8, 9)}
     found = evaluation.evaluate(prepared, [8, 9], scores, {}, ours(), 2)
@@ -370,4 +372,4 @@ def test_the_page_of_pictures_says_when_there_are_none_and_shows_what_there_is(t
     np.savez_compressed(place / "gallery.npz", **found.gallery)
     shown = report.execute(book, tmp_path / "b.ipynb", galleries=str(tmp_path / "gallery"), datasets=["mine"])
 
-    assert report.html(shown, "x").count('src="data:image/png;base64') == 4
+    assert page.html(report.markdown(shown), "x").count('src="data:image/png;base64') == 2

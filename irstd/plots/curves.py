@@ -25,7 +25,7 @@ def history(table: DataFrame, ax: Axes, *, column: str, order: Sequence[str], ti
         ax.plot(kept["epoch"], kept[column], LINES[place % len(LINES)], color=palette[method], marker=".", label=name)
     named = {"loss": "training loss (mean of an epoch)", "score": "score that chooses, 0 to 1"}
     ax.set(xlabel="epoch", ylabel=named[column])
-    ax.legend(title="method")
+    ax.legend(title="method", fontsize=6.5, title_fontsize=7, framealpha=0.6)
     return ax
 
 
@@ -45,7 +45,7 @@ def precision_recall(table: DataFrame, ax: Axes, *, order: Sequence[str], titles
         ylim=(0, 1.02),
     )
     if ax.lines:
-        ax.legend(title="method", loc="lower left")
+        ax.legend(title="method", loc="upper left", bbox_to_anchor=(1, 1))
     else:
         ax.text(0.5, 0.5, "no method here gives a score map", ha="center")
     return ax

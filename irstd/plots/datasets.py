@@ -17,6 +17,7 @@ LABELS = {
     "border_px": "distance to the border, px",
     "contrast": "contrast, grey levels of 255",
 }
+MOST_PERCENT = 5  # of the targets in a field; one that has more is as bright
 ROLES = {"train": "0.55", "validation": "0.75", "test": "0.1"}
 
 
@@ -32,6 +33,7 @@ def target_histogram(targets: DataFrame, ax: Axes, *, column: str) -> Axes:
     positive = values[values > 0]
     sns.histplot(x=positive, ax=ax, bins=24, log_scale=True, color="0.45", edgecolor="white")
     ax.axvline(float(np.median(positive)), color="black", linestyle="--", linewidth=1)
+    plain_log(ax.xaxis)
     hidden = len(values) - len(positive)
     ax.set(xlabel=LABELS[column], ylabel="number of targets")
     ax.set_title(f"median {np.median(positive):.3g}" + (f"; {hidden} not above 0" if hidden else ""))
@@ -75,15 +77,16 @@ def company(scenes: dict[str, DataFrame], ax: Axes, *, most: int = 5) -> Axes:
 
 
 def places(targets: DataFrame, scenes: DataFrame, ax: Axes, *, title: str) -> Axes:
-    """Where in the image targets are: their density over rows and columns, in shares of its size."""
+    """Where in the image targets are: their share in each of 8×8 fields of it, from 0 to `MOST_PERCENT`."""
     sizes = scenes.set_index("name")[["height", "width"]].loc[targets["name"]].to_numpy(float)
     rows, cols = (100 * (targets[c].to_numpy(float) + 0.5) / s for c, s in zip(("row", "col"), sizes.T, strict=True))
     counts, _, _ = np.histogram2d(rows, cols, bins=8, range=[[0, 100], [0, 100]])
-    shown = ax.imshow(100 * counts / counts.sum(), extent=(0, 100, 100, 0), cmap="cividis", vmin=0, aspect="equal")
+    ax.imshow(
+        100 * counts / counts.sum(), extent=(0, 100, 100, 0), cmap="cividis", vmin=0, vmax=MOST_PERCENT, aspect="equal"
+    )
     ax.grid(visible=False)
     ax.set(xlabel="column, % of the width", ylabel="row, % of the height", xticks=(0, 50, 100), yticks=(0, 50, 100))
     ax.set_title(title, fontsize=9)
-    ax.figure.colorbar(shown, ax=ax, label="targets, %", shrink=0.7)
     return ax
 
 

@@ -38,15 +38,10 @@ def accuracy_over(
     palette, datasets = colours(order), list(dict.fromkeys(table["dataset"]))
     if published is not None:
         ax.plot(published[cost], published[score], "D", color="0.45", mfc="none", ms=4, label="published")
-        for one in published.itertuples():
-            ax.annotate(
-                one.method,
-                (getattr(one, cost), getattr(one, score)),
-                (3, 3),
-                textcoords="offset points",
-                fontsize=6,
-                color="0.35",
-            )
+        ax.margins(x=0.14)
+        for place, one in enumerate(published.sort_values(score).itertuples()):
+            where = {"xytext": (3, 4 if place % 2 else -8), "textcoords": "offset points"}
+            ax.annotate(one.method, (getattr(one, cost), getattr(one, score)), **where, fontsize=6, color="0.35")
     for place, dataset in enumerate(datasets):
         for method in order:
             rows = table[(table["dataset"] == dataset) & (table["method"] == method)].dropna(subset=[score, cost])

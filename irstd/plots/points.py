@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from pandas import DataFrame
@@ -46,28 +47,33 @@ def f1_intervals(cells: DataFrame, ax: Axes, *, order: Sequence[str], titles: di
     return ax
 
 
-def label_noise(table: DataFrame, ax: Axes, *, others: Sequence[tuple[str, float, str]] = ()) -> Axes:
+def label_noise(
+    table: DataFrame, ax: Axes, *, colour: Any = "C0", others: Sequence[tuple[str, float, str, Any]] = ()
+) -> Axes:
     """F1 over how far clicks are off, at 3 and 5 px, with 95 % intervals.
 
     Args:
         table: `jitter` (deviation in halves of the target's box), and for each distance D `f1_Dpx`, `low_Dpx`
             and `high_Dpx`, shares; several seeds are several rows.
-        others: (name, F1 at 5 px, line style) of methods without clicks, drawn as level lines.
+        colour: of the row trained on clicks. others: (name, F1 at 5 px, line style, colour) of rows without clicks,
+            drawn as level lines.
     """
+    lowest = 100.0
     for px, line, marker, aside in zip(DISTANCES, LINES, "os", (-0.008, 0.008), strict=False):
         rows = table.sort_values("jitter")
         values, low, high = (100 * rows[f"{kind}_{px}px"].astype(float) for kind in ("f1", "low", "high"))
         # Hardly ever, and then by a hair, does a bootstrap interval not hold the score itself.
         reach = [(values - low).clip(lower=0), (high - values).clip(lower=0)]
-        ax.errorbar(rows["jitter"] + aside, values, yerr=reach, fmt=marker, capsize=2, color="C0")
+        ax.errorbar(rows["jitter"] + aside, values, yerr=reach, fmt=marker, capsize=2, color=colour)
         mean = (100 * rows.groupby("jitter")[f"f1_{px}px"].mean()).astype(float)
-        ax.plot(mean.index, mean, line, color="C0", label=f"clicks, within {px} px")
-    for number, (name, value, style) in enumerate(others, start=1):
-        ax.axhline(100 * value, linestyle=style, color=f"C{number}", label=f"{name}, within 5 px")
+        ax.plot(mean.index, mean, line, color=colour, label=f"clicks, within {px} px")
+        lowest = min(lowest, low.min())
+    for name, value, style, other in others:
+        ax.axhline(100 * value, linestyle=style, color=other, label=f"{name}, within 5 px")
     ax.set(
         xlabel="deviation of a click from the centre, halves of the target's box",
         ylabel="F1 of points, %",
-        ylim=(0, 102),
+        ylim=(max(0, float(lowest) - 12), 102),
     )
-    ax.legend(loc="lower left")
+    ax.legend(loc="lower left", fontsize=7.5)
     return ax

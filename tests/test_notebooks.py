@@ -1,0 +1,85 @@
+"""Every notebook runs with other parameters than its own on the committed tables, and says something else then.
+
+With its own, each is run by `make report`, which tests/test_site.py does.
+"""
+
+import json
+import shutil
+
+import pytest
+
+from irstd import report
+from tests.conftest import ROOT
+
+RESULTS = ROOT / "reports/results"
+OTHER = {  # notebook: other parameters, words that must be in what it then says, files that it must leave
+    "00_start": ({"seed": 5, "scr": 8.0, "threshold": 0.3}, ["seed 5", "background: cloud", "at 0.3"], ["scene.svg", "conventions.csv"]),
+    "10_datasets": ({"datasets": ["irstd-1k", "absent"]}, ["Not described yet", "1492"], ["places.svg", "ranges.csv"]),
+    "11_efficiency": ({"methods": ["ggl_net"], "beside": "nudt-sirst"}, ["8,988,093", "DNANet"], ["accuracy-over-size.svg", "cost.csv"]),
+    "12_failures": ({"dataset": "nudt-sirst", "methods": ["mpcm", "point_regression"], "most": 3}, ["945", "may not be passed on"], ["who-finds-what.svg", "hardest.csv"]),
+    "13_your_method": ({"name": "x_net", "method": "mpcm", "dataset": "irstd-1k"}, ["irstd/methods/x_net.py", "MPCM"], ["leads.csv"]),
+    "16_home": ({"datasets": ["nuaa-sirst"], "methods": ["ggl_net"], "reports": {"nuaa-sirst": "?", "metrics": "What?"}}, ["75.47", "[metrics](metrics.md): What?"], ["headline-iou.svg", "headline.csv"]),
+}  # fmt: skip
+ELSEWHERE = {
+    "01_comparison",
+    "02_labels",
+    "03_loss_gradients",
+    "04_pinwheel_orientation",
+    "05_detectors",
+    "06_pictures",
+}
+ELSEWHERE |= {"07_conventions", "08_ranking", "09_metrics"}  # in test_report.py and test_score_report.py
+
+
+def executed(notebook, tmp_path, **given):
+    given |= {kind: str(tmp_path / kind) for kind in ("figures", "tables")}
+    return report.markdown(
+        report.execute(ROOT / f"notebooks/{notebook}.ipynb", tmp_path / "out.ipynb", **given), f"{tmp_path}/"
+    )
+
+
+def test_every_notebook_is_run_with_other_parameters():
+    names = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+    assert names == {*OTHER, *ELSEWHERE, "14_explorer", "15_revisions"}
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_a_notebook_runs_with_other_parameters(name, tmp_path):
+    parameters, words, files = OTHER[name]
+    text = executed(name, tmp_path, results=str(RESULTS), **parameters)
+
+    assert [word for word in words if word not in text] == []
+    left = {path.name for kind in ("figures", "tables") for path in (tmp_path / kind).iterdir()}
+    assert set(files) <= left
+    assert all(path.stat().st_size < 300_000 for path in (tmp_path / "figures").glob("*.svg"))
+
+
+def test_the_explorer_shows_drawn_scenes_where_there_is_nothing_else(tmp_path):
+    book = report.execute(ROOT / "notebooks/14_explorer.ipynb", tmp_path / "out.ipynb", root=str(tmp_path))
+
+    assert "1 sets of predictions; the first: drawn scenes, top-hat" in report.markdown(book)
+    assert any("widget" in mime for c in book.cells for o in c.get("outputs", []) for mime in o.get("data", {}))
+
+
+def test_two_revisions_are_told_apart_cell_by_cell(tmp_path):
+    for when in ("before", "after"):
+        for method in ("ggl_net", "point_regression", "mpcm"):
+            shutil.copytree(RESULTS / "synthetic" / method, tmp_path / when / "synthetic" / method)
+        shutil.copytree(RESULTS / "methods", tmp_path / when / "methods")
+    shutil.rmtree(tmp_path / "before/synthetic/mpcm")  # added since
+    cell = tmp_path / "after/synthetic/ggl_net/0"
+    for path, change in (("metrics.json", {"iou": 0.99}),):
+        (cell / path).write_text(json.dumps(json.loads((cell / path).read_text()) | change))
+    lines = (cell / "per_image.csv").read_text().splitlines()
+    columns = lines[0].split(",")
+    perfect = [",".join([*row[:2], row[4], row[4], *row[4:]]) for row in (line.split(",") for line in lines[1:])]
+    assert columns[2:5] == ["intersection", "predicted", "true"]
+    (cell / "per_image.csv").write_text("\n".join([lines[0], *perfect]) + "\n")
+    text = executed(
+        "15_revisions", tmp_path, before=str(tmp_path / "before"), after=str(tmp_path / "after"), names=["a", "b"]
+    )
+
+    assert "From a to b, of 3 cells: 1 same, 1 changed, 1 added, 0 removed." in text
+    assert "36.05 → 99.00" in text and "+63.95 [" in text
+    assert (tmp_path / "figures/curves-synthetic-ggl_net-0.svg").exists()

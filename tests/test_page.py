@@ -1,0 +1,64 @@
+"""Pages of the site: what Markdown becomes, without a browser."""
+
+import re
+
+import numpy as np
+from PIL import Image
+
+from irstd import page
+
+TABLE = "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
+
+
+def test_reports_link_to_reports_and_files_are_found_from_the_page(tmp_path):
+    text = (
+        "[other](nuaa-sirst.md), [part](metrics.md#a-b), [x.csv](tables/x/x.csv), [out](https://a.b/c.md), [in](#here)"
+    )
+    made = page.html(text, "x", folder=tmp_path)
+
+    assert re.findall(r'<a href="([^"]+)"', made) == [
+        "index.html",
+        "nuaa-sirst.html",
+        "metrics.html#a-b",
+        "../tables/x/x.csv",
+        "https://a.b/c.md",
+        "#here",
+    ]
+
+
+def test_a_figure_is_in_the_page_and_can_be_had_as_files(tmp_path):
+    (tmp_path / "figures/r").mkdir(parents=True)
+    Image.fromarray(np.zeros((10, 100), np.uint8)).save(tmp_path / "figures/r/f.png")
+    made = page.html("![a figure](figures/r/f.png)", "x", folder=tmp_path)
+
+    assert 'src="data:image/png;base64,' in made and 'alt="a figure" width="62"' in made
+    assert re.findall(r'href="([^"]+)" download>(\w+)<', made) == [
+        ("../figures/r/f.svg", "SVG"),
+        ("../figures/r/f.png", "PNG"),
+    ]
+
+
+def test_wide_tables_scroll_by_themselves():
+    made = page.html(TABLE, "x")
+
+    assert '<div class="table"><table>' in made and "</table></div>" in made
+
+
+def test_sections_are_listed_and_can_be_linked_to():
+    made = page.html("# T\n\n## One `a`\n\n## Two\n\n## Three, x\n", "x")
+
+    assert re.findall(r'<a href="#([^"]+)"', made) == ["one--code-a--code", "two", "three--x"]
+    assert all(f'id="{name}"' in made for name in re.findall(r'<a href="#([^"]+)"', made))
+
+
+def test_nothing_comes_from_elsewhere_and_nothing_runs(tmp_path):
+    made = page.html(f"# A\n\n{TABLE}", "A & B", folder=tmp_path, made={"notebook": "x <y>"})
+
+    assert not re.search(r"<script|<link [^>]*stylesheet|src=\"http|@import", made)
+    assert "<title>A &amp; B · IRSTD Workbench</title>" in made and "x &lt;y&gt;" in made
+
+
+def test_thumbnails_lead_to_their_report():
+    made = page.thumbnails(["figures/r/a.png"], "r.md")
+
+    assert 'href="r.html"' in made and 'src="../figures/r/a.png"' in made and 'alt="a"' in made

@@ -1,0 +1,65 @@
+"""`irstd diff`: results of commits, from a repository of a few lines."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from irstd import revisions
+from irstd.errors import InputError
+from tests.conftest import ROOT
+
+GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """Two commits: GGL-Net's results on the synthetic scenes, then MPCM's as well; and a third cell not committed."""
+    root, results = tmp_path / "repo", "reports/results"
+    shutil.copytree(ROOT / "notebooks", root / "notebooks")
+    subprocess.run([*GIT, "init", "-q"], cwd=root, check=True)
+    shutil.copytree(ROOT / results / "methods", root / results / "methods")
+    for method in ("ggl_net", "mpcm"):
+        shutil.copytree(ROOT / results / "synthetic" / method, root / results / "synthetic" / method)
+        for words in (["add", "-A"], ["commit", "-qm", method]):
+            subprocess.run([*GIT, *words], cwd=root, check=True)
+    shutil.copytree(ROOT / results / "synthetic/pstnn", root / results / "synthetic/pstnn")
+    return root
+
+
+def test_two_commits_become_one_report(repository, tmp_path):
+    page = revisions.difference(repository, "HEAD~1", "HEAD", tmp_path / "out")
+
+    assert "of 2 cells: 1 same, 0 changed, 1 added, 0 removed" in (tmp_path / "out/report.md").read_text()
+    assert "data:image/png;base64" in page.read_text()
+    assert "../tables/cells.csv" in page.read_text() and (tmp_path / "out/tables/cells.csv").exists()
+
+
+def test_without_a_second_one_it_is_the_working_folder(repository, tmp_path):
+    revisions.difference(repository, "HEAD", None, tmp_path / "out")
+
+    text = (tmp_path / "out/report.md").read_text()
+    assert "From HEAD to the working folder, of 3 cells: 2 same, 0 changed, 1 added, 0 removed" in text
+
+
+@pytest.mark.parametrize(
+    ("revision", "sentence"),
+    [
+        ("nowhere", "git knows no revision 'nowhere'; `git log --oneline` lists them"),
+        ("--help", "git knows no revision '--help'; `git log --oneline` lists them"),
+    ],
+)
+def test_an_unknown_revision_is_refused(repository, tmp_path, revision, sentence):
+    with pytest.raises(InputError) as error:
+        revisions.difference(repository, revision, None, tmp_path / "out")
+
+    assert str(error.value) == sentence
+
+
+def test_a_revision_without_results_is_refused(tmp_path):
+    (tmp_path / "a").write_text("")
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
+        subprocess.run([*GIT, *words], cwd=tmp_path, check=True)
+
+    with pytest.raises(InputError, match="revision 'HEAD' has no reports/results; name a later one"):
+        revisions.extract(tmp_path, "HEAD", tmp_path / "x")

@@ -1,0 +1,142 @@
+"""The site: every report made from what is in git, without torch, data or network, to the same bytes; seen in Chromium."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
+
+import pytest
+
+from tests.browser import chromium
+from tests.test_pipeline import copy
+
+pytestmark = pytest.mark.slow
+
+ABSENT = ("torch", "dvc", "kornia", "lightning")  # not needed to write a report; importing one there is an error
+NO_NETWORK = """
+import socket, sys
+for name in {absent}:
+    sys.modules[name] = None
+real = socket.socket.connect
+def connect(self, address):
+    if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "localhost", "::1"):
+        raise OSError("a report asked for the network: %r" % (address,))
+    return real(self, address)
+socket.socket.connect = connect
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A clone in which `make report`'s command was run, and how long that took in s."""
+    folder = copy(tmp_path_factory.mktemp("site") / "repo")
+    (folder.parent / "site").mkdir()
+    (folder.parent / "site/sitecustomize.py").write_text(NO_NETWORK.format(absent=ABSENT))
+    env = os.environ | {"PYTHONPATH": os.pathsep.join((str(folder.parent / "site"), str(folder)))}
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.reports"], cwd=folder, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, time.monotonic() - start
+
+
+def test_it_takes_less_than_three_minutes_and_changes_no_byte_in_git(made):
+    folder, seconds = made
+
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=folder, capture_output=True, text=True, check=True)
+    assert status.stdout == ""
+    assert seconds < 180
+
+
+def pages(folder):
+    return sorted((folder / "reports/html").glob("*.html"))
+
+
+def test_no_link_is_dead(made):
+    folder, _ = made
+    inside = folder / "reports/html"
+    dead = []
+    for page in pages(folder):
+        text = page.read_text()
+        names = set(re.findall(r'id="([^"]+)"', text))
+        for link in re.findall(r'(?:href|src)="([^"]+)"', text):
+            if "://" in link or link.startswith("data:"):
+                continue
+            place, _, anchor = unquote(link).partition("#")
+            if place and not (inside / place).resolve().exists():
+                dead.append((page.name, link))
+            if anchor and not place and anchor not in names:
+                dead.append((page.name, link))
+
+    assert dead == []
+
+
+def test_the_home_page_leads_to_every_page(made):
+    folder, _ = made
+    linked = set(re.findall(r'href="([\w-]+\.html)"', (folder / "reports/html/index.html").read_text()))
+
+    assert linked == {p.name for p in pages(folder)} - {"index.html"}
+
+
+WATCH = """() => ({
+  wide: document.documentElement.scrollWidth > window.innerWidth,
+  broken: [...document.images].filter(i => !i.complete || i.naturalWidth === 0).length,
+  images: document.images.length,
+  small: parseFloat(getComputedStyle(document.querySelector('main p')).fontSize),
+})"""
+
+
+def look(browser, address, width):
+    """What a page says of itself at a width, and what it wrote to the console."""
+    page, said = browser.new_page(viewport={"width": width, "height": 900}), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("requestfailed", lambda request: said.append(request.url))
+    page.goto(address)
+    page.wait_for_load_state("load")
+    found = page.evaluate(WATCH)
+    page.close()
+    return found, said
+
+
+def test_every_page_can_be_read_on_a_phone_and_on_a_desk_from_the_file_system(made):
+    folder, _ = made
+    faults, images = [], 0
+    with chromium() as browser:
+        for page in pages(folder):
+            for width in (390, 1280):
+                found, said = look(browser, page.as_uri(), width)
+                images += found["images"]
+                if found["wide"] or found["broken"] or said or found["small"] < 14:
+                    faults.append((page.name, width, found, said))
+
+    assert faults == []
+    assert images > 200
+
+
+def test_it_works_as_static_pages_and_files_can_be_downloaded(made):
+    folder, _ = made
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder / "reports"))
+    handler.log_message = lambda *_: None
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with chromium() as browser:
+            page = browser.new_page()
+            page.goto(f"http://127.0.0.1:{server.server_port}/html/index.html")
+            page.get_by_role("link", name="comparison").nth(1).click()
+            assert page.locator("h1").inner_text() == "How do the methods compare?"
+            for name, start in (("SVG", b"<?xml"), ("PNG", b"\x89PNG"), ("scores.csv", b"dataset,")):
+                with page.expect_download() as download:
+                    page.get_by_role("link", name=name).first.click()
+                assert download.value.path().read_bytes().startswith(start)
+            page.get_by_role("link", name="IRSTD Workbench").click()
+            assert page.locator("h1").inner_text().startswith("IRSTD Workbench")
+    finally:
+        server.shutdown()
