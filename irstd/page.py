@@ -36,7 +36,11 @@ class _Site(mistune.HTMLRenderer):
         """A link to another report, or to a file beside the reports."""
         if self.folder is not None and "://" not in url and not url.startswith("#"):
             place, _, anchor = url.partition("#")
-            page = f"{place.removesuffix('.md')}.html" if place.endswith(".md") and "/" not in place else UP + place
+            page = UP + place
+            if place.endswith(".md") and "/" not in place:
+                page = f"{place.removesuffix('.md')}.html"
+            elif place.startswith("html/"):
+                page = place.removeprefix("html/")
             url = f"{page}#{anchor}" if anchor else page
         kind = ' class="file" download' if url.endswith(".csv") else ""
         return f'<a href="{mistune.escape_url(url)}"{kind}>{text}</a>'

@@ -43,7 +43,14 @@ def execute(source: Path, target: Path, **parameters: Any) -> nbformat.NotebookN
             raise InputError(f"{source.name} has no parameter {name!r}; {hint(name, known)}")
     target.parent.mkdir(parents=True, exist_ok=True)
     executed = papermill.execute_notebook(
-        source, target, parameters, cwd=source.parent, progress_bar=False, kernel_name="python3", log_output=False
+        source,
+        target,
+        parameters,
+        cwd=source.parent,
+        progress_bar=False,
+        kernel_name="python3",
+        log_output=False,
+        extra_arguments=["--log-level=CRITICAL"],  # of the kernel, which else warns of its own ports
     )
     return without_clocks(executed)
 
@@ -66,8 +73,10 @@ def markdown(notebook: nbformat.NotebookNode, above: str = "../reports/") -> str
     named = re.sub(
         r"!\[png\]\(([^)]*?)([^/)]+)\.png\)", lambda m: f"![{m[2].replace('-', ' ')}]({m[1]}{m[2]}.png)", body
     )
-    lines = [line.rstrip() for line in named.replace(f"]({above}", "](").splitlines()]
-    return "\n".join(line for n, line in enumerate(lines) if line or (n and lines[n - 1])).strip() + "\n"
+    text = "\n".join(line.rstrip() for line in named.replace(f"]({above}", "](").splitlines())
+    # One empty line is enough, but in code.
+    parts = [re.sub(r"\n{3,}", "\n\n", part) if n % 2 == 0 else part for n, part in enumerate(text.split("```"))]
+    return "```".join(parts).strip() + "\n"
 
 
 def question(notebook: Path) -> str:
