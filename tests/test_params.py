@@ -145,3 +145,16 @@ def test_a_hint_offers_the_nearest_or_all():
         hint("zzz", ["batch", "epochs"]),
         hint("zzz", []),
     ] == ["did you mean 'epochs'?", "known are batch, epochs", "known are none"]
+
+
+def test_an_experiment_can_change_what_the_main_rows_say(tmp_path):
+    """Shared anchors would take a change back without a word, since `dvc exp run -S` writes every alias in turn."""
+    from dvc.utils.hydra import apply_overrides
+
+    given = params.load(ROOT / "params.yaml")
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text())
+    apply_overrides(path, [f"method.{name}.budgets.quick.epochs=77" for name in given.methods])
+
+    changed = params.load(path)
+    assert {changed.recipe("synthetic", name).epochs for name in given.methods} == {77}
