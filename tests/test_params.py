@@ -4,6 +4,7 @@ import pytest
 
 from irstd import methods, params
 from irstd.errors import InputError, hint
+from tests.conftest import ROOT
 
 MISTAKES = [
     (

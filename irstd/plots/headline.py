@@ -28,8 +28,9 @@ def beside_published(
         cells = mine[mine["method"] == method].sort_values("seed")
         for number, one in enumerate(cells.itertuples()):
             y = place + 0.22 * (number - (len(cells) - 1) / 2)
-            ends = [[100 * (one.ours - one.low)], [100 * (one.high - one.ours)]] if one.low is not None else None
-            ends = None if ends is None else [[max(0.0, ends[0][0])], [max(0.0, ends[1][0])]]
+            ends = None
+            if not pd.isna(one.low):  # hardly ever, and then by a hair, is the score itself outside
+                ends = [[max(0.0, 100 * (one.ours - one.low))], [max(0.0, 100 * (one.high - one.ours))]]
             ax.errorbar(100 * one.ours, y, xerr=ends, fmt="o", ms=4, capsize=2, color=palette[method])
             if not pd.isna(one.published):
                 ax.plot(one.published, y, "D", color="0.25", mfc="none", ms=4.5)

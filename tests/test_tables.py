@@ -1,0 +1,181 @@
+"""Tables and answers of the home page, efficiency, failures, datasets and revisions, by hand-made rows."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from irstd import reading, tables
+from irstd.analysis import failures, revisions
+from irstd.tables import efficiency, home, targets
+from irstd.tables import failures as failure_tables
+from irstd.tables import revisions as revision_tables
+
+CELL = {
+    "dataset": "d", "method": "m", "seed": 0, "split": "1-1", "iou": 0.6, "niou": 0.5, "pd": 0.9, "fa_per_million": 12.3,
+    "point_f1_5px": 0.8, "interval": {"iou": [0.5, 0.7], "point_f1_5px": None}, "budget": "quick", "full_epochs": 100,
+    "recipe": {"epochs": 5, "size": 64, "batch": 8}, "wall_s": 60.0, "scenes": {"train": 120}, "hardware": "X",
+}  # fmt: skip
+TITLES = {"m": "M (variant)", "n": "N"}
+
+
+def stated(**more):
+    return {
+        "method": "M",
+        "dataset": "d",
+        "split": "",
+        "metric": "iou",
+        "value": 70.0,
+        "scored": "512",
+        "source": "s",
+    } | more
+
+
+class TestHome:
+    def test_the_published_figure_beside_ours_is_of_the_same_split_if_there_is_one(self):
+        published = pd.DataFrame(
+            [stated(), stated(split="1-1", value=65.0), stated(split="1-1", scored="native size", value=64.0)]
+        )
+        compared = home.beside(pd.DataFrame([CELL]), published, TITLES).set_index("score")
+
+        assert compared.loc["iou", ["ours", "low", "high", "published", "split"]].tolist() == [
+            0.6,
+            0.5,
+            0.7,
+            64.0,
+            "1-1",
+        ]
+        assert pd.isna(compared.loc["point_f1_5px", "published"]) and pd.isna(compared.loc["point_f1_5px", "low"])
+
+    def test_the_headline_says_where_the_split_is_another(self):
+        cells = pd.DataFrame([CELL])
+        for split, text in (("", "*70.00* (split not stated)"), ("9-9", "*70.00* (split 9-9)"), ("1-1", "*70.00*")):
+            compared = home.beside(cells, pd.DataFrame([stated(split=split)]), TITLES)
+            row = home.headline(cells, compared, TITLES).iloc[0]
+
+            assert row["published IoU %"] == text and row["IoU % [95 %]"] == "60.00 [50.0, 70.0]"
+        assert row["published point F1 %"] == "–"
+        assert list(home.sources(compared, TITLES)["ours - published, points"]) == ["-10.00"]
+
+    def test_the_answer_counts_what_reaches_its_published_figure(self):
+        cells = pd.DataFrame([CELL])
+        below = home.beside(cells, pd.DataFrame([stated()]), TITLES)
+        above = home.beside(cells, pd.DataFrame([stated(value=60.0)]), TITLES)
+
+        assert "None of the 1 scores" in home.answer(cells, below)
+        assert "1 of the 1 scores" in home.answer(cells, above)
+
+    def test_every_report_is_linked_once(self):
+        text = home.links({"start": "S?", "d": "Q?", "d-failures": "F?", "e": "Q?"}, ["d", "e"])
+
+        assert text.splitlines() == [
+            "- **d**: [comparison](d.md) · [failures](d-failures.md)", "- **e**: [comparison](e.md)", "- [start](start.md): S?",
+        ]  # fmt: skip
+
+
+class TestEfficiency:
+    COST = pd.DataFrame(
+        {
+            "method": ["m", "m", "m"], "hardware": "X", "form": ["torch", "onnxruntime", "torch"], "batch": [1, 1, 8],
+            "latency_ms": [50.0, 20.0, 80.0], "fps": [20.0, 50.0, 100.0], "size_px": 256, "parameters": 1000, "gmac": 1.0,
+        }
+    )  # fmt: skip
+
+    def test_the_quickest_way_for_one_image_counts(self):
+        quick = efficiency.fastest(self.COST)
+
+        assert quick[["form", "ms"]].to_numpy().tolist() == [["onnxruntime", 20.0]]
+
+    def test_a_row_without_a_measured_time_stays(self):
+        cards = {"m": {"parameters": 2_000_000, "gmac_256": 1.5}, "n": {"parameters": 1, "gmac_256": 0.5}}
+        cells = pd.DataFrame([CELL, CELL | {"method": "n", "point_f1_5px": 0.9}])
+        both = efficiency.against(cells, cards, efficiency.fastest(self.COST))
+        shown = efficiency.pareto(both, TITLES)
+
+        assert list(shown["method"]) == ["N", "M (variant)"] and list(shown["ms / image"]) == ["–", "20.0"]
+        assert "On d the method of the fewest multiply-adds also finds points best." in efficiency.answer(
+            both, self.COST, TITLES
+        )
+
+    def test_training_speed_is_images_over_time(self):
+        row = efficiency.training(pd.DataFrame([CELL, CELL | {"wall_s": None}]), TITLES)
+
+        assert list(row["images / s"]) == ["10.0"] and list(row["minutes"]) == ["1.0"]
+
+
+class TestFailures:
+    def test_what_one_alone_misses_and_finds(self):
+        index = pd.MultiIndex.from_tuples([("s", n) for n in range(4)], names=["name", "target"])
+        wide = pd.DataFrame({"m": [0.0, 0, 1, 1], "n": [0.0, 1, 0, 1]}, index=index)
+        per_image = pd.DataFrame({"method": ["m", "n"], "name": "s", "seed": 0, "false_regions": [2, 0]})
+        counts = failure_tables.counts(wide, per_image, TITLES).set_index("method")
+
+        assert counts.loc["N"].tolist() == ["2 of 4", 1, 1, "0 of 1", "0"]
+        about = pd.DataFrame(
+            {"name": "s", "target": range(4), "area_px": [3, 9, 9, 9], "scr": [1.0, 5, 5, 5], "border_px": 0}
+        )
+        text = failure_tables.answer(wide, about, failures.concentration(per_image.assign(false_pixels=[4, 0])), TITLES)
+        assert "Of 4 targets, 1 are found by all 2 methods and 1 by none." in text
+        assert "a median area of 3 (of the others 9)" in text and "100 % (M (variant))" in text
+
+    def test_one_method_alone_has_nobody_beside_it(self):
+        index = pd.MultiIndex.from_tuples([("s", 0)], names=["name", "target"])
+        per_image = pd.DataFrame({"method": ["m"], "name": "s", "seed": 0, "false_regions": [0]})
+
+        assert failure_tables.counts(pd.DataFrame({"m": [1.0]}, index=index), per_image, {}).iloc[0, 2] == "–"
+
+
+def test_ranges_count_what_is_extreme():
+    table = pd.DataFrame(
+        {"area_px": [100, 9, 9], "scr": [-1.0, 4, 4], "border_px": [0, 3, 3], "contrast": [-2.0, 3, 3]}
+    )
+    row = targets.ranges({"d": table}).iloc[0]
+
+    assert (
+        row["over 81 px"] == row["|SCR| under 2"] == row["darker than around"] == row["at the border"] == "1 (33.3 %)"
+    )
+
+
+def test_bars_in_a_table_do_not_end_its_cells(tmp_path):
+    text = tables.save(pd.DataFrame({"|x|": ["a|b"]}), tmp_path, "t")
+
+    assert "\\|x\\|" in text and "a\\|b" in text and text.endswith("[t.csv]" + f"({tmp_path.as_posix()}/t.csv)")
+    assert (tmp_path / "t.csv").read_text() == "|x|\na|b\n"
+
+
+class TestRevisions:
+    def test_cells_are_added_removed_changed_or_the_same(self, tmp_path):
+        for when, methods in (
+            ("before", {"same": 0.5, "moved": 0.5, "gone": 0.1}),
+            ("after", {"same": 0.5, "moved": 0.6, "new": 0.2}),
+        ):
+            for method, iou in methods.items():
+                folder = tmp_path / when / "d" / method / "0"
+                folder.mkdir(parents=True)
+                (folder / "provenance.json").write_text("{}")
+                (folder / "metrics.json").write_text(json.dumps({"iou": iou, "pd": None}))
+        table = revisions.compared(tmp_path / "before", tmp_path / "after")
+
+        assert dict(zip(table["method"], table["change"], strict=True)) == {
+            "same": "same", "moved": "changed", "gone": "removed", "new": "added",
+        }  # fmt: skip
+        assert revisions.changed(table) == [("d", "moved", 0)]
+        shown = revision_tables.cells(table, {}).set_index("method")
+        assert shown.loc["moved", "IoU %"] == "50.00 → 60.00" and shown.loc["new", "IoU %"] == "– → 20.00"
+
+    def test_nothing_before_is_all_added(self, tmp_path):
+        (tmp_path / "d/m/0").mkdir(parents=True)
+        (tmp_path / "d/m/0/provenance.json").write_text("{}")
+        (tmp_path / "d/m/0/metrics.json").write_text('{"iou": 0.5}')
+
+        assert list(revisions.compared(tmp_path / "none", tmp_path)["change"]) == ["added"]
+
+
+@pytest.mark.parametrize(
+    ("method", "title", "shown"), [("m", "M", "M"), ("m", "M (m-small)", "M (small)"), ("m", "M (x)", "M (x)")]
+)
+def test_variants_are_told_by_what_is_varied(tmp_path, method, title, shown):
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods/row.json").write_text(json.dumps({"method": method, "title": title}))
+
+    assert reading.titles(tmp_path) == {"row": shown}
