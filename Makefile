@@ -26,7 +26,7 @@ test: $(READY) ## the tests; under 10 minutes on 2 cores
 	pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 test-slow: $(READY) ## those that take minutes
-	pytest -m slow
+	pytest -m slow --numprocesses auto --maxprocesses 4 --dist loadscope
 
 lint: $(READY) ## style, spelling, notebooks without outputs
 	ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def diff_of(before: str, after: str | None, out: Path | None) -> str:
     """Reports on two revisions, and returns where and in short what."""
     from irstd import revisions
 
-    folder = out or Path("runs/diff") / f"{before}..{after or ''}".replace("/", "-")
+    folder = out or Path("runs/diff") / re.sub(r"[^\w.~-]", "-", f"{before}..{after or ''}")
     page = revisions.difference(Path(), before, after, folder)
     answer = (folder / "report.md").read_text().rstrip().rpartition("\n")[2]
     return f"{answer}\n\nOpen the report: {page}"

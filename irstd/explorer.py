@@ -157,7 +157,14 @@ class Explorer:
         self.scene = widgets.Dropdown(description="scene", **wide)
         self.place = widgets.Dropdown(description="look at", **wide)
         self.threshold = widgets.FloatSlider(
-            0.5, min=0, max=1, step=0.01, description="threshold", continuous_update=False, **wide
+            0.5,
+            min=0,
+            max=1,
+            step=0.005,
+            readout_format=".3f",
+            description="threshold",
+            continuous_update=False,
+            **wide,
         )
         self.picture, self.words = widgets.Image(format="png"), widgets.HTML()
         controls = widgets.VBox([self.source, self.scene, self.place, self.threshold])
@@ -186,7 +193,12 @@ class Explorer:
             counts = self.current.view(name).judged(threshold).counts
             missed = counts.targets - counts.detected
             told.append(
-                (-missed, -counts.false_regions, name, f"{name}: {missed} missed, {counts.false_regions} false")
+                (
+                    -missed,
+                    -counts.false_regions,
+                    name,
+                    f"{name}: {missed} missed, {counts.false_regions} false above {threshold:g}",
+                )
             )
         with self._quiet():
             self.threshold.value = threshold
@@ -228,12 +240,3 @@ class Explorer:
         if self.place.value is not None:
             window = tuple(slice(max(0, round(x) - MARGIN_PX), round(x) + MARGIN_PX + 1) for x in self.place.value)
         self.picture.value = draw(self.view, self.judged, self.threshold.value, window)
-
-
-def explore(root: Path | str = "..", threshold: float | None = None) -> widgets.VBox:
-    """The explorer of all predictions below `root`; without any, of drawn scenes.
-
-    Args:
-        threshold: to begin with; None for each method's own.
-    """
-    return Explorer(found(root), threshold).box

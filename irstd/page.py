@@ -19,7 +19,7 @@ class _Site(mistune.HTMLRenderer):
     """HTML of one report: links that hold from the page's folder, wide tables that scroll, figures to download."""
 
     def __init__(self, folder: Path | None) -> None:
-        super().__init__(escape=False)
+        super().__init__(escape=True)  # names of scenes and titles may be anybody's
         self.folder, self.headings = folder, {}
 
     def heading(self, text: str, level: int, **_attrs: Any) -> str:
@@ -43,7 +43,7 @@ class _Site(mistune.HTMLRenderer):
                 page = place.removeprefix("html/")
             url = f"{page}#{anchor}" if anchor else page
         kind = ' class="file" download' if url.endswith(".csv") else ""
-        return f'<a href="{mistune.escape_url(url)}"{kind}>{text}</a>'
+        return f'<a href="{self.safe_url(url)}"{kind}>{text}</a>'
 
     def image(self, text: str, url: str, title: str | None = None) -> str:  # noqa: ARG002 - mistune passes it
         """A figure with the picture inside the page, and the files it can be had as."""
@@ -58,17 +58,13 @@ class _Site(mistune.HTMLRenderer):
         return f'<figure><img src="{source}" alt="{mistune.escape(text)}"{width}>{files}</figure>'
 
 
-def thumbnails(pictures: Sequence[str], report: str) -> str:
-    """Small pictures side by side, each a link to its report, as a block of Markdown.
+def gallery(title: str, words: str, groups: Mapping[str, Sequence[str]]) -> str:
+    """A page of small pictures, each a link to its report.
 
     Args:
-        pictures: files below the folder of the reports; not copied into the page. report: Markdown file there.
+        groups: report to its pictures, files below the folder of the reports; they are not copied into the page.
     """
-    links = [
-        f'<a href="{report.removesuffix(".md")}.html"><img src="{UP}{path}" alt="{Path(path).stem}"></a>'
-        for path in pictures
-    ]
-    return f'<div class="thumbnails">{"".join(links)}</div>'
+    return TEMPLATES.get_template("gallery.html").render(title=title, words=words, groups=groups, up=UP, linked=True)
 
 
 def html(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import nbformat
 import papermill
@@ -73,7 +74,9 @@ def markdown(notebook: nbformat.NotebookNode, above: str = "../reports/") -> str
     named = re.sub(
         r"!\[png\]\(([^)]*?)([^/)]+)\.png\)", lambda m: f"![{m[2].replace('-', ' ')}]({m[1]}{m[2]}.png)", body
     )
-    text = "\n".join(line.rstrip() for line in named.replace(f"]({above}", "](").splitlines())
+    text = "\n".join(
+        line.rstrip() for line in named.replace(f"]({quote(above)}", "](").replace(f"]({above}", "](").splitlines()
+    )
     # One empty line is enough, but in code.
     parts = [re.sub(r"\n{3,}", "\n\n", part) if n % 2 == 0 else part for n, part in enumerate(text.split("```"))]
     return "```".join(parts).strip() + "\n"

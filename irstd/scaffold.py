@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from yaml import safe_load
 
 from irstd import params
 from irstd.errors import InputError
@@ -79,7 +80,7 @@ def new_method(name: str, root: Path) -> list[Path]:
     """
     if not (root / "irstd/methods/__init__.py").is_file():
         raise InputError("irstd/methods is not here; run this in the root of a checkout")
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or safe_load(name) != name:
         raise InputError(f"{name!r} cannot name a module; take small letters, digits and _, a letter first")
     if name in params.load(root / "params.yaml").method:
         raise InputError(f"params.yaml has a row {name!r} already; take another name")

@@ -7,6 +7,7 @@ import pandas as pd
 from PIL import Image
 
 from irstd import params, results
+from irstd.errors import InputError
 from irstd.schemas import SCHEMAS
 from pipelines import RESULTS, RUNS, run
 
@@ -17,7 +18,10 @@ def main(dataset: str) -> None:
     given = params.load()
     rows, grey, masks = [], [], []
     for method in (*given.methods, *given.baselines):
-        first = min((RUNS / "gallery" / dataset / method).glob("*/gallery.npz"))
+        places = (RUNS / "gallery" / dataset / method).glob("*/gallery.npz")
+        first = min(places, key=lambda path: int(path.parent.name), default=None)
+        if first is None:
+            raise InputError(f"{method} has no pictures of {dataset}; run `dvc repro crops@{dataset}`")
         with np.load(first) as kept:
             captions = json.loads(str(kept["captions"]))
             for kind in ("hit", "miss", "false alarm"):

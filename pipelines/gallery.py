@@ -5,15 +5,15 @@ from pipelines import REPORTS, run
 
 
 def main() -> None:
-    text = ["# Every figure\n\nEach is a link to the report it is from; reports have them as SVG and PNG."]
-    for folder in sorted((REPORTS / "figures").iterdir()):
-        pictures = sorted(folder.glob("*.png"))
-        if pictures:
-            text.append(f"## {folder.name}\n")
-            text.append(page.thumbnails([p.relative_to(REPORTS).as_posix() for p in pictures], f"{folder.name}.md"))
+    groups = {
+        folder.name: [p.relative_to(REPORTS).as_posix() for p in sorted(folder.glob("*.png"))]
+        for folder in sorted((REPORTS / "figures").iterdir())
+        if (REPORTS / "html" / f"{folder.name}.html").exists()  # of a report that is there
+    }
     target = REPORTS / "html/figures.html"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page.html("\n\n".join(text), "Every figure", folder=REPORTS))
+    words = "Each is a link to the report it is from; reports have them as SVG and PNG."
+    target.write_text(page.gallery("Every figure", words, {k: v for k, v in groups.items() if v}))
     print(f"every figure: {target}")
 
 

@@ -18,11 +18,13 @@ NOTEBOOKS, UP = Path("notebooks"), Path("..")  # notebooks run in their own fold
 class Report:
     """A notebook and its parameters.
 
+    dataset: whose it is, if it is of one.
     public: false for a page of pictures that may not be passed on: only HTML, which git does not keep, made of `runs/`.
     """
 
     notebook: str
     parameters: dict[str, Any] = field(default_factory=dict)
+    dataset: str | None = None
     public: bool = True
 
     @property
@@ -30,41 +32,57 @@ class Report:
         return NOTEBOOKS / f"{self.notebook}.ipynb"
 
 
+def has_results(dataset: str) -> bool:
+    """Whether any cell of a dataset has scores, so that there is something to report."""
+    return any((RESULTS / dataset).glob("*/*/metrics.json"))
+
+
 def reports(given: params.Params) -> dict[str, Report]:
-    """Every report, by name, in the order to be read; the home page comes last, since it links to the others."""
+    """Every report, by name, in the order to be read; the home page comes last, since it links to the others.
+
+    Raises:
+        InputError: a dataset is called like a report.
+    """
     datasets, methods, baselines = list(given.datasets), list(given.methods), list(given.baselines)
-    studies, every = given.studies, [*given.methods, *given.baselines]
+    studies, every, look = given.studies, [*given.methods, *given.baselines], given.orientation
+    galleries = str(UP / RUNS / "gallery")
     found = {"start": Report("00_start")}
-    for name in datasets:
-        found[name] = Report("01_comparison", {"datasets": [name], "methods": every})
-        found[f"{name}-conventions"] = Report(
-            "07_conventions", {"dataset": name, "methods": methods, "baselines": baselines}
-        )
-        found[f"{name}-failures"] = Report("12_failures", {"dataset": name, "methods": every})
-        found[f"{name}-pictures"] = Report(
-            "06_pictures",
-            {"datasets": [name], "methods": methods, "galleries": str(UP / RUNS / "gallery")},
-            public=False,
-        )
-    found["ranking"] = Report("08_ranking", {"datasets": datasets, "methods": methods, "baselines": baselines})
-    for name in studies["labelling"].datasets:
-        found[f"{name}-labels"] = Report("02_labels", {"datasets": [name], "methods": methods, **_by_labels(given)})
+    for d in datasets:
+        both = {"methods": methods, "baselines": baselines}
+        found |= {
+            d: Report("01_comparison", {"datasets": [d], "methods": every}, d),
+            f"{d}-conventions": Report("07_conventions", {"dataset": d, **both}, d),
+            f"{d}-failures": Report("12_failures", {"dataset": d, "methods": every}, d),
+            f"{d}-pictures": Report(
+                "06_pictures", {"datasets": [d], "methods": methods, "galleries": galleries}, d, public=False
+            ),
+        }
+    for d in studies["labelling"].datasets:
+        found[f"{d}-labels"] = Report("02_labels", {"datasets": [d], "methods": methods, **_by_labels(given)}, d)
     for study, notebook, ending in (
         ("losses", "03_loss_gradients", "losses"),
         ("detection", "05_detectors", "detectors"),
     ):
-        for name in studies[study].datasets:
-            found[f"{name}-{ending}"] = Report(notebook, {"datasets": [name], "methods": list(studies[study].methods)})
-    for name in given.orientation.datasets:
-        found[f"{name}-pinwheel"] = Report(
-            "04_pinwheel_orientation",
-            {"dataset": name, "method": given.orientation.method, "seed": given.orientation.seed},
-        )
-    found["efficiency"] = Report("11_efficiency", {"datasets": datasets, "methods": methods})
-    found["datasets"] = Report("10_datasets", {"datasets": datasets})
-    found["metrics"] = Report("09_metrics")
-    found["your-method"] = Report("13_your_method", {"methods": every})
-    asked = {name: report.question(one.path) for name, one in found.items() if one.public}
+        for d in studies[study].datasets:
+            found[f"{d}-{ending}"] = Report(notebook, {"datasets": [d], "methods": list(studies[study].methods)}, d)
+    for d in look.datasets:
+        shown = {"dataset": d, "method": look.method, "seed": look.seed}
+        found[f"{d}-pinwheel"] = Report("04_pinwheel_orientation", shown, d)
+    whole = {
+        "ranking": Report("08_ranking", {"datasets": datasets, "methods": methods, "baselines": baselines}),
+        "efficiency": Report("11_efficiency", {"datasets": datasets, "methods": methods}),
+        "datasets": Report("10_datasets", {"datasets": datasets}),
+        "metrics": Report("09_metrics"),
+        "your-method": Report("13_your_method", {"methods": every}),
+    }
+    if taken := [d for d in datasets if d in {*whole, "start", "index", "figures"}]:
+        raise InputError(f"params.yaml: datasets: {taken[0]!r} is the name of a report; give the dataset another")
+    found |= whole
+    asked = {
+        name: report.question(one.path)
+        for name, one in found.items()
+        if one.public and (one.dataset is None or has_results(one.dataset))
+    }
     home = {"datasets": datasets, "methods": [*methods, *studies["losses"].methods], "baselines": baselines}
     return found | {"index": Report("16_home", {**home, "reports": asked})}
 

@@ -5,19 +5,14 @@ import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from irstd import params
-from pipelines import RESULTS, gallery, run
-from pipelines.report import render, reports
+from pipelines import gallery, run
+from pipelines.report import has_results, render, reports
 
 
 def main() -> None:
     given = params.load()
-    known = reports(given)
-    unknown = [d for d in given.datasets if not any((RESULTS / d).glob("*/*/metrics.json"))]
-    wanted = {
-        name: one
-        for name, one in known.items()
-        if one.public and not any(name == d or name.startswith(f"{d}-") for d in unknown)
-    }
+    unknown = [d for d in given.datasets if not has_results(d)]
+    wanted = {n: one for n, one in reports(given).items() if one.public and one.dataset not in unknown}
     for dataset in unknown:
         print(f"{dataset} has no results yet, so there is no report of it; run `dvc repro report@{dataset}`")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many notebooks as cores run at a time

@@ -113,7 +113,9 @@ class TestEfficiency:
         assert ax.get_xlabel() == "multiply-adds at 256×256, ×1e9" and ax.get_ylabel() == "IoU, %"
 
     def test_latency_is_of_one_image_and_its_bar_says_images_a_second(self, ax):
-        table = pd.DataFrame({"method": "a", "form": "torch", "batch": [1, 8], "latency_ms": [20.0, 80.0]})
+        table = pd.DataFrame(
+            {"method": "a", "form": "torch", "size_px": 256, "batch": [1, 8], "latency_ms": [20.0, 80.0]}
+        )
         efficiency.latency(table, ax, order=["a"], titles=TITLES)
 
         assert [p.get_width() for p in ax.patches] == [20, 10]
@@ -150,7 +152,7 @@ class TestDatasets:
 
 
 def test_the_headline_sets_published_figures_beside_ours(ax):
-    row = {"score": "iou", "ours": 0.5, "low": 0.4, "high": 0.6, "published": 70.0}
+    row = {"score": "iou", "ours": 0.5, "low": 0.4, "high": 0.6, "published": 70.0, "alike": 1}
     table = pd.DataFrame([{"method": "a", "seed": 0, **row}, {"method": "b", "seed": 0, **row, "published": None}])
     headline.beside_published(table, ax, score="iou", rows=["a", "b"], order=["a", "b"], titles=TITLES)
 

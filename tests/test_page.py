@@ -58,7 +58,14 @@ def test_nothing_comes_from_elsewhere_and_nothing_runs(tmp_path):
     assert "<title>A &amp; B · IRSTD Workbench</title>" in made and "x &lt;y&gt;" in made
 
 
-def test_thumbnails_lead_to_their_report():
-    made = page.thumbnails(["figures/r/a.png"], "r.md")
+def test_names_of_anybodys_run_nothing():
+    text = "# <script>x</script>\n\n| <img onerror=x> |\n| --- |\n| [a](javascript:x) |\n"
+    made = page.html(text, "<script>x</script>")
 
-    assert 'href="r.html"' in made and 'src="../figures/r/a.png"' in made and 'alt="a"' in made
+    assert "<script" not in made and "<img" not in made and "javascript:" not in made
+
+
+def test_thumbnails_lead_to_their_report():
+    made = page.gallery("T", "w", {"r": ["figures/r/a.png"]})
+
+    assert 'href="r.html"' in made and 'src="../figures/r/a.png"' in made and '<h2 id="r">r</h2>' in made

@@ -35,6 +35,14 @@ def test_two_commits_become_one_report(repository, tmp_path):
     assert "../tables/cells.csv" in page.read_text() and (tmp_path / "out/tables/cells.csv").exists()
 
 
+@pytest.mark.parametrize("name", ["HEAD^..", "a (b) c"])
+def test_folders_of_any_name_hold_their_figures(repository, tmp_path, name):
+    page = revisions.difference(repository, "HEAD^", None, tmp_path / name)
+
+    assert "](figures/cells.png)" in (tmp_path / name / "report.md").read_text()
+    assert "data:image/png;base64" in page.read_text()
+
+
 def test_without_a_second_one_it_is_the_working_folder(repository, tmp_path):
     revisions.difference(repository, "HEAD", None, tmp_path / "out")
 

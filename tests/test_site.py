@@ -2,10 +2,10 @@
 
 import os
 import re
+import resource
 import subprocess
 import sys
 import threading
-import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
@@ -36,25 +36,26 @@ socket.socket.connect = connect
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A clone in which `make report`'s command was run, and how long that took in s."""
+    """A clone in which `make report`'s command was run, and the time of processors that it took, in s."""
     folder = copy(tmp_path_factory.mktemp("site") / "repo")
     (folder.parent / "site").mkdir()
     (folder.parent / "site/sitecustomize.py").write_text(ALONE.format(absent=ABSENT))
     env = os.environ | {"PYTHONPATH": os.pathsep.join((str(folder.parent / "site"), str(folder)))}
-    start = time.monotonic()
+    start = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.reports"], cwd=folder, env=env, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder, time.monotonic() - start
+    end = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return folder, end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime
 
 
-def test_it_takes_less_than_three_minutes_and_changes_no_byte_in_git(made):
+def test_it_takes_less_than_three_minutes_of_two_cores_and_changes_no_byte_in_git(made):
     folder, seconds = made
 
     status = subprocess.run(["git", "status", "--porcelain"], cwd=folder, capture_output=True, text=True, check=True)
     assert status.stdout == ""
-    assert seconds < 180
+    assert seconds < 2 * 180  # of processors, so that what runs beside it does not count
 
 
 def pages(folder):

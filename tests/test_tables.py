@@ -16,6 +16,7 @@ CELL = {
     "point_f1_5px": 0.8, "interval": {"iou": [0.5, 0.7], "point_f1_5px": None}, "budget": "quick", "full_epochs": 100,
     "recipe": {"epochs": 5, "size": 64, "batch": 8}, "wall_s": 60.0, "scenes": {"train": 120}, "hardware": "X",
 }  # fmt: skip
+PAPERS = {"m": "M"}  # of rows
 TITLES = {"m": "M (variant)", "n": "N"}
 
 
@@ -36,7 +37,7 @@ class TestHome:
         published = pd.DataFrame(
             [stated(), stated(split="1-1", value=65.0), stated(split="1-1", scored="native size", value=64.0)]
         )
-        compared = home.beside(pd.DataFrame([CELL]), published, TITLES).set_index("score")
+        compared = home.beside(pd.DataFrame([CELL]), published, PAPERS).set_index("score")
 
         assert compared.loc["iou", ["ours", "low", "high", "published", "split"]].tolist() == [
             0.6,
@@ -50,7 +51,7 @@ class TestHome:
     def test_the_headline_says_where_the_split_is_another(self):
         cells = pd.DataFrame([CELL])
         for split, text in (("", "*70.00* (split not stated)"), ("9-9", "*70.00* (split 9-9)"), ("1-1", "*70.00*")):
-            compared = home.beside(cells, pd.DataFrame([stated(split=split)]), TITLES)
+            compared = home.beside(cells, pd.DataFrame([stated(split=split)]), PAPERS)
             row = home.headline(cells, compared, TITLES).iloc[0]
 
             assert row["published IoU %"] == text and row["IoU % [95 %]"] == "60.00 [50.0, 70.0]"
@@ -59,17 +60,19 @@ class TestHome:
 
     def test_the_answer_counts_what_reaches_its_published_figure(self):
         cells = pd.DataFrame([CELL])
-        below = home.beside(cells, pd.DataFrame([stated()]), TITLES)
-        above = home.beside(cells, pd.DataFrame([stated(value=60.0)]), TITLES)
+        below = home.beside(cells, pd.DataFrame([stated()]), PAPERS)
+        above = home.beside(cells, pd.DataFrame([stated(value=60.0)]), PAPERS)
 
-        assert "None of the 1 scores" in home.answer(cells, below)
-        assert "1 of the 1 scores" in home.answer(cells, above)
+        assert "Of 1 scores of trained rows with a published figure beside them 0 reach it." in home.answer(
+            cells, below
+        )
+        assert "beside them 1 reach it." in home.answer(cells, above)
 
     def test_every_report_is_linked_once(self):
-        text = home.links({"start": "S?", "d": "Q?", "d-failures": "F?", "e": "Q?"}, ["d", "e"])
+        text = home.links({"start": "S?", "d": "Q?", "d-failures": "F?", "d-e": "Q?"}, ["d", "d-e"])
 
         assert text.splitlines() == [
-            "- **d**: [comparison](d.md) · [failures](d-failures.md)", "- **e**: [comparison](e.md)", "- [start](start.md): S?",
+            "- **d**: [comparison](d.md) · [failures](d-failures.md)", "- **d-e**: [comparison](d-e.md)", "- [start](start.md): S?",
         ]  # fmt: skip
 
 
@@ -93,7 +96,7 @@ class TestEfficiency:
         shown = efficiency.pareto(both, TITLES)
 
         assert list(shown["method"]) == ["N", "M (variant)"] and list(shown["ms / image"]) == ["–", "20.0"]
-        assert "On d the method of the fewest multiply-adds also finds points best." in efficiency.answer(
+        assert "On d the method of the fewest multiply-adds also has the highest F1 of points." in efficiency.answer(
             both, self.COST, TITLES
         )
 
@@ -129,11 +132,11 @@ def test_ranges_count_what_is_extreme():
     table = pd.DataFrame(
         {"area_px": [100, 9, 9], "scr": [-1.0, 4, 4], "border_px": [0, 3, 3], "contrast": [-2.0, 3, 3]}
     )
-    row = targets.ranges({"d": table}).iloc[0]
+    table = table.assign(name="s")
+    row = targets.ranges({"d": table}, {"d": pd.DataFrame({"name": ["s"], "height": [200], "width": [300]})}).iloc[0]
 
-    assert (
-        row["over 81 px"] == row["|SCR| under 2"] == row["darker than around"] == row["at the border"] == "1 (33.3 %)"
-    )
+    for kind in ("over 0.15 % of the image", "|SCR| under 2", "darker than around", "at the border"):
+        assert row[kind] == "1 (33.3 %)"
 
 
 def test_bars_in_a_table_do_not_end_its_cells(tmp_path):

@@ -65,10 +65,12 @@ def over_thresholds(
     return pd.DataFrame(rows, columns=["threshold", "pd", "fa_per_million", "iou"])
 
 
-def by_convention(mask: Bool[ndarray, "H W"], score: Float[ndarray, "H W"], names: Sequence[str]) -> pd.DataFrame:
-    """One and the same prediction under several conventions, each at its own threshold."""
+def by_convention(
+    mask: Bool[ndarray, "H W"], score: Float[ndarray, "H W"], names: Sequence[str], threshold: float = 0.5
+) -> pd.DataFrame:
+    """One and the same prediction under several conventions, each at its own threshold; `threshold` is of ours."""
     one, rows = pair(mask, score), []
-    for convention in (CONVENTIONS[name] for name in names):
+    for convention in (ours(threshold) if name == "irstd" else CONVENTIONS[name] for name in names):
         total = pool([count(one, convention).counts], convention)
         rows.append(
             {

@@ -60,7 +60,7 @@ def latency(table: DataFrame, ax: Axes, *, order: Sequence[str], titles: dict[st
     """Time of one image in each form and batch, a group a method; the bar's end says images a second.
 
     Args:
-        table: `cost` of one hardware.
+        table: `cost` of one hardware and one size.
     """
     palette = colours(order)
     present = [m for m in order if m in set(table["method"])]
@@ -76,6 +76,7 @@ def latency(table: DataFrame, ax: Axes, *, order: Sequence[str], titles: dict[st
             ax.barh(y, per_image, height * 0.92, color=palette[method], alpha=1 - 0.18 * place)
             ax.text(per_image, y, f" {form}, batch {batch}: {1000 / per_image:.0f}/s", va="center", fontsize=6.5)
     ax.set_yticks(np.arange(len(present)), [titles.get(m, m) for m in present])
-    ax.set(xlabel="time of an image of 256×256 px, ms", ylabel="method", ylim=(len(present) - 0.5, -0.5))
+    side = table["size_px"].iloc[0]
+    ax.set(xlabel=f"time of an image of {side}×{side} px, ms", ylabel="method", ylim=(len(present) - 0.5, -0.5))
     ax.set_xlim(0, 1.35 * max((float(x) for x in table["latency_ms"] / table["batch"]), default=1.0))
     return ax

@@ -16,7 +16,7 @@ LABELS = {"iou": "IoU, %", "point_f1_5px": "F1 of points, %"}
 def beside_published(
     table: DataFrame, ax: Axes, *, score: str, rows: Sequence[str], order: Sequence[str], titles: dict[str, str]
 ) -> Axes:
-    """One score of one dataset: dots with 95 % intervals are ours, hollow diamonds published.
+    """One score of one dataset: dots with 95 % intervals are ours, diamonds published, thin ones on another split.
 
     Args:
         table: from `irstd.home_tables.beside`, of one dataset. rows: methods from top to bottom, the same in each
@@ -33,7 +33,14 @@ def beside_published(
                 ends = [[max(0.0, 100 * (one.ours - one.low))], [max(0.0, 100 * (one.high - one.ours))]]
             ax.errorbar(100 * one.ours, y, xerr=ends, fmt="o", ms=4, capsize=2, color=palette[method])
             if not pd.isna(one.published):
-                ax.plot(one.published, y, "D", color="0.25", mfc="none", ms=4.5)
+                ax.plot(
+                    one.published,
+                    y,
+                    "D" if one.alike else "d",
+                    color="0.25" if one.alike else "0.6",
+                    mfc="none",
+                    ms=4.5,
+                )
     ax.set_yticks(range(len(rows)), [titles.get(m, m) for m in rows], fontsize=7.5)
     ax.set(xlabel=LABELS[score], ylabel="method", xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5))
     return ax

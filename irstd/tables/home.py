@@ -12,20 +12,24 @@ from irstd.tables import NONE, budget, label, number, percent
 HEADLINE = {"iou": "iou", "point_f1_5px": "point_f1"}  # our score: what papers state in its place
 
 
-def beside(cells: DataFrame, published: DataFrame, titles: Mapping[str, str]) -> DataFrame:
+def beside(cells: DataFrame, published: DataFrame, papers: Mapping[str, str]) -> DataFrame:
     """The published figure that each cell can be set beside, where there is one.
 
-    Of a method of the same name on the same dataset, that of the same split if there is one; of several, that which
-    is scored at native size.
+    Of the method that `papers` names on the same dataset, that of the same split if there is one; of several, that
+    which is scored at native size.
+
+    Args:
+        papers: row to the name of its method in the published figures; other rows have none.
 
     Returns:
         A row a cell and score of `HEADLINE`: dataset, method, seed, score, ours, low, high (shares), published (%),
-        split (of the published figure; empty if not stated), source.
+        split (of the published figure; empty if not stated), alike (1 if that is ours), source.
     """
     rows = []
     for _, cell in cells.iterrows():
-        name = label(cell["method"], dict(titles)).split(" (")[0]
-        known = published[(published["method"] == name) & (published["dataset"] == cell["dataset"])]
+        known = published[
+            (published["method"] == papers.get(cell["method"], "")) & (published["dataset"] == cell["dataset"])
+        ]
         for score, stated in HEADLINE.items():
             if cell[score] is None or pd.isna(cell[score]):
                 continue
@@ -35,7 +39,8 @@ def beside(cells: DataFrame, published: DataFrame, titles: Mapping[str, str]) ->
             mine = known[known["metric"] == stated]
             near = (mine["split"] == cell["split"]) * 2 + mine["scored"].str.startswith("native")
             best = mine.loc[near.idxmax()] if len(mine) else pd.Series({"value": None, "split": "", "source": ""})
-            rows.append(row | {"published": best["value"], "split": best["split"], "source": best["source"]})
+            row |= {"published": best["value"], "split": best["split"], "source": best["source"]}
+            rows.append(row | {"alike": int(best["split"] == cell["split"])})
     return DataFrame(rows)
 
 
@@ -85,11 +90,25 @@ def sources(compared: DataFrame, titles: Mapping[str, str]) -> DataFrame:
             "seed": one.seed,
             "score": {"iou": "IoU", "point_f1_5px": "point F1"}[one.score],
             "ours - published, points": f"{100 * one.ours - one.published:+.2f}",
+            "split": "the same" if one.alike else one.split or "not stated",
             "published in": one.source,
         }
         for one in known.itertuples()
     ]
     return DataFrame(rows)
+
+
+def budgets(cells: DataFrame) -> str:
+    """A sentence on how long these cells were trained, of how long their recipes ask for."""
+    trained = cells[cells["full_epochs"] > 0]
+    if not len(trained):
+        return "Nothing was trained."
+    shares = [100 * cell["recipe"]["epochs"] / cell["full_epochs"] for _, cell in trained.iterrows()]
+    full = sum(share >= 100 for share in shares)
+    return (
+        f"The trainings took {min(shares):.0f} to {max(shares):.0f} % of the epochs of their recipes ({full} of "
+        f"{len(shares)} in full), on {', '.join(sorted(set(trained['hardware'].dropna()))) or 'any x86 CPU'}."
+    )
 
 
 def links(reports: Mapping[str, str], datasets: Sequence[str]) -> str:
@@ -98,28 +117,44 @@ def links(reports: Mapping[str, str], datasets: Sequence[str]) -> str:
     Args:
         reports: name to the question it answers, in the order to be read.
     """
-    lines, named = [], set()
+    of: dict[str, str] = {}
+    for name in reports:
+        # The longest, since one dataset's name may begin another's.
+        mine = [d for d in datasets if name == d or name.startswith(f"{d}-")]
+        if mine:
+            of[name] = max(mine, key=len)
+    lines = []
     for dataset in datasets:
-        mine = [name for name in reports if name == dataset or name.startswith(f"{dataset}-")]
-        named |= set(mine)
-        shown = [f"[{name.removeprefix(dataset).removeprefix('-') or 'comparison'}]({name}.md)" for name in mine]
+        shown = [
+            f"[{name.removeprefix(dataset).removeprefix('-') or 'comparison'}]({name}.md)"
+            for name in reports
+            if of.get(name) == dataset
+        ]
         if shown:
             lines.append(f"- **{dataset}**: {' · '.join(shown)}")
-    lines += [f"- [{name}]({name}.md): {asked}" for name, asked in reports.items() if name not in named]
+    lines += [f"- [{name}]({name}.md): {asked}" for name, asked in reports.items() if name not in of]
     return "\n".join(lines)
 
 
 def answer(cells: DataFrame, compared: DataFrame) -> str:
     """A paragraph that says how far the benchmark has come."""
     short = cells[(cells["budget"] != "full") & (cells["full_epochs"] > 0)]
+    trained = cells[cells["full_epochs"] > 0]
+    sentences = [
+        f"{len(trained)} trainings of {trained['method'].nunique()} rows on {trained['dataset'].nunique()} datasets, "
+        f"{len(short)} of them with a reduced budget."
+    ]
     known = compared.dropna(subset=["published"])
-    reached = known[100 * known["ours"].astype(float) >= known["published"]]
-    seeds = cells.groupby(["dataset", "method"])["seed"].nunique().max()
-    trained, rows = cells["dataset"].nunique(), cells["method"].nunique()
-    count = f"{len(reached)} of the {len(known)}" if len(reached) else f"None of the {len(known)}"
-    return (
-        f"{len(cells)} trainings of {rows} rows on {trained} datasets, {len(short)} of them with a reduced budget. "
-        f"{count} scores that have a published figure beside them reach it. "
+    for words, group in (("trained", trained), ("classical", cells[cells["full_epochs"] == 0])):
+        mine = known[known["method"].isin(group["method"])]
+        reached = int((100 * mine["ours"].astype(float) >= mine["published"].astype(float)).sum())
+        if len(mine):
+            sentences.append(
+                f"Of {len(mine)} scores of {words} rows with a published figure beside them {reached} reach it."
+            )
+    seeds = trained.groupby(["dataset", "method"])["seed"].nunique().max()
+    sentences.append(
         f"At most {seeds} {'seed' if seeds == 1 else 'seeds'} a row: intervals are over the test images, and another "
         "training may end elsewhere."
     )
+    return " ".join(sentences)

@@ -75,5 +75,8 @@ def answer(table: DataFrame, apart: DataFrame, names: tuple[str, str]) -> str:
     sentence = f"From {names[0]} to {names[1]}, of {len(table)} cells: {told}."
     if len(apart):
         beyond = int((apart["more than the choice of images"] == "yes").sum())
-        sentence += f" {beyond} of {len(apart)} paired differences are more than the choice of test images explains."
+        sentence += (
+            f" {beyond} of {len(apart)} paired differences are more than the choice of test images explains (of so "
+            f"many, about {0.05 * len(apart):.1f} would be by chance alone)."
+        )
     return sentence

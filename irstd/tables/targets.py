@@ -9,11 +9,11 @@ from scipy.stats import ks_2samp
 from irstd.tables import NONE, number
 
 COLUMNS = {"area_px": ("area px", ".0f"), "scr": ("SCR", ".1f"), "border_px": ("to the border px", ".0f")}
-SMALL_PX = 81  # of 256×256: what SPIE calls small, at most 0.15 % of the image
+SMALL = 0.0015  # of the image's pixels: what is called small, after SPIE: 9×9 px of 256×256 is 0.12 %
 FAINT = 2.0
 
 
-def ranges(targets: dict[str, DataFrame]) -> DataFrame:
+def ranges(targets: dict[str, DataFrame], scenes: dict[str, DataFrame]) -> DataFrame:
     """Median and middle 90 % of what targets are like, and how many are extreme, a row a dataset."""
     rows = []
     for name, table in targets.items():
@@ -22,7 +22,7 @@ def ranges(targets: dict[str, DataFrame]) -> DataFrame:
             low, middle, high = table[column].quantile([0.05, 0.5, 0.95])
             row[f"{label}: median (5 to 95 %)"] = f"{middle:{form}} ({low:{form}} to {high:{form}})"
         row |= {
-            f"over {SMALL_PX} px": _share(table["area_px"] > SMALL_PX),
+            f"over {100 * SMALL:g} % of the image": _share(table["area_px"] > SMALL * _pixels(table, scenes[name])),
             f"|SCR| under {FAINT:g}": _share(table["scr"].abs() < FAINT),
             "darker than around": _share(table["contrast"] < 0),
             "at the border": _share(table["border_px"] == 0),
@@ -31,19 +31,25 @@ def ranges(targets: dict[str, DataFrame]) -> DataFrame:
     return DataFrame(rows)
 
 
+def _pixels(table: DataFrame, scenes: DataFrame) -> pd.Series:
+    """Pixels of the image that each target is in."""
+    sizes = scenes.set_index("name")
+    return (sizes["height"] * sizes["width"]).loc[table["name"]].set_axis(table.index)
+
+
 def _share(flags: pd.Series) -> str:
     return f"{flags.sum()} ({100 * flags.mean():.1f} %)"
 
 
 def splits(scenes: dict[str, DataFrame], targets: dict[str, DataFrame]) -> DataFrame:
-    """Whether the test scenes are like the training scenes: the largest distance of their distributions.
+    """Whether the test scenes are like the training scenes (held-out ones among them): how far distributions are apart.
 
     Returns:
         A row a dataset: two-sample Kolmogorov-Smirnov distance of area and SCR, with its p-value.
     """
     rows = []
     for name, table in targets.items():
-        roles = scenes[name].set_index("name")["role"].loc[table["name"]].to_numpy()
+        roles = scenes[name].set_index("name")["role"].loc[table["name"]].replace("validation", "train").to_numpy()
         row: dict[str, object] = {"dataset": name}
         for column in ("area_px", "scr"):
             parts = [table.loc[roles == r, column].dropna() for r in ("train", "test")]
@@ -75,6 +81,11 @@ def answer(targets: dict[str, DataFrame], scenes: dict[str, DataFrame]) -> str:
     faint, strong = min(strength, key=strength.__getitem__), max(strength, key=strength.__getitem__)
     empty = {name: int((table["targets"] == 0).sum()) for name, table in scenes.items()}
     without = ", ".join(f"{name} {count}" for name, count in empty.items() if count) or "none"
+    if len(targets) == 1:
+        return (
+            f"Half of the targets of {small} are {number(medians[small], '.0f')} px or smaller, with a median |SCR| of "
+            f"{strength[small]:.1f}. Scenes without a target: {without}."
+        )
     return (
         f"Half of the targets of {small} are {number(medians[small], '.0f')} px or smaller, of {large} "
         f"{number(medians[large], '.0f')}; the faintest are those of {faint} (median |SCR| {strength[faint]:.1f}), the "
