@@ -352,7 +352,12 @@ def test_a_folder_of_ones_own_goes_through_the_whole_pipeline(tmp_path):
     entry = {"source": {"folder": str(own)}, "split": "lists", "validation": 0.2, "budget": "quick"}
     set_params(
         folder,
-        {"datasets": ["own"], "dataset": {"own": entry}, "method": {"ggl_net": {"budgets": {"quick": {"epochs": 2}}}}},
+        {
+            "datasets": ["own"],
+            "public": [],
+            "dataset": {"own": entry},
+            "method": {"ggl_net": {"budgets": {"quick": {"epochs": 2}}}},
+        },
     )
 
     done = dvc(folder, "repro")
