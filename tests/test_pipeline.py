@@ -140,10 +140,13 @@ def of(*methods):
 
 OF_STUDIES = {f"{name}@{dataset}" for name, rows in STUDIES.items() for dataset in rows["datasets"]}
 PICTURES = {f"pictures@{name}" for name in SETS}
-OF_RESULTS = {*OF_STUDIES, "ranking", *(f"{report}@{name}" for report in ("report", "scoring") for name in SETS)}
+WHOLE = {"ranking", "efficiency", "datasets", "index", "gallery"}  # over all datasets
+OF_SETS = {f"{report}@{name}" for report in ("report", "scoring", "failures") for name in SETS}
+OF_RESULTS = OF_STUDIES | WHOLE | OF_SETS | {"start", "your-method"}  # the last two show the synthetic scenes
 REPORTS = OF_RESULTS | PICTURES | {"pinwheel@synthetic", "metrics"}  # whatever is drawn
 HISTORIES = {f"histories@{name}" for name in STUDIES["losses"]["datasets"]}
-EVALUATED = cells("evaluate") | OF_RESULTS | PICTURES | HISTORIES
+CROPS = {"crops@synthetic"}
+EVALUATED = cells("evaluate") | OF_RESULTS | PICTURES | HISTORIES | CROPS
 CHECK = {"check"}  # of params.yaml; what it writes never changes, so that it sets off nothing else
 
 
@@ -170,7 +173,7 @@ class TestPlan:
             assert "lr: 5.0e-4" in text
             return text.replace("lr: 5.0e-4", "lr: 6.0e-4", 1)  # the first is GGL-Net's
 
-        assert plan("params.yaml", edit) == of("ggl_net") | OF_RESULTS | PICTURES | HISTORIES | CHECK
+        assert plan("params.yaml", edit) == of("ggl_net") | OF_RESULTS | PICTURES | HISTORIES | CROPS | CHECK
 
     def test_a_second_row_runs_its_own_cells_and_no_others(self, plan):
         def edit(text):
@@ -181,7 +184,7 @@ class TestPlan:
 
         planned = plan("params.yaml", edit)
 
-        assert CHECK | {"card@thin", "cost@thin", *OF_RESULTS, *PICTURES, *HISTORIES} | of("thin") == planned
+        assert CHECK | {"card@thin", "cost@thin", *OF_RESULTS, *PICTURES, *HISTORIES, *CROPS} | of("thin") == planned
 
     def test_an_added_dataset_runs_its_own_stages_and_no_others(self, plan):
         def edit(text):
@@ -193,9 +196,9 @@ class TestPlan:
             }
             return yaml.safe_dump(values, sort_keys=False)
 
-        stages = {f"{s}@mine" for s in ("download", "prepare", "describe", "report", "scoring", "pictures")}
+        stages = {f"{s}@mine" for s in ("download", "prepare", "describe", "report", "scoring", "failures", "pictures")}
         of_cells = set().union(*(cells(stage, studies={}, sets=["mine"]) for stage in STAGES))
-        assert CHECK | stages | of_cells | {"ranking"} == plan("params.yaml", edit)
+        assert CHECK | stages | of_cells | WHOLE == plan("params.yaml", edit)
 
     def test_a_changed_method_file_asks_its_card_first(self, plan):
         # Whatever does not change the card then goes no further.
