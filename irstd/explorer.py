@@ -57,7 +57,7 @@ def drawn(count: int = 12, scr: float = 4.0) -> Source:
 
     def view(name: str) -> View:
         scene = walk.draw(wanted[name], targets=4, scr=scr)
-        return View(scene.image, scene.mask, np.rint(walk.respond(scene.image) * TOP).astype(np.uint16))
+        return View(scene.image, scene.mask, walk.pair(scene.mask, walk.respond(scene.image)).levels)
 
     return Source(list(wanted), view)
 
@@ -108,10 +108,10 @@ def folders(images: Path | str, masks: Path | str, predictions: Path | str) -> d
 
     def view(name: str) -> View:
         grey, score = reader.values(pictures[name]).astype(float), given.maps.get(name)
-        image = np.rint(255 * grey / max(grey.max(), 1.0)).astype(np.uint8) if grey.max() > TOP // 256 else grey
+        image = np.rint(255 * grey / max(grey.max(), 1.0)).astype(np.uint8) if grey.max() > submission.WHITE else grey
         return View(
             image.astype(np.uint8),
-            truth.mask(name) > TOP // 512,
+            truth.mask(name) > submission.WHITE // 2,
             None if score is None else encode(score),
             given.points.get(name),
         )

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+CURVE = {  # of pixels over thresholds
+    "threshold": "of the score, reached or exceeded",
+    "true_positive": "px",
+    "false_positive": "px",
+    "recall": "of pixels",
+    "precision": "of pixels; empty where none is predicted",
+    "false_positive_rate": "of background pixels",
+    "iou": "pooled",
+}
 SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its unit
     "scenes": {
         "name": "scene",
@@ -70,15 +79,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "rank": "what it is ranked by: distance of a hit, area of a miss or false alarm, px, or the score",
         "ranked_by": "px or score",
     },
-    "curve": {
-        "threshold": "of the score, reached or exceeded",
-        "true_positive": "px",
-        "false_positive": "px",
-        "recall": "of pixels",
-        "precision": "of pixels; empty where none is predicted",
-        "false_positive_rate": "of background pixels",
-        "iou": "pooled",
-    },
+    "curve": CURVE,
     "conventions": {
         "convention": "name in irstd/metrics/conventions.py",
         "images": "number",
@@ -113,13 +114,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "distance_px": "mean between the centroids of pairs, px",
     },
     "sweep": {
-        "threshold": "of the score, reached or exceeded",
-        "true_positive": "px",
-        "false_positive": "px",
-        "recall": "of pixels",
-        "precision": "of pixels; empty where none is predicted",
-        "false_positive_rate": "of background pixels",
-        "iou": "pooled",
+        **CURVE,
         "detected": "targets",
         "regions": "number predicted",
         "false_pixels": "px in regions that found no target",

@@ -10,7 +10,8 @@ import pandas as pd
 
 from irstd.analysis.differences import paired
 from irstd.errors import InputError
-from irstd.reading import cells, gather
+from irstd.reading import cells
+from irstd.results import read
 
 KEY = ["dataset", "method", "seed"]
 SCORES = ("iou", "niou", "pd", "fa_per_million", "f1", "point_f1_3px", "point_f1_5px")
@@ -46,29 +47,17 @@ def changed(table: pd.DataFrame) -> list[tuple[str, str, int]]:
     return [(str(d), str(m), int(s)) for d, m, s in rows[KEY].itertuples(index=False)]
 
 
-def _of_cell(tables: dict[str, pd.DataFrame], cell: Sequence[Any]) -> pd.DataFrame:
-    """One cell's table at both revisions, told apart as if they were two methods."""
-    parts = []
-    for when, table in tables.items():
-        if len(table):
-            mine = table[(table[KEY] == list(cell)).all(axis=1)]
-            parts.append(mine.assign(method=when))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
 def both(before: Path, after: Path, kind: str, cell: Sequence[Any]) -> pd.DataFrame:
-    """One cell's table of a kind at both revisions, `method` being `before` or `after`.
+    """One cell's table of a kind at both revisions, told apart as if they were two methods, `before` and `after`.
 
     Empty where one of the two has it not, or in another layout.
     """
-    tables = {}
-    for when, folder in (("before", before), ("after", after)):
-        try:
-            tables[when] = gather(folder, kind, [cell[0]])
-        except ValueError:
-            return pd.DataFrame()
-    found = _of_cell(tables, cell)
-    return found if len(found) and found["method"].nunique() == 2 else pd.DataFrame()
+    place = Path(*map(str, cell), f"{kind}.csv")
+    try:
+        tables = {when: read(folder / place, kind) for when, folder in (("before", before), ("after", after))}
+    except (FileNotFoundError, ValueError):
+        return pd.DataFrame()
+    return pd.concat([t.assign(method=when, seed=cell[2]) for when, t in tables.items()], ignore_index=True)
 
 
 def differences(before: Path, after: Path, every: Sequence[Sequence[Any]]) -> pd.DataFrame:
