@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from numpy import ndarray
 from pandas import DataFrame
 
 from irstd.plots.style import LINES, plain_log
@@ -15,10 +17,9 @@ LABELS = {
     "area_px": "target area, px",
     "scr": "signal-to-clutter ratio, no unit",
     "border_px": "distance to the border, px",
-    "contrast": "contrast, grey levels of 255",
 }
 MOST_PERCENT = 5  # of the targets in a field; one that has more is as bright
-ROLES = {"train": "0.55", "validation": "0.75", "test": "0.1"}
+ROLES = {"train": "0.55", "test": "0.1"}
 
 
 def shades(datasets: Sequence[str]) -> dict[str, tuple[float, float, float]]:
@@ -40,6 +41,20 @@ def target_histogram(targets: DataFrame, ax: Axes, *, column: str) -> Axes:
     return ax
 
 
+def _steps(values: ndarray, ax: Axes, place: int, **line: Any) -> None:
+    """The share of values at or below each, in the `place`th style of line; the size of what is negative counts."""
+    sizes = np.sort(np.abs(values)).clip(0.1)
+    share = 100 * np.arange(1, len(sizes) + 1) / len(sizes)
+    ax.step(sizes, share, LINES[place % 4], where="post", **line)
+
+
+def _of_shares(ax: Axes, column: str) -> Axes:
+    """Axes of shares at or below a value."""
+    ax.set(xscale="log", xlabel=LABELS[column], ylabel="targets at or below, %", ylim=(0, 102))
+    plain_log(ax.xaxis)
+    return ax
+
+
 def shares_below(tables: dict[str, DataFrame], ax: Axes, *, column: str) -> Axes:
     """The share of each dataset's targets below a value, on a logarithmic axis; the size of what is negative counts.
 
@@ -48,12 +63,8 @@ def shares_below(tables: dict[str, DataFrame], ax: Axes, *, column: str) -> Axes
     """
     palette = shades(list(tables))
     for place, (name, targets) in enumerate(tables.items()):
-        values = np.sort(targets[column].dropna().abs().to_numpy(float))
-        share = 100 * np.arange(1, len(values) + 1) / len(values)
-        ax.step(values.clip(0.1), share, LINES[place % 4], where="post", color=palette[name], label=name)
-    ax.set(xscale="log", xlabel=LABELS[column], ylabel="targets at or below, %", ylim=(0, 102))
-    plain_log(ax.xaxis)
-    return ax
+        _steps(targets[column].dropna().to_numpy(float), ax, place, color=palette[name], label=name)
+    return _of_shares(ax, column)
 
 
 def company(scenes: dict[str, DataFrame], ax: Axes, *, most: int = 5) -> Axes:
@@ -94,12 +105,9 @@ def split_shares(targets: DataFrame, scenes: DataFrame, ax: Axes, *, column: str
     """The share of targets below a value in the training and in the test scenes: alike, or another task."""
     roles = scenes.set_index("name")["role"].loc[targets["name"]].replace("validation", "train").to_numpy()
     for place, role in enumerate(("train", "test")):
-        values = np.sort(targets.loc[roles == role, column].dropna().abs().to_numpy(float)).clip(0.1)
+        values = targets.loc[roles == role, column].dropna().to_numpy(float)
         if len(values):
-            share = 100 * np.arange(1, len(values) + 1) / len(values)
-            ax.step(values, share, LINES[place], where="post", color=ROLES[role], label=f"{role} ({len(values)})")
-    ax.set(xscale="log", xlabel=LABELS[column], ylabel="targets at or below, %", ylim=(0, 102))
-    plain_log(ax.xaxis)
-    ax.set_title(title, fontsize=9)
+            _steps(values, ax, place, color=ROLES[role], label=f"{role} ({len(values)})")
+    _of_shares(ax, column).set_title(title, fontsize=9)
     ax.legend(title="scenes (targets)", fontsize=7, title_fontsize=7)
     return ax

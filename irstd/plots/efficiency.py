@@ -32,7 +32,7 @@ def accuracy_over(
     """One score over one cost, a colour a method, a marker a dataset; published figures hollow, with their names.
 
     Args:
-        table: from `irstd.cost_tables.against`.
+        table: from `irstd.tables.efficiency.against`.
         published: `method`, the cost's column, and the score's column in %; of one dataset.
     """
     palette, datasets = colours(order), list(dict.fromkeys(table["dataset"]))

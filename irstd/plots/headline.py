@@ -19,7 +19,7 @@ def beside_published(
     """One score of one dataset: dots with 95 % intervals are ours, diamonds published, thin ones on another split.
 
     Args:
-        table: from `irstd.home_tables.beside`, of one dataset. rows: methods from top to bottom, the same in each
+        table: from `irstd.tables.home.beside`, of one dataset. rows: methods from top to bottom, the same in each
             panel. order: all methods of params.yaml, which fixes the colours.
     """
     palette = colours(order)

@@ -26,6 +26,13 @@ def _plain(ax: Axes) -> Axes:
     return ax
 
 
+def _grey(image: ndarray, ax: Axes) -> Axes:
+    """A scene, or a window of one, between its own grey levels."""
+    low, high = _stretch(image)
+    _plain(ax).imshow(image, vmin=low, vmax=high)
+    return ax
+
+
 def overlay(layers: ndarray, ax: Axes, *, title: str, points: ndarray | None = None) -> Axes:
     """A scene, its true targets outlined solid, what was predicted (score above one half) dashed, or crosses.
 
@@ -33,8 +40,7 @@ def overlay(layers: ndarray, ax: Axes, *, title: str, points: ndarray | None = N
         layers: (2 or 3, H, W): grey levels, mask, and scores in 255ths where there are any.
         points: (N, 2), row and col in px, of a method that gives points.
     """
-    low, high = _stretch(layers[0])
-    _plain(ax).imshow(layers[0], vmin=low, vmax=high)
+    _grey(layers[0], ax)
     outlines = [(layers[1] > 0, TRUTH, "solid")]
     if len(layers) > 2:
         outlines.append((layers[2] > 127, MISS, "dashed"))
@@ -53,8 +59,7 @@ UNITS = {"hit": "{:.1f} px off", "miss": "{:.0f} px large", "false alarm": "{:.0
 def _crop(crop: ndarray, caption: dict[str, Any], ax: Axes) -> None:
     """One crop with the truth outlined, in a frame of its kind's colour."""
     kind = caption["kind"]
-    low, high = _stretch(crop[0])
-    _plain(ax).imshow(crop[0], vmin=low, vmax=high)
+    _grey(crop[0], ax)
     if crop[1].any():
         ax.contour(crop[1], [0.5], colors=[TRUTH], linewidths=1)
     for side in ax.spines.values():
@@ -90,8 +95,7 @@ def outlined(image: ndarray, truth: ndarray, found: ndarray, ax: Axes, *, pairs:
         image: grey levels (H, W). truth, found: labels (H, W) of true and predicted regions, 0 outside.
         pairs: (target, region), numbered from 0, that were matched.
     """
-    low, high = _stretch(image)
-    _plain(ax).imshow(image, vmin=low, vmax=high)
+    _grey(image, ax)
     hits, right = {t + 1 for t, _ in pairs}, {r + 1 for _, r in pairs}
     for labels, good, colours, line in ((truth, hits, (TRUTH, MISS), "solid"), (found, right, (HIT, FALSE), "dashed")):
         every = np.unique(labels[labels > 0])
@@ -134,13 +138,12 @@ def _inside(points: ndarray, window: tuple[slice, slice], shape: tuple[int, ...]
 
 
 def scattered(image: ndarray, points: ndarray, ax: Axes, *, window: tuple[slice, slice], threshold: float) -> Axes:
-    """Points over a scene, coloured by their score; those at or below the threshold are hollow.
+    """Points over a scene, coloured by their score; those at or below the threshold are small.
 
     Args:
         image: the window of the scene. points: (N, 3) of row, col (px, of the whole scene) and score.
     """
-    low, high = _stretch(image)
-    _plain(ax).imshow(image, vmin=low, vmax=high)
+    _grey(image, ax)
     inside, which = _inside(points, window, image.shape)
     scores = points[which, 2]
     colour = {"cmap": "magma", "vmin": 0, "vmax": 1}

@@ -36,6 +36,16 @@ def number(value: float | None, form: str) -> str:
     return NONE if value is None or pd.isna(value) else format(value, form)
 
 
+def scaled(score: str, value: float, sign: str = "") -> str:
+    """A score, or with `sign` "+" a difference of scores, as tables print it: shares in %, Fa per million.
+
+    Args:
+        score: one of `SCORES`.
+    """
+    factor, form = (1, ".1f") if score == "fa_per_million" else (100, ".2f")
+    return format(factor * value, sign + form)
+
+
 def percent(value: float | None, ends: list[float] | None = None) -> str:
     """A share in %, with its 95 % interval if there is one."""
     if value is None or pd.isna(value):

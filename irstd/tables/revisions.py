@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 from pandas import DataFrame
 
-from irstd.tables import NONE, SCORES, label, number
+from irstd.tables import NONE, SCORES, label, scaled
+
+SHOWN = ("iou", "pd", "fa_per_million", "point_f1_5px")
 
 
 def _value(score: str, value: float | None) -> str:
-    factor, form = (1, ".1f") if score == "fa_per_million" else (100, ".2f")
-    return NONE if value is None or pd.isna(value) else number(factor * value, form)
+    return NONE if value is None or pd.isna(value) else scaled(score, value)
 
 
 def cells(table: DataFrame, titles: dict[str, str]) -> DataFrame:
@@ -22,20 +23,11 @@ def cells(table: DataFrame, titles: dict[str, str]) -> DataFrame:
     rows = []
     for _, cell in table[table["change"] != "same"].iterrows():
         row = {k: cell[k] for k in ("dataset", "method", "seed", "change")} | {"method": label(cell["method"], titles)}
-        for score in ("iou", "pd", "fa_per_million", "point_f1_5px"):
+        for score in SHOWN:
             one, other = (_value(score, cell[f"{score}_{when}"]) for when in ("before", "after"))
             row[SCORES[score]] = one if one == other else f"{one} → {other}"
         rows.append(row)
-    return DataFrame(
-        rows,
-        columns=[
-            "dataset",
-            "method",
-            "seed",
-            "change",
-            *(SCORES[s] for s in ("iou", "pd", "fa_per_million", "point_f1_5px")),
-        ],
-    )
+    return DataFrame(rows, columns=["dataset", "method", "seed", "change", *(SCORES[s] for s in SHOWN)])
 
 
 def differences(table: DataFrame, titles: dict[str, str]) -> DataFrame:
@@ -46,10 +38,9 @@ def differences(table: DataFrame, titles: dict[str, str]) -> DataFrame:
     """
     rows = []
     for _, one in table.iterrows():
-        factor, form = (1, "+.1f") if one["score"] == "fa_per_million" else (100, "+.2f")
         if pd.isna(one["difference"]):
             continue
-        value, low, high = (format(factor * one[k], form) for k in ("difference", "low", "high"))
+        value, low, high = (scaled(one["score"], one[k], "+") for k in ("difference", "low", "high"))
         apart = one["low"] > 0 or one["high"] < 0
         rows.append(
             {

@@ -10,7 +10,7 @@ from pandas import DataFrame
 
 from irstd.metrics import statistics
 from irstd.metrics.conventions import CONVENTIONS
-from irstd.tables import NONE, SCORES, label, number, percent
+from irstd.tables import NONE, SCORES, label, number, percent, scaled
 
 CLAIM = 0.05  # a lead is told from noise where its corrected p-value is below
 
@@ -97,15 +97,14 @@ def leads(compared: dict[str, DataFrame], titles: dict[str, str]) -> DataFrame:
     """
     rows = []
     for score, table in compared.items():
-        factor, form = (1, ".1f") if score == "fa_per_million" else (100, ".2f")
         for _, pair in table.iterrows():
-            low, high = (format(factor * pair[k], f"+{form}") for k in ("low", "high"))
+            value, low, high = (scaled(score, pair[k], "+") for k in ("difference", "low", "high"))
             rows.append(
                 {
                     "score": SCORES[score],
                     "better": label(pair["one"], titles),
                     "worse": label(pair["other"], titles),
-                    "difference [95 %]": f"{format(factor * pair['difference'], '+' + form)} [{low}, {high}]",
+                    "difference [95 %]": f"{value} [{low}, {high}]",
                     "p": f"{pair['p']:.4f}",
                     "p, corrected": f"{pair['p_holm']:.4f}",
                     "lead": "yes" if pair["p_holm"] < CLAIM else "within the noise",
@@ -122,10 +121,9 @@ def means(found: dict[str, DataFrame], titles: dict[str, str]) -> DataFrame:
     """
     rows: dict[str, dict[str, object]] = {}
     for score, table in found.items():
-        factor, form = (1, ".1f") if score == "fa_per_million" else (100, ".2f")
         for one in table.itertuples():
             row = rows.setdefault(one.method, {"method": label(one.method, titles), "seeds": one.seeds})
-            mean, low, high = (format(factor * v, form) for v in (one.mean, one.low, one.high))
+            mean, low, high = (scaled(score, v) for v in (one.mean, one.low, one.high))
             row[f"{SCORES[score]} [95 %]"] = f"{mean} [{low}, {high}]"
     return DataFrame(list(rows.values())).fillna(NONE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from pandas import DataFrame
 
-from irstd.tables import NONE, SCORES, keys, label, number, percent, points
+from irstd.tables import NONE, SCORES, keys, label, number, percent, points, scaled
 
 
 def label_noise(cells: DataFrame) -> DataFrame:
@@ -102,16 +102,16 @@ def differences(compared: dict[tuple[str, str], DataFrame], one: str, titles: di
     rows = []
     for (dataset, other), table in compared.items():
         for _, score in table.iterrows():
-            factor, form = (1, "+.1f") if score["score"] == "fa_per_million" else (100, "+.2f")
-            value, low, high = (format(factor * score[k], form) for k in ("difference", "low", "high"))
+            factor, name = 1 if score["score"] == "fa_per_million" else 100, score["score"]
+            value, low, high = (scaled(name, score[k], "+") for k in ("difference", "low", "high"))
             rows.append(
                 {
                     "dataset": dataset,
-                    "score": SCORES[score["score"]],
+                    "score": SCORES[name],
                     label(one, titles): f"{factor * score['one']:.2f}",
                     label(other, titles): f"{factor * score['other']:.2f}",
                     "difference [95 %]": f"{value} [{low}, {high}]",
-                    "by seed": ", ".join(format(factor * each, form) for each in score["by_seed"]),
+                    "by seed": ", ".join(scaled(name, each, "+") for each in score["by_seed"]),
                     "told apart": "yes" if _apart(score) else "no",
                 }
             )
