@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 # Modules that check and carry values: editing one changes no result, and must not look as if it did.
 CARRIERS = ("irstd.errors", "irstd.params")
 PACKAGES = ("torch", "kornia", "lightning", "numpy", "scipy", "opencv-python-headless")
@@ -43,15 +45,25 @@ def processor() -> str:
 def commit(folder: Path) -> str:
     """The commit checked out in `folder`, with `+` if a tracked file differs from it; empty outside git.
 
-    What runs themselves write, `dvc.lock` and `reports/`, does not count.
+    What runs themselves write, `dvc.lock` and `reports/`, does not count; nor does the section `train` of params.yaml,
+    which is the machine's and stands in the provenance itself.
     """
-    ours = ["--", ".", ":!dvc.lock", ":!reports"]
+    ours = ["--", ".", ":!dvc.lock", ":!reports", ":!params.yaml"]
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
         clean = subprocess.run(["git", "diff", "--quiet", "HEAD", *ours], cwd=folder, check=False)
+        then = subprocess.run(["git", "show", "HEAD:./params.yaml"], cwd=folder, capture_output=True, check=False)
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return head.stdout.strip()[:12] + ("+" if clean.returncode else "")
+    now = Path(folder, "params.yaml")
+    differs = clean.returncode or _of_runs(then.stdout) != _of_runs(now.read_bytes() if now.exists() else b"")
+    return head.stdout.strip()[:12] + ("+" if differs else "")
+
+
+def _of_runs(params: bytes) -> Any:
+    """What params.yaml says of runs, but not of the machine."""
+    given = yaml.safe_load(params)
+    return {k: v for k, v in given.items() if k != "train"} if isinstance(given, dict) else given
 
 
 def digest(values: Any) -> str:

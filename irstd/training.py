@@ -222,7 +222,7 @@ def fit(
         devices=[on.index or 0] if on.type == "cuda" else 1,
         precision=in_precision,
     )
-    if on.type == "cuda":
+    if on.type == "cuda" or in_precision != "32-true":  # half precision's convolutions want it on a CPU as well
         network = network.to(memory_format=torch.channels_last)
     # A fused step undoes half precision's loss scale itself, too late for clipping.
     fused = not (recipe.grad_clip and in_precision == "16-mixed")
