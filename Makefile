@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Threads that wait by spinning take the core that another thread needs.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: quickstart repro report test test-slow lint format lab bench detectors lock clean
+.PHONY: quickstart repro report test test-slow lint format lab bench bench-train detectors lock clean
 
 quickstart: $(READY) ## the whole pipeline on synthetic scenes, ending in reports
 	dvc repro scoring@synthetic pictures@synthetic orientation@synthetic cases
@@ -48,6 +48,9 @@ bench: $(READY) ## training steps, inference, and how near points are to the tru
 	python -m tests.bench.pinwheel
 	python -m tests.bench.localisation
 	python -m tests.bench.scoring
+
+bench-train: $(READY) ## images/s of training by method and batch, and where the time goes; let nothing else run
+	python -m tests.bench.throughput
 
 detectors: $(READY) ## what RetinaNet and YOLOv8n need besides; ultralytics is AGPL-3.0 software
 	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[detectors]'

@@ -11,6 +11,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,17 +64,17 @@ SMALL = Method(
 class Files(Dataset):
     """Images and masks as PNG files, each opened, cropped and augmented alone when asked for."""
 
-    def __init__(self, folder: Path, names: list[str], style: str) -> None:
+    def __init__(self, folder: Path, names: list[str], style: str, side: int = SIDE) -> None:
         self.files = [(folder / f"images/{n}.png", folder / f"masks/{n}.png") for n in names]
-        self.style, self.augmentation = style, library()
+        self.style, self.side, self.augmentation = style, side, library()
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         image, mask = (np.asarray(Image.open(path)) for path in self.files[index])
-        row, col = (np.random.randint(0, s - SIDE + 1) for s in image.shape)
-        image, mask = (a[row : row + SIDE, col : col + SIDE] for a in (image, mask))
+        row, col = (np.random.randint(0, s - self.side + 1) for s in image.shape)
+        image, mask = (a[row : row + self.side, col : col + self.side] for a in (image, mask))
         if self.style == "OpenCV":
             image, mask = by_hand(image.astype(np.float32) / 255, mask.astype(np.float32) / 255)
             return torch.from_numpy(image)[None], torch.from_numpy(mask)[None]
@@ -82,8 +83,8 @@ class Files(Dataset):
         return image[0], mask[0]
 
 
-def library() -> kornia.AugmentationSequential:
-    """The same changes, with the same probabilities, as kornia's users write them."""
+def library(labels: str = "mask") -> kornia.AugmentationSequential:
+    """The same changes, with the same probabilities, as kornia's users write them, of image and `labels`."""
     return kornia.AugmentationSequential(
         kornia.RandomHorizontalFlip(p=AUGMENT.flip),
         kornia.RandomVerticalFlip(p=AUGMENT.flip),
@@ -92,7 +93,7 @@ def library() -> kornia.AugmentationSequential:
         kornia.RandomBrightness((0.8, 1.2), p=AUGMENT.colour),
         kornia.RandomContrast((0.8, 1.2), p=AUGMENT.colour),
         kornia.RandomGaussianNoise(std=0.02, p=AUGMENT.noise),
-        data_keys=["input", "mask"],
+        data_keys=["input", labels],
     )
 
 
@@ -107,9 +108,10 @@ def by_hand(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray
     image, mask = np.ascontiguousarray(image), np.ascontiguousarray(mask)
     if draw() < AUGMENT.affine:
         angle, scale = np.random.uniform(-45, 45), np.random.uniform(0.8, 1.2)
-        matrix = cv2.getRotationMatrix2D(((SIDE - 1) / 2, (SIDE - 1) / 2), angle, scale)
-        matrix[:, 2] += np.random.uniform(-0.1, 0.1, 2) * SIDE
-        image, mask = (cv2.warpAffine(a, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR) for a in (image, mask))
+        side = len(image)
+        matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), angle, scale)
+        matrix[:, 2] += np.random.uniform(-0.1, 0.1, 2) * side
+        image, mask = (cv2.warpAffine(a, matrix, (side, side), flags=cv2.INTER_LINEAR) for a in (image, mask))
     if draw() < AUGMENT.colour:
         image = np.clip(image + np.random.uniform(-0.2, 0.2), 0, 1)
     if draw() < AUGMENT.colour:
@@ -119,12 +121,38 @@ def by_hand(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return image.astype(np.float32), (mask > 0.5).astype(np.float32)
 
 
-def plain(network: nn.Module, method: Method, loader: DataLoader) -> float:
-    """Seconds of one epoch of the plain loop."""
-    optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
+def drawn(folder: Path, images: int, size: int) -> Prepared:
+    """Synthetic scenes of `size` px, `images` of them to train with: as files in `folder`/raw, and prepared."""
+    wanted = SimpleNamespace(
+        seed=1, train=images, test=1, size=size, targets=(1, 2), scr=(3.0, 9.0), sigma_px=(0.8, 2.0)
+    )
+    download.finish(folder / "raw.part", folder / "raw", synthetic.write(wanted, folder / "raw.part"), "seed")
+    prepare.prepare(folder / "raw", folder / "prepared")
+    return Prepared(folder / "prepared")
+
+
+def plain(
+    network: nn.Module,
+    method: Method,
+    loader: DataLoader,
+    optimiser: torch.optim.Optimizer | None = None,
+    cast: AbstractContextManager | None = None,
+) -> float:
+    """Seconds of one epoch of the plain loop, on the network's device.
+
+    Args:
+        loader: gives images, and masks or, for a method supervised by them, points.
+        optimiser: to go on with; else a new one.
+        cast: what forward pass and loss run in, as torch.autocast.
+    """
+    optimiser = optimiser or torch.optim.AdamW(network.parameters(), 1e-3)
+    on = next(network.parameters()).device
     start = time.perf_counter()
-    for image, mask in loader:
-        loss = method.loss(network(image), mask, None, method.options()).mean()
+    for pair in loader:
+        image, label = (t.to(on, non_blocking=True) for t in pair)
+        with cast or nullcontext():
+            targets = method.targets(Labels(None, label)) if method.supervision == "point" else label
+            loss = method.loss(network(image), targets, None, method.options()).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -132,14 +160,28 @@ def plain(network: nn.Module, method: Method, loader: DataLoader) -> float:
     return time.perf_counter() - start
 
 
+def started(
+    network: nn.Module, method: Method, resident: Resident, recipe: params.Recipe, in_precision: str = "32-true"
+) -> training._Run:
+    """What `irstd.training.fit` makes before its first epoch, on the device of `resident`.
+
+    Args:
+        in_precision: Lightning's name.
+    """
+    on = resident.device
+    fabric = Fabric(accelerator=on.type, devices=[on.index or 0] if on.type == "cuda" else 1, precision=in_precision)
+    if on.type == "cuda" or in_precision != "32-true":
+        network = network.to(memory_format=torch.channels_last)
+    model, optimiser = fabric.setup(network, training.optimiser(network, recipe.optimiser))
+    change, steps = Augmentation(recipe.augment), len(resident) * recipe.crops // recipe.batch
+    return training._Run(
+        method, method.options(), recipe, network, model, optimiser, fabric, resident, change, 0, steps
+    )
+
+
 def ours(network: nn.Module, method: Method, resident: Resident, recipe: params.Recipe) -> float:
     """Seconds of one epoch of our loop, with all that it does in an epoch."""
-    fabric = Fabric(accelerator="cpu", devices=1)
-    model, optimiser = fabric.setup(network, training.optimiser(network, recipe.optimiser))
-    change = Augmentation(recipe.augment)
-    run = training._Run(
-        method, method.options(), recipe, model, optimiser, fabric, resident, change, 0, IMAGES // BATCH
-    )
+    run = started(network, method, resident, recipe)
     with tqdm(disable=True) as bar:
         start = time.perf_counter()
         training._train_epoch(run, 0, bar)
@@ -162,14 +204,9 @@ def main() -> None:
     """Prints images/s of each loop for a small network and for the methods."""
     torch.set_num_threads(2)
     recipe = params.Recipe(1, BATCH, params.Optimiser("adamw", 1e-3), augment=AUGMENT, size=SIDE, target_share=0.5)
-    wanted = SimpleNamespace(
-        seed=1, train=IMAGES, test=1, size=256, targets=(1, 2), scr=(3.0, 9.0), sigma_px=(0.8, 2.0)
-    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        download.finish(folder / "raw.part", folder / "raw", synthetic.write(wanted, folder / "raw.part"), "seed")
-        prepare.prepare(folder / "raw", folder / "prepared")
-        prepared = Prepared(folder / "prepared")
+        prepared = drawn(folder, IMAGES, 256)
         learn = prepared.roles("made", 0.0)["train"]
         resident = Resident(prepared, learn, least=SIDE)
         names = [prepared.names[n] for n in learn]
