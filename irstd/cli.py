@@ -1,16 +1,18 @@
-"""The command line, for what is no pipeline stage: `irstd datasets`, `methods`, `score`, `new-method`, `diff`."""
+"""The command line, for what is no pipeline stage: what is there, predictions, scores, new methods, revisions."""
 
 from __future__ import annotations
 
 import argparse
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tqdm import tqdm
 
-from irstd.errors import InputError
+from irstd.errors import InputError, hint
 
 
 def datasets(root: Path) -> str:
@@ -107,6 +109,38 @@ def score(given: argparse.Namespace, root: Path) -> str:
     return "\n\n".join([*report.words, *shown, f"Written to {folder}: report.html, report.md, CSV and JSON."])
 
 
+def predict(given: argparse.Namespace, root: Path) -> str:
+    """Finds targets in anyone's pictures, and returns what was found and where it was written."""
+    from irstd import pictures, training, weights
+
+    known = weights.published(root / "reports/weights")
+    if given.weights not in known and not Path(given.weights).is_file():
+        raise InputError(f"there are no weights {given.weights!r}; {hint(given.weights, known)}, or give a file")
+    loaded = weights.load(known.get(given.weights, Path(given.weights)))
+    label, found = loaded.label, pictures.files(given.images)
+    threshold = label.threshold if given.threshold is None else given.threshold
+    folder = given.out or root / "runs/pictures" / f"{label.dataset}-{label.row}"
+    answers = pictures.answers(loaded, map(pictures.read, found), threshold, training.device(given.device))
+    rows, start = [], time.perf_counter()
+    for one in tqdm(pictures.write(answers, folder), "predict", len(found), unit="img", leave=False):
+        places = "; ".join(f"({row:.1f}, {col:.1f}) {score:.2f}" for row, col, score in one.points[:3].tolist())
+        more = f" and {len(one.points) - 3} more" if len(one.points) > 3 else ""
+        name, note = one.picture.path.name, one.picture.note
+        rows.append({"picture": name, "found": len(one.points), "(row, col) px, score": places + more, "note": note})
+    took = (time.perf_counter() - start) / len(found)
+    table = pd.DataFrame(rows)
+    table = table if table["note"].any() else table.drop(columns="note")
+    maps = "overlays/, masks/, scores/ and points.csv" if one.mask is not None else "overlays/ and points.csv"
+    trained = f"trained on {label.dataset}, split {label.split}, seed {label.seed}, budget {label.budget}"
+    return "\n\n".join(
+        [
+            f"{loaded.method.title}, {trained}; a target is what scores above {threshold:g}.",
+            table.to_markdown(index=False, disable_numparse=True),
+            f"{took:.2f} s a picture. Written to {folder}: {maps}.",
+        ]
+    )
+
+
 def new_method(name: str, root: Path) -> str:
     """Writes a new method, and returns what to do next."""
     from irstd import scaffold
@@ -136,6 +170,33 @@ def _side(word: str) -> int:
     if not word.isdigit() or not 8 <= int(word) <= 8192:
         raise argparse.ArgumentTypeError(f"{word!r} is no side in px; give a whole number from 8 to 8192")
     return int(word)
+
+
+def _share(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is no threshold; give a number from 0 to 1")
+    return value
+
+
+def _predict_arguments(commands: Any) -> None:
+    parser = commands.add_parser("predict", help="find targets in your own pictures, with published weights")
+    parser.add_argument(
+        "images", type=Path, nargs="+", metavar="IMAGE", help="pictures (PNG, BMP, JPEG, TIFF, NPY) or folders of them"
+    )
+    parser.add_argument(
+        "--weights",
+        default="nuaa-sirst/ggl_net",
+        help="DATASET/METHOD of reports/weights, or a file of published weights; %(default)s if not given",
+    )
+    parser.add_argument("--threshold", type=_share, help="of the score; that of the weights if not given")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where answers go; runs/pictures/DATASET-METHOD if not given"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
 
 def _score_arguments(commands: Any) -> None:
@@ -168,6 +229,7 @@ def main(words: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("datasets", help="the catalogue, and what is on disk")
     commands.add_parser("methods", help="each method's paper, supervision, size and multiply-adds")
+    _predict_arguments(commands)
     _score_arguments(commands)
     new = commands.add_parser("new-method", help="write a method's file, its test and its entry in params.yaml")
     new.add_argument("name", help="of its module: small letters, digits and _")
@@ -180,6 +242,7 @@ def main(words: list[str] | None = None) -> None:
         run = {
             "datasets": lambda: datasets(Path()),
             "methods": methods,
+            "predict": lambda: predict(given, Path()),
             "score": lambda: score(given, Path()),
             "new-method": lambda: new_method(given.name, Path()),
             "diff": lambda: diff_of(given.before, given.after, given.out),

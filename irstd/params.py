@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from irstd.complaints import sentence
 from irstd.errors import InputError, hint
 
 Count = Annotated[int, Field(ge=1)]
@@ -194,6 +195,14 @@ class Orientation:
 
 
 @record
+class Robustness:
+    """How published weights are tried on changed images; `irstd.analysis.corruptions` says what each change is."""
+
+    scenes: Count  # of the test split, evenly spaced
+    changes: dict[Literal["noise", "stripes", "blur", "contrast", "scr"], tuple[Positive, ...]]
+
+
+@record
 class Params:
     """The whole of params.yaml."""
 
@@ -202,6 +211,8 @@ class Params:
     baselines: tuple[Name, ...]  # rows without anything to train
     studies: dict[Name, Study]
     public: tuple[Name, ...]  # datasets whose images may be in git
+    publish: Study  # cells whose weights are in git
+    robustness: Robustness
     orientation: Orientation
     seeds: tuple[int, ...]
     dataset: dict[Name, Dataset]
@@ -263,7 +274,7 @@ def check(kind: type, values: Mapping[str, Any], path: str) -> Any:
         # JSON mode, since its strictness takes a list for a tuple and still no string for a number.
         return TypeAdapter(_closed(kind)).validate_json(json.dumps(values))
     except ValidationError as error:
-        raise InputError(_sentence(error.errors(), kind, path)) from None
+        raise InputError(sentence(error.errors(), kind, path)) from None
 
 
 def _closed(kind: type) -> type:
@@ -271,43 +282,6 @@ def _closed(kind: type) -> type:
     if is_dataclass(kind) and not hasattr(kind, "__pydantic_config__"):
         kind.__pydantic_config__ = {"extra": "forbid", "strict": True}
     return kind
-
-
-def _keys(kind: Any, location: tuple[Any, ...]) -> list[str]:
-    """Names of the keys accepted where `location` points to."""
-    for part in location:
-        if is_dataclass(kind) and part in get_type_hints(kind):
-            kind = get_type_hints(kind, include_extras=True)[part]
-        else:  # a key of a mapping, an index of a list, or the tag of a union
-            inside = _dataclasses_in(kind)
-            tagged = [c for c in inside if c.__name__.lower() == str(part)]
-            kind = (tagged or inside or [None])[0]
-    kind = next(iter(_dataclasses_in(kind)), None)
-    return [f.name for f in fields(kind)] if kind else []
-
-
-def _dataclasses_in(kind: Any) -> list[type]:
-    if isinstance(kind, type) and is_dataclass(kind):
-        return [kind]
-    return [c for argument in get_args(kind) for c in _dataclasses_in(argument)]
-
-
-def _sentence(errors: list[Any], kind: type, path: str) -> str:
-    """One sentence for the first of pydantic's errors; a mistyped key explains the key then missing."""
-    unknown = ("unexpected_keyword_argument", "extra_forbidden")
-    error = min(errors, key=lambda e: e["type"] not in unknown)
-    location = tuple(error["loc"])
-    # The tag of a union is in the location, but not in the file.
-    written = [str(p) for p in location if str(p) not in ("catalogue", "folder", "made") or p == location[-1]]
-    *above, key = [*([path] if path else []), *written]
-    place = ".".join(above) or "top level"
-    if error["type"] in unknown:
-        return f"params.yaml: {place}: unknown key {key!r}; {hint(str(key), _keys(kind, location[:-1]))}"
-    if error["type"] in ("missing", "missing_argument"):
-        return f"params.yaml: {place}: the key {key!r} is missing; add it"
-    message = error["msg"][0].lower() + error["msg"][1:]
-    full = ".".join(p for p in (*above, key) if p not in ("catalogue", "made"))
-    return f"params.yaml: {full}: {message}, but it is {json.dumps(error['input'])}"
 
 
 def _check_studies(params: Params) -> None:
@@ -341,10 +315,18 @@ def _check_baselines(params: Params) -> None:
 
 
 def _check_pictures(params: Params) -> None:
-    """Raises InputError where pictures are to be made of a dataset that is not there, or a network not trained."""
-    wanted = params.orientation
-    if unknown := [dataset for dataset in params.public if dataset not in params.datasets]:
-        raise InputError(f"params.yaml: public: {unknown[0]!r} is not among `datasets`; add it there, or drop it here")
+    """Raises InputError where pictures or weights are wanted of what is not there, or not trained."""
+    wanted, lists = params.orientation, {kind: getattr(params, kind) for kind in ("datasets", "methods", "seeds")}
+    asked = [("public", "datasets", params.public)]
+    if params.publish.datasets:
+        asked += [(f"publish.{kind}", kind, getattr(params.publish, kind)) for kind in lists]
+    for path, kind, names in asked:
+        if unknown := [name for name in names if name not in lists[kind]]:
+            raise InputError(
+                f"params.yaml: {path}: {unknown[0]!r} is not among `{kind}`; add it there, or drop it here"
+            )
+    if len(params.publish.seeds) > 1:
+        raise InputError("params.yaml: publish.seeds: weights of one seed are published; name one")
     for dataset in wanted.datasets:
         if dataset not in params.datasets or wanted.method not in params.methods or wanted.seed not in params.seeds:
             raise InputError(

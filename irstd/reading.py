@@ -101,3 +101,23 @@ def published_costs() -> pd.DataFrame:
     which they call FLOPs), images a second, source.
     """
     return pd.read_csv(Path(__file__).with_name("published_costs.csv"))
+
+
+def transfer(folder: Path | str) -> pd.DataFrame:
+    """Scores of published weights on datasets: dataset (trained on), method, seed, on, and a row a convention."""
+    return _below(Path(folder, "transfer"), "*/*/*/*.csv", "conventions", ("dataset", "method", "seed", "on"))
+
+
+def robustness(folder: Path | str) -> pd.DataFrame:
+    """Scores of published weights on changed images: dataset, method, seed, and a row a change and level."""
+    return _below(Path(folder, "robustness"), "*/*/*.csv", "robustness", ("dataset", "method", "seed"))
+
+
+def _below(folder: Path, pattern: str, kind: str, keys: tuple[str, ...]) -> pd.DataFrame:
+    """Tables of one kind below a folder, one below the other; the last parts of their paths are columns in front."""
+    found = []
+    for path in sorted(folder.glob(pattern)):
+        table = read(path, kind)
+        parts = dict(zip(keys, (*path.parts[-len(keys) : -1], path.stem), strict=True))
+        found.append(pd.concat([pd.DataFrame(parts, index=table.index), table], axis=1))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()

@@ -13,6 +13,7 @@ import yaml
 
 RAW, PREPARED, ARCHIVES = Path("data/raw"), Path("data/prepared"), Path("data/archives")
 RUNS, RESULTS, REPORTS = Path("runs"), Path("reports/results"), Path("reports")
+WEIGHTS = REPORTS / "weights"  # in git, in half precision
 
 # One instruction set, so that a portable dataset's results are equal to the bit on x86 CPUs with AVX2.
 PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}

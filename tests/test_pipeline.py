@@ -25,6 +25,7 @@ TINY = {
     "methods": ["ggl_net"],
     "baselines": ["top_hat"],
     "studies": {name: {"datasets": [], "methods": []} for name in ("labelling", "losses", "detection")},
+    "publish": {"datasets": []},
     "orientation": {"datasets": []},
     "dataset": {"synthetic": {"source": {"scenes": {"seed": 7, "train": 12, "test": 4, "size": 64, "targets": [1, 2], "scr": [8.0, 9.0], "sigma_px": [1.0, 2.0]}}}},
     "method": {"ggl_net": {"options": {"width": 8}, "budgets": {"quick": {"epochs": 40, "batch": 4, "size": 32}}}},
@@ -114,6 +115,7 @@ def plan(finished, monkeypatch):
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 METHODS, BASELINES, STUDIES = PARAMS["methods"], PARAMS["baselines"], PARAMS["studies"]
+WEIGHTS = PARAMS["publish"]
 STAGES = ("train", "predict", "validate", "evaluate", "conventions")  # of a cell
 
 
@@ -138,6 +140,13 @@ def of(*methods):
     return set().union(*(cells(stage, methods, (), {}) for stage in STAGES))
 
 
+def of_weights(*methods):
+    """What is made of the published weights of these methods, but for putting them into git."""
+    cells = [f"{dataset}-{method}-0" for dataset in WEIGHTS["datasets"] for method in methods]
+    found = {f"{stage}@{cell}" for stage in ("robustness", "model-card") for cell in cells} | {"transfer-report"}
+    return found | {f"transfer@{cell}-{on}" for cell in cells for on in WEIGHTS["datasets"]}
+
+
 OF_STUDIES = {f"{name}@{dataset}" for name, rows in STUDIES.items() for dataset in rows["datasets"]}
 PICTURES = {f"pictures@{name}" for name in SETS}
 WHOLE = {"ranking", "efficiency", "datasets", "index", "gallery"}  # over all datasets
@@ -146,7 +155,8 @@ OF_RESULTS = OF_STUDIES | WHOLE | OF_SETS | {"start", "your-method"}  # the last
 REPORTS = OF_RESULTS | PICTURES | {"pinwheel@synthetic", "metrics"}  # whatever is drawn
 HISTORIES = {f"histories@{name}" for name in STUDIES["losses"]["datasets"]}
 CROPS = {"crops@synthetic"}
-EVALUATED = cells("evaluate") | OF_RESULTS | PICTURES | HISTORIES | CROPS
+CARDS = {f"model-card@{d}-{m}-0" for d in WEIGHTS["datasets"] for m in WEIGHTS["methods"]}
+EVALUATED = cells("evaluate") | OF_RESULTS | PICTURES | HISTORIES | CROPS | CARDS
 CHECK = {"check"}  # of params.yaml; what it writes never changes, so that it sets off nothing else
 
 
@@ -155,10 +165,10 @@ class TestPlan:
         assert set() == plan("CHANGELOG.md", lambda text: text + "more words\n")
 
     def test_a_changed_plot_redraws_the_reports(self, plan):
-        assert plan("irstd/plots/curves.py", lambda text: text + "\n") == REPORTS
+        assert plan("irstd/plots/curves.py", lambda text: text + "\n") == REPORTS | {"transfer-report"}
 
     def test_a_changed_metric_scores_again_and_trains_nothing(self, plan):
-        scored = EVALUATED | cells("conventions") | {"cases", "metrics"}
+        scored = EVALUATED | cells("conventions") | {"cases", "metrics"} | of_weights(*WEIGHTS["methods"])
         assert plan("irstd/metrics/counts.py", lambda text: text + "\n") == scored
 
     def test_another_convention_reruns_no_network(self, plan):
@@ -173,7 +183,9 @@ class TestPlan:
             assert "lr: 5.0e-4" in text
             return text.replace("lr: 5.0e-4", "lr: 6.0e-4", 1)  # the first is GGL-Net's
 
-        assert plan("params.yaml", edit) == of("ggl_net") | OF_RESULTS | PICTURES | HISTORIES | CROPS | CHECK
+        published = {f"publish@{dataset}-ggl_net-0" for dataset in WEIGHTS["datasets"]} | of_weights("ggl_net")
+        drawn = OF_RESULTS | PICTURES | HISTORIES | CROPS
+        assert plan("params.yaml", edit) == of("ggl_net") | published | drawn | CHECK
 
     def test_a_second_row_runs_its_own_cells_and_no_others(self, plan):
         def edit(text):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from pandas import DataFrame
 
-from irstd.tables import NONE, budget, label, number, percent
+from irstd.tables import NONE, arithmetic, budget, label, number, percent
 
 HEADLINE = {"iou": "iou", "point_f1_5px": "point_f1"}  # our score: what papers state in its place
 
@@ -53,6 +53,7 @@ def headline(cells: DataFrame, compared: DataFrame, titles: Mapping[str, str]) -
     rows = []
     for _, cell in cells.iterrows():
         ends, key = cell["interval"], ["dataset", "method", "seed"]
+        minutes = number(cell["wall_s"] and cell["wall_s"] / 60, ".0f")
         mine = compared[(compared[key] == [cell[k] for k in key]).all(axis=1)].set_index("score")
         rows.append(
             {
@@ -60,6 +61,7 @@ def headline(cells: DataFrame, compared: DataFrame, titles: Mapping[str, str]) -
                 "method": label(cell["method"], dict(titles)),
                 "seed": cell["seed"],
                 "budget": budget(cell),
+                "trained on": f"{cell['hardware'] or 'any x86 CPU'}, {minutes} min",
                 "IoU % [95 %]": percent(cell["iou"], ends["iou"]),
                 "published IoU %": _stated(mine, "iou", cell["split"]),
                 "nIoU %": percent(cell["niou"]),
@@ -90,12 +92,33 @@ def sources(compared: DataFrame, titles: Mapping[str, str]) -> DataFrame:
             "seed": one.seed,
             "score": {"iou": "IoU", "point_f1_5px": "point F1"}[one.score],
             "ours - published, points": f"{100 * one.ours - one.published:+.2f}",
+            "reached": "yes" if 100 * one.ours >= one.published else "no",
             "split": "the same" if one.alike else one.split or "not stated",
             "published in": one.source,
         }
         for one in known.itertuples()
     ]
     return DataFrame(rows)
+
+
+def taken_in(record: DataFrame, titles: dict[str, str]) -> DataFrame:
+    """Which trainings came from another checkout or machine by `pipelines/take_in.py`; predictions are made here.
+
+    Args:
+        record: `imports` of `irstd.results`.
+    """
+    return DataFrame(
+        {
+            "taken in": record["dataset"],
+            "method": [label(method, titles) for method in record["method"]],
+            "seed": record["seed"],
+            "trained on": record["hardware"],
+            "arithmetic": record["precision"].map(arithmetic),
+            "minutes": [f"{seconds / 60:.0f}" for seconds in record["wall_s"]],
+            "commit": record["commit"],
+            "weights, SHA-256": [f"{digest[:16]}…" for digest in record["sha256"]],
+        }
+    )
 
 
 def budgets(cells: DataFrame) -> str:

@@ -1,0 +1,179 @@
+"""Anyone's pictures through published weights: overlays, masks, score maps and a table of points."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8, UInt16
+from numpy import ndarray
+from PIL import Image
+
+from irstd.data import predictions
+from irstd.data.raw import MODES, decode
+from irstd.errors import InputError
+from irstd.metrics.regions import regions
+from irstd.prediction import Predicted, encode, level, predict
+from irstd.weights import Loaded
+
+MOST_PX = 2048 * 2048  # of a picture; GGL-Net takes about 2 kB of memory a pixel
+SHOWN_PX = 768  # sides of an overlay are at least this long
+FOUND = (60, 180, 255)  # colour of what was found, blue, green, red
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture. grey: as networks take it. note: what was done to get there, or empty."""
+
+    path: Path
+    grey: UInt8[ndarray, "H W"]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found in a picture. levels: 16-bit scores (`irstd.prediction.encode`), or None. mask: true where
+    predicted, or None of a method without a map. points: row, col (px) and score of each target found. areas: px of
+    each, or None.
+    """
+
+    picture: Picture
+    levels: UInt16[ndarray, "H W"] | None
+    mask: Bool[ndarray, "H W"] | None
+    points: Float[ndarray, "N 3"]
+    areas: list[int] | None
+
+
+def files(given: Iterable[Path]) -> list[Path]:
+    """Picture files among paths to files and folders, folders in name order.
+
+    Raises:
+        InputError: a path does not exist, a folder has no picture, or two pictures would get answers of one name.
+    """
+    found: dict[str, Path] = {}
+    for path in given:
+        if not path.exists():
+            raise InputError(f"{path} does not exist; give pictures, or folders of them")
+        inside = [path] if path.is_file() else predictions.files(path)
+        if not inside:
+            raise InputError(f"{path} holds no picture; accepted are {', '.join(predictions.MAPS)}")
+        for one in inside:
+            if found.setdefault(one.stem, one) != one:
+                raise InputError(f"{found[one.stem]} and {one} have one name; rename one, or run them one by one")
+    return list(found.values())
+
+
+def read(path: Path) -> Picture:
+    """A picture as grey levels of 8 bits: colours as ITU-601 luma, other ranges stretched to 0 to 255.
+
+    Raises:
+        InputError: it is damaged, no picture, or too large.
+    """
+    picture = _read(path)
+    if picture.grey.size > MOST_PX:
+        height, width = picture.grey.shape
+        raise InputError(f"{path.name} is {width}×{height} px, more than {MOST_PX:,} in all; cut it into pieces")
+    return picture
+
+
+def _read(path: Path) -> Picture:
+    try:
+        with Image.open(path) as image:
+            eight_bits = image.mode in MODES
+    except OSError:
+        eight_bits = False  # an array, or damaged
+    if eight_bits:
+        colours = decode(path, path.name)
+        if (colours[..., :1] == colours).all():
+            return Picture(path, colours[..., 0])
+        return Picture(path, np.asarray(Image.fromarray(colours).convert("L")), "colours taken as luma")
+    try:
+        levels = predictions.values(path).astype(float)
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path.name} is no picture ({error}); replace it") from None
+    if not np.isfinite(levels).all():
+        raise InputError(f"{path.name} has pixels that are no numbers; mend it")
+    low, high = float(levels.min()), float(levels.max())
+    stretched = np.rint((levels - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
+    return Picture(path, stretched, f"levels {low:g} to {high:g} stretched to 0 to 255")
+
+
+def answers(
+    loaded: Loaded, pictures: Iterable[Picture], threshold: float, device: torch.device | str = "cpu"
+) -> Iterator[Answer]:
+    """What is found in each picture, one at a time.
+
+    Args:
+        threshold: of the score, exceeded by what counts as found.
+    """
+    network = loaded.network.to(device, memory_format=torch.channels_last)  # a fifth quicker, also on a CPU
+    for picture in pictures:
+        given = {"device": device, "geometry": loaded.label.geometry, "side": loaded.label.side}
+        (found,) = predict(network, loaded.method, loaded.options, [picture.grey], **given)
+        yield _answer(picture, found, threshold)
+
+
+def _answer(picture: Picture, found: Predicted, threshold: float) -> Answer:
+    if found.score is None:
+        assert found.points is not None
+        return Answer(picture, None, None, found.points[found.points[:, 2] > threshold], None)
+    levels = encode(found.score)
+    mask = levels > level(threshold)
+    if found.points is not None:
+        return Answer(picture, levels, mask, found.points[found.points[:, 2] > threshold], None)
+    parts = regions(mask)
+    surest = [float(found.score[parts.labels == n + 1].max()) for n in range(len(parts))]
+    return Answer(picture, levels, mask, np.column_stack([parts.centroids, surest]), parts.areas.tolist())
+
+
+def overlay(answer: Answer) -> UInt8[ndarray, "h w 3"]:
+    """The picture, enlarged by a whole number of times if small, with regions outlined and targets circled."""
+    grey = answer.picture.grey
+    low, high = np.percentile(grey, [0.5, 99.8])
+    times = max(1, -(-SHOWN_PX // max(grey.shape)))
+    shown = np.clip((grey - low) * (255 / max(high - low, 1)), 0, 255).astype(np.uint8)
+    canvas = cv2.cvtColor(_enlarged(shown, times), cv2.COLOR_GRAY2BGR)
+    if answer.mask is not None:
+        outlines, _ = cv2.findContours(
+            _enlarged(answer.mask.astype(np.uint8), times), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+        )
+        cv2.drawContours(canvas, outlines, -1, FOUND, 1)
+    for row, col, score in answer.points.tolist():
+        # Places are whole at the centres of pixels, here of enlarged ones.
+        x, y = (round((place + 0.5) * times - 0.5) for place in (col, row))
+        radius = max(12, 5 * times)
+        cv2.circle(canvas, (x, y), radius, FOUND, 1, cv2.LINE_AA)
+        beside = (min(x + radius, canvas.shape[1] - 34), max(y - radius, 10))
+        cv2.putText(canvas, f"{score:.2f}", beside, cv2.FONT_HERSHEY_SIMPLEX, 0.4, FOUND, 1, cv2.LINE_AA)
+    return canvas
+
+
+def _enlarged(image: UInt8[ndarray, "H W"], times: int) -> UInt8[ndarray, "h w"]:
+    return image.repeat(times, 0).repeat(times, 1)
+
+
+def write(found: Iterable[Answer], folder: Path) -> Iterator[Answer]:
+    """Writes overlays/, and where there is a map masks/ and scores/, picture by picture, and points.csv; passes on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "points.csv").open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("name", "row", "col", "score", "area_px"))
+        for one in found:
+            name = one.picture.path.stem
+            images = {"overlays": overlay(one)}
+            if one.mask is not None and one.levels is not None:
+                images |= {"masks": one.mask.astype(np.uint8) * 255, "scores": one.levels}
+            for kind, image in images.items():
+                (folder / kind).mkdir(exist_ok=True)
+                done, packed = cv2.imencode(".png", image)
+                assert done
+                (folder / kind / f"{name}.png").write_bytes(packed.tobytes())
+            areas = [""] * len(one.points) if one.areas is None else one.areas
+            for (row, col, score), area in zip(one.points.tolist(), areas, strict=True):
+                table.writerow((name, f"{row:.2f}", f"{col:.2f}", f"{score:.4f}", area))
+            yield one

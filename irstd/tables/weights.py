@@ -1,0 +1,107 @@
+"""What published weights do: on their own dataset, on others, on changed images."""
+
+from __future__ import annotations
+
+from pandas import DataFrame, Series
+
+from irstd.tables import NONE, label, percent, scoring
+
+UNITS = {  # change of images (irstd/analysis/corruptions.py): unit of its strength; of ratios, less is harder
+    "noise": "grey levels",
+    "stripes": "grey levels",
+    "blur": "px",
+    "contrast": "ratio",
+    "scr": "ratio",
+}
+
+
+def _scores(table: DataFrame) -> DataFrame:
+    return scoring.conventions(table, {}).drop(columns=["convention", "at fault"]).set_index(table.index)
+
+
+def transfer(table: DataFrame, titles: dict[str, str]) -> DataFrame:
+    """A row for each weights and dataset, under our convention; a dataset's own weights are marked.
+
+    Args:
+        table: as `irstd.reading.transfer` gives it.
+    """
+    kept = table[table["convention"] == "irstd"]
+    shown = _scores(kept)
+    own = kept["on"] == kept["dataset"]
+    shown.insert(0, "scored on", kept["on"] + own.map({True: " (its own)", False: ""}))
+    shown.insert(0, "trained on", kept["dataset"])
+    shown.insert(0, "method", [label(method, titles) for method in kept["method"]])
+    return shown
+
+
+def across(table: DataFrame, score: str, titles: dict[str, str]) -> DataFrame:
+    """One share: a row for each weights, a column for the dataset scored on.
+
+    Args:
+        table: as `irstd.reading.transfer` gives it.
+        score: of the table, a share.
+    """
+    kept = table[table["convention"] == "irstd"]
+    wide = kept.pivot_table(index=["method", "dataset"], columns="on", values=score, sort=False)
+    shown = wide.map(percent).rename_axis(columns=None).reset_index()
+    shown["method"] = [label(method, titles) for method in shown["method"]]
+    return shown.rename(columns={"dataset": "trained on"})
+
+
+def robustness(table: DataFrame, titles: dict[str, str]) -> DataFrame:
+    """A row for each weights, change and level.
+
+    Args:
+        table: as `irstd.reading.robustness` gives it.
+    """
+    shown = _scores(table)
+    levels = zip(table["change"], table["level"], strict=True)
+    shown.insert(0, "level", [NONE if change == "none" else f"{level:g} {UNITS[change]}" for change, level in levels])
+    shown.insert(0, "change", table["change"])
+    shown.insert(0, "trained on", table["dataset"])
+    shown.insert(0, "method", [label(method, titles) for method in table["method"]])
+    return shown
+
+
+def kept(table: DataFrame, score: str, titles: dict[str, str]) -> DataFrame:
+    """How much of a score is left at the worst level of each change, in % of that without: a row for each weights.
+
+    Args:
+        table: as `irstd.reading.robustness` gives it.
+    """
+    rows = []
+    for (dataset, method, _), group in table.groupby(["dataset", "method", "seed"], sort=False):
+        plain = group.loc[group["change"] == "none", score].iloc[0]
+        row = {"method": label(method, titles), "trained on": dataset, "without": percent(plain)}
+        rows.append(row | {change: percent(share) for change, share in _left(group, score).items()})
+    return DataFrame(rows)
+
+
+def _left(group: DataFrame, score: str) -> Series:
+    """The worst level's score over that without a change, by change, of one weights."""
+    plain = group.loc[group["change"] == "none", score].iloc[0]
+    return group[group["change"] != "none"].groupby("change", sort=False)[score].min() / plain
+
+
+def answer(ours: DataFrame, changed: DataFrame, titles: dict[str, str]) -> str:
+    """A paragraph that says what is lost on other datasets, and which change hurts most.
+
+    Args:
+        ours: as `irstd.reading.transfer` gives it, under our convention.
+        changed: as `irstd.reading.robustness` gives it.
+    """
+    sentences = []
+    for method, rows in ours.groupby("method", sort=False):
+        own, other = (rows.loc[(rows["on"] == rows["dataset"]) == same, "f1"] for same in (True, False))
+        if len(own) and len(other):
+            sentences.append(
+                f"{label(str(method), titles)} has a target F1 of {percent(own.mean())} % on the test scenes of its "
+                f"own dataset and {percent(other.mean())} % on others' (means over {len(own)} and {len(other)})."
+            )
+    for (dataset, method, _), rows in changed.groupby(["dataset", "method", "seed"], sort=False):
+        left = _left(rows, "f1")
+        sentences.append(
+            f"{label(str(method), titles)} on {dataset}: of the changes tried {left.idxmin()} costs most, "
+            f"{percent(left.min())} % of the target F1 are left."
+        )
+    return " ".join(sentences)

@@ -1,0 +1,117 @@
+"""Weights that can be passed on: one safetensors file in half precision that says how to build and use its network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors import torch as tensors
+from torch import Tensor, nn
+
+from irstd import methods, params
+from irstd.errors import InputError
+from irstd.methods import Method
+
+KEY = "irstd"  # of the metadata; one entry, since safetensors writes several in an order that changes
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a file of weights says of itself.
+
+    row: of params.yaml, a `method` with its `options`. epoch: that was chosen. threshold: of the score, exceeded by
+    what counts as predicted. geometry, side: how images are handed to the network, see `irstd.prediction.predict`.
+    commit, hardware: of the training.
+    """
+
+    method: str
+    row: str
+    dataset: str
+    split: str
+    seed: int
+    epoch: int
+    budget: str
+    options: dict[str, Any]
+    threshold: float
+    geometry: Literal["crop", "resize"]
+    side: int
+    commit: str | None
+    hardware: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A network with its weights, on the CPU, and what is needed to use it."""
+
+    label: Label
+    method: Method
+    options: Any
+    network: nn.Module
+
+
+def pack(weights: Mapping[str, Tensor], label: Label) -> bytes:
+    """The bytes of a file; the same for the same weights and label.
+
+    Kernels and matrices are stored in half precision. Vectors are a hundredth of the size and stay as they are: among
+    them are the variances of normalisations, which may lie outside of half precision's range.
+
+    Raises:
+        InputError: a kernel has a value beyond half precision's range, or one that is not finite.
+    """
+    kept: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        small = tensor.half() if tensor.is_floating_point() and tensor.dim() > 1 else tensor
+        if not torch.isfinite(small).all():
+            raise InputError(
+                f"the weights {name!r} of {label.row} on {label.dataset} do not fit half precision, or are not finite; "
+                "train that cell again"
+            )
+        kept[name] = small.contiguous()
+    return tensors.save(kept, metadata={KEY: json.dumps(asdict(label))})
+
+
+def read_label(path: Path) -> Label:
+    """What a file of weights says of itself, without reading the weights.
+
+    Raises:
+        InputError: there is no such file, or it is not of weights that `pack` packed.
+    """
+    if not path.is_file():
+        raise InputError(f"there are no weights at {path}; name a file that `irstd` published")
+    try:
+        with safe_open(path, "pt") as file:
+            return Label(**json.loads((file.metadata() or {})[KEY]))
+    except (SafetensorError, KeyError, TypeError, ValueError):
+        raise InputError(
+            f"{path.name} is no file of published weights; those in runs/train become one by `dvc repro publish`"
+        ) from None
+
+
+def load(path: Path) -> Loaded:
+    """The network of a file of published weights, in single precision, ready to predict.
+
+    Raises:
+        InputError: as `read_label`; or its method is not installed, or has changed since.
+    """
+    label = read_label(path)
+    method = methods.get(label.method)
+    options = params.check(method.options, label.options, f"{path.name}: options")
+    network = method.build(options)
+    try:
+        network.load_state_dict({name: t.float() if t.dim() > 1 else t for name, t in tensors.load_file(path).items()})
+    except RuntimeError:
+        raise InputError(
+            f"{path.name} does not fit today's {method.title}; check out the commit of its training "
+            f"({label.commit or 'not recorded'}), or train it again"
+        ) from None
+    return Loaded(label, method, options, network.eval())
+
+
+def published(folder: Path) -> dict[str, Path]:
+    """Files of weights in `folder`, by `DATASET/ROW`."""
+    return {f"{p.parent.name}/{p.stem}": p for p in sorted(folder.glob("*/*.safetensors"))}

@@ -1,0 +1,65 @@
+"""Say what published weights are and can do: DATASET METHOD SEED -> reports/weights/DATASET/METHOD.md."""
+
+import hashlib
+import json
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pandas import DataFrame
+
+from irstd import params, reading, tables, weights
+from irstd.data import catalogue
+from irstd.errors import InputError
+from irstd.tables import scoring as score_tables
+from irstd.tables import weights as weight_tables
+from pipelines import RESULTS, WEIGHTS, run
+
+TEMPLATES = Environment(  # noqa: S701 - Markdown is written here, not HTML
+    loader=PackageLoader("irstd"), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True
+)
+
+
+def main(dataset: str, method: str, seed: str) -> None:
+    path = WEIGHTS / dataset / f"{method}.safetensors"
+    label = weights.read_label(path)
+    cell = RESULTS.joinpath(dataset, method, seed)
+    made, metrics = (json.loads((cell / f"{kind}.json").read_text()) for kind in ("provenance", "metrics"))
+    card = json.loads((RESULTS / "methods" / f"{method}.json").read_text())
+    titles = {method: card["title"]}
+    scored = reading.transfer(RESULTS)
+    scored = scored[(scored["dataset"] == dataset) & (scored["method"] == method) & (scored["seed"] == seed)]
+    own = scored[scored["on"] == dataset]
+    if own.empty:
+        cell = f"{dataset}-{method}-{seed}"
+        raise InputError(f"these weights are not scored on {dataset} yet; run `dvc repro transfer@{cell}-{dataset}`")
+    by_points, recipe, full = card["supervision"] == "point", made["recipe"], made["full_epochs"]
+    shown = {k: metrics[k] for k in ("iou", "pd", "f1") if metrics.get(k) is not None}
+    elsewhere = weight_tables.transfer(scored, titles).drop(columns=["method", "trained on"])
+    text = TEMPLATES.get_template("weights.md.j2").render(
+        title=card["title"],
+        paper=card["paper"],
+        parameters=f"{card['parameters']:,}",
+        label=label,
+        file=path.name,
+        mb=f"{path.stat().st_size / 1e6:.1f}",
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        data=catalogue.ENTRIES[dataset],
+        made=made,
+        by_points=by_points,
+        options=", ".join(f"{k} {v}" for k, v in params.load().row(method).options.items()),
+        threshold=f"{label.threshold:.3g}" + ("" if label.threshold == 0.5 else ", chosen on the held-out scenes"),
+        minutes=f"{made['wall_s'] / 60:.0f}",
+        precision=tables.arithmetic(made["precision"]),
+        transfer=_markdown(elsewhere),
+        full=", ".join(f"{tables.SCORES[k]} {tables.percent(v)}" for k, v in shown.items()),
+        conventions=_markdown(score_tables.conventions(own, {})),
+        whole=recipe["epochs"] >= full,
+    )
+    path.with_suffix(".md").write_text(text)
+
+
+def _markdown(table: DataFrame) -> str:
+    return table.to_markdown(index=False, disable_numparse=True)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,31 @@
+"""Score published weights on changed images: DATASET METHOD SEED -> a row a change and level, on some test scenes."""
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from irstd import params, results
+from irstd.analysis.corruptions import changed
+from irstd.data.prepared import Prepared
+from pipelines import PREPARED, RESULTS, run
+from pipelines.published import Published
+
+
+def main(dataset: str, method: str, seed: str) -> None:
+    given = params.load()
+    published, prepared = Published(given, dataset, method), Prepared(PREPARED / dataset)
+    every = prepared.roles(given.data(dataset).split, 0.0)["test"]
+    places = np.linspace(0, len(every) - 1, min(given.robustness.scenes, len(every))).round().astype(int)
+    scenes = [(prepared.names[n], prepared.image(n), prepared.mask(n)) for n in np.array(every)[places].tolist()]
+    wanted = [("none", 0.0), *((kind, level) for kind, levels in given.robustness.changes.items() for level in levels)]
+    rows = []
+    for kind, level in tqdm(wanted, "changes"):
+        images = [image if kind == "none" else changed(image, mask, kind, level, name) for name, image, mask in scenes]
+        scored = published.score(images, (mask for _, _, mask in scenes))
+        rows.append(scored.conventions.assign(change=kind, level=level))
+    table = pd.concat(rows, ignore_index=True)
+    results.write(table, RESULTS / "robustness" / dataset / method / f"{seed}.csv", "robustness")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,22 @@
+"""Score published weights on any dataset: DATASET METHOD SEED ON -> one row a convention, on the test split of ON."""
+
+from irstd import params, results
+from irstd.data.prepared import Prepared
+from irstd.metrics.conventions import CONVENTIONS
+from pipelines import PREPARED, RESULTS, run
+from pipelines.published import Published
+
+
+def main(dataset: str, method: str, seed: str, on: str) -> None:
+    given = params.load()
+    prepared = Prepared(PREPARED / on)
+    numbers = prepared.roles(given.data(on).split, 0.0)["test"]
+    others = [convention for name, convention in CONVENTIONS.items() if name != "irstd"]
+    scored = Published(given, dataset, method).score(
+        [prepared.image(n) for n in numbers], (prepared.mask(n) for n in numbers), others
+    )
+    results.write(scored.conventions, RESULTS / "transfer" / dataset / method / seed / f"{on}.csv", "conventions")
+
+
+if __name__ == "__main__":
+    run(main)

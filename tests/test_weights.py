@@ -1,0 +1,207 @@
+"""Published weights: packed, told, and put to use on anyone's pictures."""
+
+import csv
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from irstd import methods, params, pictures, weights
+from irstd.cli import main
+from irstd.errors import InputError
+from irstd.metrics.regions import regions
+from irstd.prediction import predict
+from tests.conftest import ROOT
+
+PUBLISHED = weights.published(ROOT / "reports/weights")
+
+
+def label(row="point_regression", **changes):
+    values = {
+        "method": row, "row": row, "dataset": "synthetic", "split": "made", "seed": 0, "epoch": 3, "budget": "quick",
+        "options": {}, "threshold": 0.4, "geometry": "crop", "side": 64, "commit": None, "hardware": None,
+    }  # fmt: skip
+    return weights.Label(**{**values, **changes})
+
+
+@pytest.fixture
+def packed(tmp_path):
+    """A file of untrained weights of a small GGL-Net, and its network."""
+    torch.manual_seed(0)
+    method = methods.get("ggl_net")
+    network = method.build(params.check(method.options, {"width": 8}, ""))
+    path = tmp_path / "small.safetensors"
+    path.write_bytes(weights.pack(network.state_dict(), label("ggl_net", options={"width": 8}, threshold=0.5)))
+    return path, network
+
+
+def test_weights_come_back_with_their_label_within_half_precision(packed):
+    path, network = packed
+    loaded = weights.load(path)
+
+    assert loaded.label == label("ggl_net", options={"width": 8}, threshold=0.5)
+    for name, tensor in network.state_dict().items():
+        got = loaded.network.state_dict()[name]
+        torch.testing.assert_close(got, tensor, rtol=2**-10 if tensor.dim() > 1 else 0, atol=1e-7)
+    assert path.read_bytes() == weights.pack(network.state_dict(), loaded.label)
+
+
+def test_half_the_size_of_single_precision(packed):
+    path, network = packed
+    single = sum(t.numel() * t.element_size() for t in network.state_dict().values())
+
+    assert path.stat().st_size < 0.6 * single
+
+
+def test_variances_beyond_half_precision_survive_and_kernels_beyond_it_are_refused():
+    kept = weights.pack({"norm.running_var": torch.tensor([1e-9, 1e6])}, label())
+    assert len(kept) > 0
+
+    with pytest.raises(InputError, match=r"'conv.weight' of point_regression on synthetic do not fit half precision"):
+        weights.pack({"conv.weight": torch.full((1, 1), 1e6)}, label())
+
+
+def test_what_is_no_file_of_weights_is_told(tmp_path, packed):
+    (tmp_path / "x.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match=r"x\.safetensors is no file of published weights"):
+        weights.load(tmp_path / "x.safetensors")
+    with pytest.raises(InputError, match="there are no weights at"):
+        weights.load(tmp_path / "y.safetensors")
+
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(weights.pack(packed[1].state_dict(), label("ggl_net", options={})))  # of another width
+    with pytest.raises(InputError, match=r"other\.safetensors does not fit today's GGL-Net; check out the commit"):
+        weights.load(other)
+
+
+class TestPictures:
+    @pytest.mark.parametrize(
+        ("array", "note"),
+        [
+            (np.arange(256, dtype=np.uint8).reshape(16, 16), ""),
+            (np.arange(256, dtype=np.uint16).reshape(16, 16) * 17 + 9000, "levels 9000 to 13335 stretched to 0 to 255"),
+        ],
+    )
+    def test_grey_levels_are_taken_or_stretched(self, tmp_path, array, note):
+        Image.fromarray(array).save(tmp_path / "a.png")
+
+        picture = pictures.read(tmp_path / "a.png")
+
+        assert picture.note == note
+        assert picture.grey.ravel().tolist() == list(range(256))
+
+    def test_colours_are_luma(self, tmp_path):
+        Image.fromarray(np.full((8, 8, 3), (255, 0, 0), np.uint8)).save(tmp_path / "a.png")
+
+        picture = pictures.read(tmp_path / "a.png")
+
+        assert (picture.grey[0, 0], picture.note) == (76, "colours taken as luma")
+
+    def test_what_cannot_be_used_is_told_by_name(self, tmp_path):
+        (tmp_path / "broken.png").write_bytes(b"no")
+        np.save(tmp_path / "nan.npy", np.full((4, 4), np.nan))
+        Image.fromarray(np.zeros((2049, 2048), np.uint8)).save(tmp_path / "large.png")
+        (tmp_path / "empty").mkdir()
+        for name, sentence in (
+            ("broken.png", "broken.png is no picture"),
+            ("nan.npy", "nan.npy has pixels that are no numbers"),
+            ("large.png", "large.png is 2048×2049 px, more than 4,194,304 in all"),
+        ):
+            with pytest.raises(InputError, match=sentence):
+                pictures.read(tmp_path / name)
+        with pytest.raises(InputError, match="holds no picture"):
+            pictures.files([tmp_path / "empty"])
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "empty/large.png")
+        with pytest.raises(InputError, match="have one name"):
+            pictures.files([tmp_path / "large.png", tmp_path / "empty"])
+
+    def test_an_overlay_circles_what_was_found(self):
+        grey = np.zeros((96, 64), np.uint8)
+        picture = pictures.Picture(ROOT / "a.png", grey)
+        answer = pictures.Answer(picture, None, None, np.array([[20.0, 30.0, 0.9]]), None)
+
+        drawn = pictures.overlay(answer)
+
+        assert drawn.shape == (768, 512, 3)
+        rows, cols = np.nonzero(drawn.any(-1))
+        ring = cols < 30.5 * 8 + 5 * 8 + 2  # the number stands to the right of the ring
+        middle = [(v.min() + v.max()) / 2 / 8 - 0.5 for v in (rows[ring & (rows > 118)], cols[ring])]
+        assert middle[1] == pytest.approx(30, abs=0.2)
+        assert (rows.max() / 8 - 0.5) == pytest.approx(25, abs=0.3)
+
+
+def run(tmp_path, capsys, *words):
+    main(["predict", *map(str, words), "--out", str(tmp_path / "out"), "--device", "cpu"])
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
+def test_published_weights_find_drawn_targets_and_say_so(tmp_path, capsys, monkeypatch, name):
+    monkeypatch.chdir(ROOT)
+    rows, cols = np.mgrid[:96, :128]
+    grey = np.random.default_rng(0).normal(90, 2, (96, 128)) + 110 * np.exp(-((rows - 40) ** 2 + (cols - 70) ** 2) / 3)
+    Image.fromarray(grey.clip(0, 255).astype(np.uint8)).save(tmp_path / "one.png")
+
+    said = run(tmp_path, capsys, tmp_path / "one.png", "--weights", name)
+
+    with (tmp_path / "out/points.csv").open() as file:
+        found = list(csv.DictReader(file))
+    assert any(abs(float(p["row"]) - 40) < 3 and abs(float(p["col"]) - 70) < 3 for p in found), found
+    assert "one.png" in said and "s a picture" in said
+    loaded = weights.load(PUBLISHED[name])
+    assert (tmp_path / "out/overlays/one.png").exists()
+    if loaded.method.threshold is None:
+        assert not (tmp_path / "out/masks").exists()
+    else:
+        mask = cv2.imread(str(tmp_path / "out/masks/one.png"), cv2.IMREAD_UNCHANGED)
+        scores = cv2.imread(str(tmp_path / "out/scores/one.png"), cv2.IMREAD_UNCHANGED)
+        assert len(regions(mask > 0)) == len(found)
+        assert ((scores > 32767) == (mask > 0)).all()
+
+
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
+def test_each_published_file_is_what_its_place_says_and_has_a_card(name):
+    told = weights.read_label(PUBLISHED[name])
+    card = PUBLISHED[name].with_suffix(".md").read_text()
+
+    assert f"{told.dataset}/{told.row}" == name
+    assert f"irstd predict PICTURES --weights {name}" in card
+    assert PUBLISHED[name].stat().st_size < 20e6
+
+
+def test_weights_of_points_agree_with_the_library(tmp_path, capsys, monkeypatch, rng):
+    monkeypatch.chdir(ROOT)
+    name = "nuaa-sirst/point_regression"
+    grey = rng.integers(0, 256, (70, 90), dtype=np.uint8)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    loaded = weights.load(PUBLISHED[name])
+    (direct,) = predict(loaded.network, loaded.method, loaded.options, [grey])
+
+    run(tmp_path, capsys, tmp_path / "a.png", "--weights", name, "--threshold", "0.05")
+
+    with (tmp_path / "out/points.csv").open() as file:
+        found = np.array([[float(p[k]) for k in ("row", "col", "score")] for p in csv.DictReader(file)])
+    wanted = direct.points[direct.points[:, 2] > 0.05]
+    np.testing.assert_allclose(found.reshape(-1, 3), wanted, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nowhere.png"], "error: nowhere.png does not exist; give pictures, or folders of them"),
+        (["pyproject.toml", "--weights", "nuaa-sirst/gglnet"], "error: there are no weights 'nuaa-sirst/gglnet'; did you mean 'nuaa-sirst/ggl_net'?"),
+        (["pyproject.toml", "--threshold", "2"], "'2' is no threshold; give a number from 0 to 1"),
+        (["pyproject.toml"], "error: pyproject.toml is no picture"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_a_sentence(words, sentence):
+    done = subprocess.run(
+        [sys.executable, "-m", "irstd.cli", "predict", *words], cwd=ROOT, capture_output=True, text=True, env=os.environ
+    )
+
+    assert done.returncode and sentence in done.stderr and "Traceback" not in done.stderr
