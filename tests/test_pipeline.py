@@ -196,7 +196,12 @@ class TestPlan:
 
         planned = plan("params.yaml", edit)
 
-        assert CHECK | {"card@thin", "cost@thin", *OF_RESULTS, *PICTURES, *HISTORIES, *CROPS} | of("thin") == planned
+        assert (
+            CHECK
+            | {"card@thin", "cost@thin", "transfer-report", *OF_RESULTS, *PICTURES, *HISTORIES, *CROPS}
+            | of("thin")
+            == planned
+        )
 
     def test_an_added_dataset_runs_its_own_stages_and_no_others(self, plan):
         def edit(text):
