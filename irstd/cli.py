@@ -113,14 +113,24 @@ def predict(given: argparse.Namespace, root: Path) -> str:
     """Finds targets in anyone's pictures, and returns what was found and where it was written."""
     from irstd import pictures, training, weights
 
-    known = weights.published(root / "reports/weights")
+    ours = Path(__file__).parents[1]  # a checkout that is installed as it lies, whatever the folder one works in
+    known = weights.published(root / "reports/weights") or weights.published(ours / "reports/weights")
     if given.weights not in known and not Path(given.weights).is_file():
         raise InputError(f"there are no weights {given.weights!r}; {hint(given.weights, known)}, or give a file")
-    loaded = weights.load(known.get(given.weights, Path(given.weights)))
-    label, found = loaded.label, pictures.files(given.images)
-    threshold = label.threshold if given.threshold is None else given.threshold
+    path = known.get(given.weights, Path(given.weights))
+    loaded = weights.load(path)
+    label = loaded.label
     folder = given.out or root / "runs/pictures" / f"{label.dataset}-{label.row}"
-    answers = pictures.answers(loaded, map(pictures.read, found), threshold, training.device(given.device))
+    found, levels = pictures.files(given.images, folder), tuple(given.levels) if given.levels else None
+    for one in found:
+        pictures.read(one, levels)  # so that nothing is half done when one of them cannot be used
+    try:
+        device = training.device(given.device)
+    except InputError as error:
+        raise InputError(str(error).replace("params.yaml: train.device", "--device")) from None
+    pictures.make_room(folder)
+    threshold = label.threshold if given.threshold is None else given.threshold
+    answers = pictures.answers(loaded, (pictures.read(one, levels) for one in found), threshold, device)
     rows, start = [], time.perf_counter()
     for one in tqdm(pictures.write(answers, folder), "predict", len(found), unit="img", leave=False):
         places = "; ".join(f"({row:.1f}, {col:.1f}) {score:.2f}" for row, col, score in one.points[:3].tolist())
@@ -132,11 +142,13 @@ def predict(given: argparse.Namespace, root: Path) -> str:
     table = table if table["note"].any() else table.drop(columns="note")
     maps = "overlays/, masks/, scores/ and points.csv" if one.mask is not None else "overlays/ and points.csv"
     trained = f"trained on {label.dataset}, split {label.split}, seed {label.seed}, budget {label.budget}"
+    card = path.with_suffix(".md")
     return "\n\n".join(
         [
             f"{loaded.method.title}, {trained}; a target is what scores above {threshold:g}.",
             table.to_markdown(index=False, disable_numparse=True),
-            f"{took:.2f} s a picture. Written to {folder}: {maps}.",
+            f"{took:.2f} s a picture. Written to {folder}: {maps}."
+            + (f"\nWhat these weights can and cannot do: {card}" if card.is_file() else ""),
         ]
     )
 
@@ -196,6 +208,13 @@ def _predict_arguments(commands: Any) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="where answers go; runs/pictures/DATASET-METHOD if not given"
     )
+    parser.add_argument(
+        "--levels",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="of pictures of more than 8 bits, that become black and white; their lowest and highest if not given",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
 
@@ -252,3 +271,7 @@ def main(words: list[str] | None = None) -> None:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {error.filename or 'a file'}: {error.strerror or error}; mend that and run the command again")
+
+
+if __name__ == "__main__":
+    main()

@@ -195,6 +195,15 @@ class Orientation:
 
 
 @record
+class Publish:
+    """Cells whose weights are in git; they are scored on each other's datasets."""
+
+    datasets: tuple[Name, ...]
+    methods: tuple[Name, ...]
+    seeds: Annotated[tuple[int, ...], Field(max_length=1)]  # the files of two would have one name
+
+
+@record
 class Robustness:
     """How published weights are tried on changed images; `irstd.analysis.corruptions` says what each change is."""
 
@@ -211,7 +220,7 @@ class Params:
     baselines: tuple[Name, ...]  # rows without anything to train
     studies: dict[Name, Study]
     public: tuple[Name, ...]  # datasets whose images may be in git
-    publish: Study  # cells whose weights are in git
+    publish: Publish
     robustness: Robustness
     orientation: Orientation
     seeds: tuple[int, ...]
@@ -325,8 +334,6 @@ def _check_pictures(params: Params) -> None:
             raise InputError(
                 f"params.yaml: {path}: {unknown[0]!r} is not among `{kind}`; add it there, or drop it here"
             )
-    if len(params.publish.seeds) > 1:
-        raise InputError("params.yaml: publish.seeds: weights of one seed are published; name one")
     for dataset in wanted.datasets:
         if dataset not in params.datasets or wanted.method not in params.methods or wanted.seed not in params.seeds:
             raise InputError(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -21,7 +22,8 @@ from irstd.metrics.regions import regions
 from irstd.prediction import Predicted, encode, level, predict
 from irstd.weights import Loaded
 
-MOST_PX = 2048 * 2048  # of a picture; GGL-Net takes about 2 kB of memory a pixel
+LEAST_PX, MOST_PX = 32, 1920 * 1200  # side, and pixels in all; GGL-Net takes about 1 kB of memory a pixel
+COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")  # modes of 8 bits that are not among those of datasets
 SHOWN_PX = 768  # sides of an overlay are at least this long
 FOUND = (60, 180, 255)  # colour of what was found, blue, green, red
 
@@ -49,8 +51,11 @@ class Answer:
     areas: list[int] | None
 
 
-def files(given: Iterable[Path]) -> list[Path]:
+def files(given: Iterable[Path], out: Path | None = None) -> list[Path]:
     """Picture files among paths to files and folders, folders in name order.
+
+    Args:
+        out: a folder of answers, whose pictures do not count.
 
     Raises:
         InputError: a path does not exist, a folder has no picture, or two pictures would get answers of one name.
@@ -60,6 +65,8 @@ def files(given: Iterable[Path]) -> list[Path]:
         if not path.exists():
             raise InputError(f"{path} does not exist; give pictures, or folders of them")
         inside = [path] if path.is_file() else predictions.files(path)
+        if out is not None:
+            inside = [one for one in inside if out.resolve() not in one.resolve().parents]
         if not inside:
             raise InputError(f"{path} holds no picture; accepted are {', '.join(predictions.MAPS)}")
         for one in inside:
@@ -68,39 +75,60 @@ def files(given: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
-def read(path: Path) -> Picture:
+def read(path: Path, levels: tuple[float, float] | None = None) -> Picture:
     """A picture as grey levels of 8 bits: colours as ITU-601 luma, other ranges stretched to 0 to 255.
 
+    Args:
+        levels: that become 0 and 255, instead of the picture's lowest and highest; not for pictures of 8 bits, which
+            stay as they are. A hot pixel squeezes all others where this is not given.
+
     Raises:
-        InputError: it is damaged, no picture, or too large.
+        InputError: it is damaged, no picture, or too small or large.
     """
-    picture = _read(path)
-    if picture.grey.size > MOST_PX:
-        height, width = picture.grey.shape
-        raise InputError(f"{path.name} is {width}×{height} px, more than {MOST_PX:,} in all; cut it into pieces")
-    return picture
-
-
-def _read(path: Path) -> Picture:
+    if path.suffix.lower() == ".npy":
+        return _stretched(path, levels)
     try:
         with Image.open(path) as image:
-            eight_bits = image.mode in MODES
-    except OSError:
-        eight_bits = False  # an array, or damaged
-    if eight_bits:
-        colours = decode(path, path.name)
-        if (colours[..., :1] == colours).all():
-            return Picture(path, colours[..., 0])
-        return Picture(path, np.asarray(Image.fromarray(colours).convert("L")), "colours taken as luma")
+            _suitable(path, image.height, image.width)
+            notes = [f"the first of {image.n_frames} pages"] if getattr(image, "n_frames", 1) > 1 else []
+            kind = "8 bits" if image.mode in MODES else "colours" if image.mode in COLOURS else "levels"
+            if kind == "colours":
+                return Picture(path, np.asarray(image.convert("RGB").convert("L")), "colours taken as luma")
+    except Image.DecompressionBombError:
+        raise InputError(f"{path.name} has too many pixels; cut it into pieces") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path.name} is no picture ({error}); replace it") from None
+    if kind == "levels":
+        picture = _stretched(path, levels)
+        return replace(picture, note=", ".join([*notes, picture.note]))
+    colours = decode(path, path.name)
+    grey = np.asarray(Image.fromarray(colours).convert("L"))  # of equal channels, the channel
+    notes += [] if (colours[..., :1] == colours).all() else ["colours taken as luma"]
+    return Picture(path, grey, ", ".join(notes))
+
+
+def _suitable(path: Path, height: int, width: int) -> None:
+    """Raises InputError for a picture that networks cannot take."""
+    if min(height, width) < LEAST_PX:
+        raise InputError(f"{path.name} is {width}×{height} px; sides are at least {LEAST_PX}, give a larger part")
+    if height * width > MOST_PX:
+        raise InputError(f"{path.name} is {width}×{height} px, more than {MOST_PX:,} in all; cut it into pieces")
+
+
+def _stretched(path: Path, levels: tuple[float, float] | None) -> Picture:
+    """A picture of other than 8 bits, or an array."""
     try:
-        levels = predictions.values(path).astype(float)
+        values = predictions.values(path)
     except (ValueError, OSError) as error:
         raise InputError(f"{path.name} is no picture ({error}); replace it") from None
-    if not np.isfinite(levels).all():
+    _suitable(path, *values.shape)
+    if values.dtype == np.uint8:
+        return Picture(path, values)
+    if not np.isfinite(values).all():
         raise InputError(f"{path.name} has pixels that are no numbers; mend it")
-    low, high = float(levels.min()), float(levels.max())
-    stretched = np.rint((levels - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
-    return Picture(path, stretched, f"levels {low:g} to {high:g} stretched to 0 to 255")
+    low, high = levels or (float(values.min()), float(values.max()))
+    grey = np.clip((values.astype(float) - low) * (255 / max(high - low, 1e-12)), 0, 255)
+    return Picture(path, np.rint(grey).astype(np.uint8), f"levels {low:g} to {high:g} stretched to 0 to 255")
 
 
 def answers(
@@ -157,9 +185,22 @@ def _enlarged(image: UInt8[ndarray, "H W"], times: int) -> UInt8[ndarray, "h w"]
     return image.repeat(times, 0).repeat(times, 1)
 
 
+def make_room(folder: Path) -> None:
+    """Makes a folder for answers; those of an earlier run are removed.
+
+    Raises:
+        InputError: it holds other things.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / "points.csv").is_file() or not (folder / "overlays").is_dir():
+            raise InputError(f"{folder} holds other things than answers; name another folder with --out")
+        for kind in ("overlays", "masks", "scores"):
+            shutil.rmtree(folder / kind, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def write(found: Iterable[Answer], folder: Path) -> Iterator[Answer]:
     """Writes overlays/, and where there is a map masks/ and scores/, picture by picture, and points.csv; passes on."""
-    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "points.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("name", "row", "col", "score", "area_px"))

@@ -120,4 +120,4 @@ def _below(folder: Path, pattern: str, kind: str, keys: tuple[str, ...]) -> pd.D
         table = read(path, kind)
         parts = dict(zip(keys, (*path.parts[-len(keys) : -1], path.stem), strict=True))
         found.append(pd.concat([pd.DataFrame(parts, index=table.index), table], axis=1))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*keys, *SCHEMAS[kind]])

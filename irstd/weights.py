@@ -100,11 +100,11 @@ def load(path: Path) -> Loaded:
     """
     label = read_label(path)
     method = methods.get(label.method)
-    options = params.check(method.options, label.options, f"{path.name}: options")
-    network = method.build(options)
     try:
+        options = params.check(method.options, label.options, "options")
+        network = method.build(options)
         network.load_state_dict({name: t.float() if t.dim() > 1 else t for name, t in tensors.load_file(path).items()})
-    except RuntimeError:
+    except (InputError, RuntimeError):
         raise InputError(
             f"{path.name} does not fit today's {method.title}; check out the commit of its training "
             f"({label.commit or 'not recorded'}), or train it again"

@@ -2,17 +2,20 @@
 
 import hashlib
 import json
+from types import SimpleNamespace
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pandas import DataFrame
 
-from irstd import params, reading, tables, weights
+from irstd import reading, tables, weights
 from irstd.data import catalogue
 from irstd.errors import InputError
+from irstd.metrics.conventions import CONVENTIONS
 from irstd.tables import scoring as score_tables
 from irstd.tables import weights as weight_tables
 from pipelines import RESULTS, WEIGHTS, run
 
+OWN = SimpleNamespace(title="a dataset of one's own", sizes="its own sizes", licence="its owner's", cite="its source")
 TEMPLATES = Environment(  # noqa: S701 - Markdown is written here, not HTML
     loader=PackageLoader("irstd"), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True
 )
@@ -31,7 +34,6 @@ def main(dataset: str, method: str, seed: str) -> None:
     if own.empty:
         cell = f"{dataset}-{method}-{seed}"
         raise InputError(f"these weights are not scored on {dataset} yet; run `dvc repro transfer@{cell}-{dataset}`")
-    by_points, recipe, full = card["supervision"] == "point", made["recipe"], made["full_epochs"]
     shown = {k: metrics[k] for k in ("iou", "pd", "f1") if metrics.get(k) is not None}
     elsewhere = weight_tables.transfer(scored, titles).drop(columns=["method", "trained on"])
     text = TEMPLATES.get_template("weights.md.j2").render(
@@ -42,17 +44,16 @@ def main(dataset: str, method: str, seed: str) -> None:
         file=path.name,
         mb=f"{path.stat().st_size / 1e6:.1f}",
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        data=catalogue.ENTRIES[dataset],
+        data=catalogue.ENTRIES.get(dataset, OWN),
         made=made,
-        by_points=by_points,
-        options=", ".join(f"{k} {v}" for k, v in params.load().row(method).options.items()),
+        labels="one point a target" if card["supervision"] == "point" else "masks",
+        points=bool(own["iou"].isna().all()),  # a method without a map
         threshold=f"{label.threshold:.3g}" + ("" if label.threshold == 0.5 else ", chosen on the held-out scenes"),
-        minutes=f"{made['wall_s'] / 60:.0f}",
+        minutes=tables.number(made["wall_s"] and made["wall_s"] / 60, ".0f"),
         precision=tables.arithmetic(made["precision"]),
         transfer=_markdown(elsewhere),
         full=", ".join(f"{tables.SCORES[k]} {tables.percent(v)}" for k, v in shown.items()),
-        conventions=_markdown(score_tables.conventions(own, {})),
-        whole=recipe["epochs"] >= full,
+        conventions=_markdown(score_tables.conventions(own, {c.name: c.faults for c in CONVENTIONS.values()})),
     )
     path.with_suffix(".md").write_text(text)
 

@@ -1,11 +1,13 @@
 """Published weights put to use: what the stages that score them share."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import torch
 from numpy import ndarray
 
 from irstd import params, scoring, training, weights
+from irstd.errors import InputError
 from irstd.metrics.conventions import Convention, ours
 from irstd.metrics.counts import Pair
 from irstd.prediction import encode, predict
@@ -13,20 +15,39 @@ from pipelines import WEIGHTS, repeatable
 
 
 class Published:
-    """Weights of a dataset's row, on the device of params.yaml."""
+    """Weights of a dataset's row, on the device of params.yaml.
+
+    Raises:
+        InputError: they were trained on another split than params.yaml names now, whose test scenes they may know.
+    """
 
     def __init__(self, given: params.Params, dataset: str, method: str) -> None:
-        self.device = training.device(given.train.device)
+        entry = given.data(dataset)
+        # A portable dataset is for any machine, so it must not take the GPU that only some have.
+        self.device = training.device("cpu" if entry.portable else given.train.device)
         repeatable(given.recipe(dataset, method).threads or given.train.threads, self.device.type)
         self.loaded = weights.load(WEIGHTS / dataset / f"{method}.safetensors")
-        self.loaded.network.to(self.device, memory_format=torch.channels_last)
-        self.convention = ours(self.loaded.label.threshold)  # at the threshold that belongs to the weights
+        label = self.loaded.label
+        if label.split != entry.split:
+            raise InputError(
+                f"the published weights of {method} were trained on split {label.split} of {dataset}, but params.yaml "
+                f"names {entry.split}; publish others, or name that split"
+            )
+        self.loaded.network.to(self.device, memory_format=torch.channels_last)  # up to twice as fast, also on a CPU
+        wanted = given.evaluate
+        self.convention = ours(label.threshold, wanted.match_px, wanted.connectivity)
 
     def score(
         self, images: Sequence[ndarray], masks: Iterable[ndarray], conventions: Sequence[Convention] = ()
     ) -> scoring.Scored:
-        """Scores of images under our convention, and under others besides."""
+        """Scores of images under our convention, and under others besides.
+
+        Conventions hold at their own thresholds where there is a map. Points have no natural one half, and are those
+        above the threshold of the weights under every convention.
+        """
         one, label = self.loaded, self.loaded.label
+        if one.method.threshold is None:
+            conventions = [replace(c, decision=replace(c.decision, threshold=label.threshold)) for c in conventions]
         found = predict(
             one.network, one.method, one.options, images, device=self.device, geometry=label.geometry, side=label.side
         )

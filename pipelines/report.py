@@ -75,7 +75,7 @@ def reports(given: params.Params) -> dict[str, Report]:
         "metrics": Report("09_metrics"),
         "your-method": Report("13_your_method", {"methods": every}),
     }
-    if any((RESULTS / "transfer").glob("*/*/*/*.csv")):
+    if all(any((RESULTS / kind).rglob("*.csv")) for kind in ("transfer", "robustness")):
         whole["transfer"] = Report("17_transfer", {"methods": methods})
     if taken := [d for d in datasets if d in {*whole, "start", "index", "figures"}]:
         raise InputError(f"params.yaml: datasets: {taken[0]!r} is the name of a report; give the dataset another")

@@ -1,13 +1,15 @@
 """Take in a cell that was trained elsewhere: FOLDER DATASET METHOD SEED -> its weights, history and provenance, here.
 
 FOLDER is a checkout of this repository where `dvc repro train@DATASET-METHOD-SEED` ran, or a copy of its `runs/train`
-and `reports/results`. Nothing is taken on trust that can be had here: predictions and scores are made anew by the
-command that is printed at the end. What is checked, before anything is written:
+and `reports/results`. Predictions and scores are made here, by the command that is printed at the end. What is checked,
+before anything is written:
 
 - the training's commit is known here and nothing differed from it; none of the code of trainings has changed since;
-- data, split, recipe, options and the method's sources are those that params.yaml asks for here;
-- the weights are this cell's, fit its network and are finite; the history has every epoch, and its best is the chosen.
+- data, split, held-out scenes, clicks, recipe, options and the method's sources are those that params.yaml asks for;
+- the weights are this cell's, fit its network and are finite; the history has every epoch, and its best is the chosen;
+- on the held-out scenes here, the weights have the score that the history says.
 
+What is taken on trust: the threshold of methods that choose one, time, hardware, and all epochs but the chosen.
 Where it came from is recorded in reports/results/imports.csv, and in the cell's provenance.
 """
 
@@ -27,23 +29,57 @@ import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from irstd import methods, params, provenance, results
+from irstd import methods, params, provenance, results, training
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
+from irstd.prediction import predict
+from irstd.validation import score
 from pipelines import PREPARED, RESULTS, RUNS, run
 from pipelines.rows import method_of
 
 WEIGHTS = ("best.safetensors", "last.safetensors")
 HISTORY = ("history.csv", "watched.csv")
+TOLD = ("commit", "hardware", "precision", "wall_s")
+CLOSE = 0.02  # between scores in bfloat16, as GPUs validate, and in single precision
+
+
+def _stage(given: params.Params, dataset: str, method: str, seed: int) -> str:
+    """What the cell's stages are called before `train`: nothing, or its study and a dash.
+
+    Raises:
+        InputError: params.yaml has no such cell, or nothing is trained for it.
+    """
+    if dataset in given.datasets and method in given.methods and seed in given.seeds:
+        return ""
+    for study, rows in given.studies.items():
+        if dataset in rows.datasets and method in rows.methods and seed in rows.seeds:
+            return f"{study}-"
+    raise InputError(f"params.yaml trains no {method} on {dataset} with seed {seed}; add the cell there first")
+
+
+def _provenance(path: Path, name: str) -> dict[str, Any]:
+    """The provenance of a training.
+
+    Raises:
+        InputError: it is damaged, or of a dataset whose trainings keep none.
+    """
+    try:
+        made = json.loads(path.read_text())
+        whole = {*TOLD, "best_epoch", "recipe", "options", "scenes"} <= set(made)
+    except (ValueError, TypeError):
+        whole = False
+    if not whole:
+        raise InputError(f"{path.name} of {name} is damaged; copy it again")
+    if made["commit"] is None:
+        raise InputError(f"{name} is of a portable dataset, which trains the same anywhere; run `dvc repro` here")
+    return made
 
 
 def _same_code(commit: str, name: str) -> None:
     """Raises InputError unless the code of trainings is that of `commit`."""
     if not commit or commit.endswith("+"):
-        raise InputError(
-            f"{name} was trained from {f'changes to {commit[:-1]} that are in no commit' if commit else 'no commit'}; "
-            "train it in a clean checkout"
-        )
+        what = f"changes to {commit[:-1]} that are in no commit" if commit else "no commit"
+        raise InputError(f"{name} was trained from {what}; train it in a clean checkout")
     if subprocess.run(["git", "cat-file", "-e", commit], capture_output=True, check=False).returncode:
         raise InputError(f"{name} was trained at commit {commit}, which is not known here; fetch it with git")
     stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
@@ -55,30 +91,38 @@ def _same_code(commit: str, name: str) -> None:
         )
 
 
+def _flat(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {f"{name}.{key}": value for key, value in values.items()}
+
+
 def _as_asked(made: dict[str, Any], given: params.Params, dataset: str, method: str) -> None:
     """Raises InputError unless data, recipe and network are those that params.yaml asks for."""
-    entry, (_, options) = given.data(dataset), method_of(given, method)
+    entry, (chosen, options) = given.data(dataset), method_of(given, method)
     if not (PREPARED / dataset / "scenes.csv").exists():
         raise InputError(f"{dataset} is not prepared, so nothing can be compared; run `dvc repro prepare@{dataset}`")
+    prepared, recipe = Prepared(PREPARED / dataset), given.recipe(dataset, method)
+    held_out = recipe.selection == "validation"
+    roles = prepared.roles(entry.split, entry.validation if held_out else 0.0)
+    clicks = entry.clicks if chosen.supervision == "point" else None
     wanted = {
         "split": entry.split,
         "budget": entry.budget,
-        "data_sha256": Prepared(PREPARED / dataset).checksum(),
+        "data_sha256": prepared.checksum(),
+        "clicks_sha256": hashlib.sha256(clicks.read_bytes()).hexdigest() if clicks else None,
         "sources": provenance.source_digest(methods.module_name(given.row(method).method or method)),
-        **_flat("recipe", asdict(given.recipe(dataset, method))),
+        "scenes.validation": len(roles["validation"]) if held_out else 0,
+        **_flat("recipe", asdict(recipe)),
         **_flat("options", asdict(options)),
     }
-    got = {**made, **_flat("recipe", made["recipe"]), **_flat("options", made["options"])}
+    got = dict(made)
+    for name in ("recipe", "options", "scenes"):
+        got |= _flat(name, made[name])
     for key, value in json.loads(json.dumps(wanted)).items():
         if got.get(key) != value:
             raise InputError(
                 f"{dataset} {method} was trained with {key} {got.get(key)!r}, but {value!r} is asked for here; "
                 "make them equal, or train it again"
             )
-
-
-def _flat(name: str, values: dict[str, Any]) -> dict[str, Any]:
-    return {f"{name}.{key}": value for key, value in values.items()}
 
 
 def _whole(folder: Path, made: dict[str, Any], given: params.Params, cell: tuple[str, str, int]) -> None:
@@ -102,55 +146,83 @@ def _whole(folder: Path, made: dict[str, Any], given: params.Params, cell: tuple
             raise InputError(f"{name} of {dataset} {method} has values that are not finite; train it again")
 
 
-def _full_history(path: Path, made: dict[str, Any]) -> None:
-    """Raises InputError unless every epoch is there, finite, and the chosen one has the best score."""
-    history = results.read(path, "history")
+def _score_of_best(path: Path, made: dict[str, Any]) -> float | None:
+    """The score of the chosen epoch, or None where none was scored.
+
+    Raises:
+        InputError: an epoch is missing or has no loss, or the chosen one has not the best score.
+    """
+    try:
+        history = results.read(path, "history")
+    except ValueError as error:
+        raise InputError(f"{path.name} is no history ({error}); copy it again") from None
     scores = history.set_index("epoch")["score"].dropna()
     epochs = list(range(1, made["recipe"]["epochs"] + 1))
     if history["epoch"].tolist() != epochs or not all(math.isfinite(loss) for loss in history["loss"]):
         raise InputError(f"{path.name} has not each of {len(epochs)} epochs, with a loss; copy it again")
-    if len(scores) and scores[made["best_epoch"]] != scores.max():
+    if not len(scores):
+        return None
+    if scores.get(made["best_epoch"]) != scores.max():
         raise InputError(
             f"{path.name} has its best score in epoch {scores.idxmax()}, but epoch {made['best_epoch']} was chosen; "
             "copy both again"
         )
+    return float(scores.max())
+
+
+def _same_score(weights: Path, stated: float, given: params.Params, dataset: str, method: str) -> None:
+    """Raises InputError unless the weights have the score that their history says, on the scenes held out here."""
+    entry, recipe = given.data(dataset), given.recipe(dataset, method)
+    chosen, options = method_of(given, method)
+    prepared = Prepared(PREPARED / dataset)
+    numbers = prepared.roles(entry.split, entry.validation)["validation"]
+    network = chosen.build(options)
+    network.load_state_dict(load_file(weights))
+    images = [prepared.image(n) for n in numbers]
+    found = predict(network, chosen, options, images, geometry=recipe.geometry, side=recipe.size)
+    by_points = chosen.supervision == "point"
+    truth = [(None if by_points else prepared.mask(n), prepared.points[n]) for n in numbers]
+    got, _ = score(found, truth, chosen.threshold)
+    if abs(got - stated) > CLOSE:
+        raise InputError(
+            f"{weights.name} of {dataset} {method} scores {got:.3f} on the held-out scenes here, but its history says "
+            f"{stated:.3f}; copy weights and history of one run"
+        )
+
+
+def _record(row: dict[str, Any]) -> None:
+    path, keys = RESULTS / "imports.csv", ["dataset", "method", "seed"]
+    before = [results.read(path, "imports")] if path.exists() else []
+    table = pd.concat([*before, pd.DataFrame([row])]).drop_duplicates(keys, keep="last").sort_values(keys)
+    results.write(table, path, "imports")
 
 
 def main(folder: str, dataset: str, method: str, seed: str) -> None:
     given, place, name = params.load(), (dataset, method, seed), f"{dataset} {method} {seed}"
+    cell = "-".join(place)
+    study = _stage(given, dataset, method, int(seed))
     trained, scored = (Path(folder, base, *place) for base in (RUNS / "train", RESULTS))
     wanted = [trained / one for one in ("provenance.json", *WEIGHTS)] + [scored / one for one in HISTORY]
     if missing := [path for path in wanted if not path.is_file()]:
-        raise InputError(f"{missing[0]} is missing; name the checkout where `dvc repro train@{'-'.join(place)}` ran")
-    made = json.loads((trained / "provenance.json").read_text())
-    _same_code(made.get("commit") or "", name)
+        raise InputError(f"{missing[0]} is missing; name the checkout where `dvc repro {study}train@{cell}` ran")
+    made = _provenance(trained / "provenance.json", name)
+    _same_code(made["commit"], name)
     _as_asked(made, given, dataset, method)
     _whole(trained, made, given, (dataset, method, int(seed)))
-    _full_history(scored / "history.csv", made)
-    for source, target in ((trained, RUNS / "train"), (scored, RESULTS)):
-        here = target.joinpath(*place)
-        here.mkdir(parents=True, exist_ok=True)
-        for path in wanted:
-            if path.parent == source:
-                shutil.copyfile(path, here / path.name)
-    record = RESULTS / "imports.csv"
-    row = {
-        "dataset": dataset, "method": method, "seed": int(seed), "commit": made["commit"],
-        "hardware": made["hardware"], "precision": made["precision"], "wall_s": made["wall_s"],
-        "sha256": hashlib.sha256((trained / WEIGHTS[0]).read_bytes()).hexdigest(),
-    }  # fmt: skip
-    table = pd.DataFrame([row])
-    if record.exists():
-        table = pd.concat([results.read(record, "imports"), table])
-    table = table.drop_duplicates(["dataset", "method", "seed"], keep="last").sort_values(["dataset", "method", "seed"])
-    results.write(table, record, "imports")
-    study = next((f"{study}-" for study, rows in given.studies.items() if method in rows.methods), "")
-    cell = "-".join(place)
+    stated = _score_of_best(scored / "history.csv", made)
+    if stated is not None and made["recipe"]["selection"] == "validation":
+        _same_score(trained / WEIGHTS[0], stated, given, dataset, method)
+    for path in wanted:
+        here = (RUNS / "train" if path.parent == trained else RESULTS).joinpath(*place, path.name)
+        training.save(here, lambda beside, path=path: shutil.copyfile(path, beside))
     commit = [sys.executable, "-m", "dvc", "commit", "--force", f"{study}train@{cell}"]
     done = subprocess.run(commit, capture_output=True, text=True, check=False)
     if done.returncode:
-        last = done.stderr.strip().splitlines()[-1]
+        last = (done.stderr.strip() or "it does not say why").splitlines()[-1]
         raise InputError(f"DVC could not take in {name} ({last}); mend that, and run this again")
+    digest = hashlib.sha256((trained / WEIGHTS[0]).read_bytes()).hexdigest()
+    facts = {key: made[key] for key in TOLD}
+    _record({"dataset": dataset, "method": method, "seed": int(seed), **facts, "sha256": digest})
     also = "" if study else f" conventions@{cell}"
     print(f"Taken in. Predict and score it here: dvc repro {study}evaluate@{cell}{also}")
 

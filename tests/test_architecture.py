@@ -20,7 +20,6 @@ ALLOWED = {  # module or package of irstd: what of irstd it may import besides i
     "params": {"complaints"},
     "complaints": set(),
     "schemas": set(),
-    "changes": set(),
     "weights": {"methods", "params"},
     "pictures": {"data", "metrics", "prediction", "weights"},
     "results": {"schemas"},

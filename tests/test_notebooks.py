@@ -19,7 +19,7 @@ OTHER = {  # notebook: other parameters, words that must be in what it then says
     "12_failures": ({"dataset": "nudt-sirst", "methods": ["mpcm", "point_regression"], "most": 3}, ["945", "No crops are kept here"], ["who-finds-what.svg", "hardest.csv"]),
     "13_your_method": ({"name": "x_net", "method": "mpcm", "dataset": "irstd-1k"}, ["irstd/methods/x_net.py", "MPCM"], ["leads.csv"]),
     "16_home": ({"datasets": ["nuaa-sirst"], "methods": ["ggl_net"], "reports": {"nuaa-sirst": "?", "metrics": "What?"}}, ["75.47", "[metrics](metrics.md): What?", "12 % of the epochs"], ["headline-iou.svg", "headline.csv"]),
-    "17_transfer": ({"datasets": ["nuaa-sirst", "nudt-sirst"], "methods": ["point_regression"], "score": "pd"}, ["nuaa-sirst (its own)", "noise", "costs most"], ["transfer.svg", "robustness-nuaa-sirst.svg", "kept.csv"]),
+    "17_transfer": ({"datasets": ["nuaa-sirst", "nudt-sirst"], "methods": ["point_regression"], "score": "pd"}, ["nuaa-sirst (its own)", "noise", "costs most", "Pd % without"], ["transfer.svg", "robustness-nuaa-sirst.svg", "kept.csv"]),
 }  # fmt: skip
 ELSEWHERE = {
     "01_comparison",

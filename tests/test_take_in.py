@@ -1,5 +1,6 @@
 """A cell trained in one checkout enters another: checked, recorded, scored there; whatever is odd is refused."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import pytest
 import yaml
 
+from irstd import results
 from tests.conftest import ROOT
 from tests.test_pipeline import TINY, copy, dvc, merge, set_params
 
@@ -48,6 +50,65 @@ def here(there, tmp_path_factory):
     return folder
 
 
+CELL_FILES = "runs/train/synthetic/ggl_net/0"
+HISTORY = "reports/results/synthetic/ggl_net/0/history.csv"
+
+
+def told(**changes):
+    """Changes what a provenance tells."""
+    return lambda content: json.dumps(json.loads(content) | changes).encode()
+
+
+def asked(**changes):
+    """Changes what params.yaml asks for."""
+    return lambda content: yaml.safe_dump(merge(yaml.safe_load(content), changes), sort_keys=False).encode()
+
+
+def better(content):
+    """A history whose scores are too good for its weights."""
+    rows = [line.split(",") for line in content.decode().splitlines()]
+    return "\n".join(",".join([*row[:-1], row[-1].replace("0.", "0.9", 1)]) for row in rows).encode() + b"\n"
+
+
+MISTAKES = {  # where, which file, how it is changed, what is said
+    "damaged weights": ("there", f"{CELL_FILES}/best.safetensors", lambda b: b[: len(b) // 2], "best.safetensors is damaged"),
+    "a shortened history": ("there", HISTORY, lambda b: b"\n".join(b.split(b"\n")[:2]) + b"\n", "has not each of 2 epochs"),
+    "another's history": ("there", HISTORY, better, "copy weights and history of one run"),
+    "no history": ("there", HISTORY, lambda _: b"a,b\n1,2\n", "is no history"),
+    "changed code": ("here", "irstd/data/augment.py", lambda b: b + b"\n", "and irstd/data/augment.py has changed since"),
+    "another recipe": ("here", "params.yaml", asked(method={"ggl_net": {"budgets": {"quick": {"batch": 3}}}}), "was trained with recipe.batch 4, but 3 is asked for here"),
+    "another share held out": ("here", "params.yaml", asked(dataset={"synthetic": {"validation": 0.4}}), "was trained with scenes.validation"),
+    "a cell that is not asked for": ("here", "params.yaml", asked(seeds=[1]), "params.yaml trains no ggl_net on synthetic with seed 0"),
+    "changes in no commit": ("there", f"{CELL_FILES}/provenance.json", told(commit="0123456789ab+"), "changes to 0123456789ab that are in no commit"),
+    "an unknown commit": ("there", f"{CELL_FILES}/provenance.json", told(commit="0123456789ab"), "which is not known here"),
+    "other data": ("there", f"{CELL_FILES}/provenance.json", told(data_sha256="0"), "was trained with data_sha256 '0'"),
+    "another epoch": ("there", f"{CELL_FILES}/provenance.json", told(best_epoch=7), "not of"),
+    "a damaged provenance": ("there", f"{CELL_FILES}/provenance.json", lambda _: b"{", "provenance.json of synthetic ggl_net 0 is damaged"),
+    "a portable dataset": ("there", f"{CELL_FILES}/provenance.json", told(commit=None), "is of a portable dataset"),
+}  # fmt: skip
+
+
+def state(here):
+    """What may not change: the record, the weights and the history."""
+    paths = [here / "reports/results/imports.csv", here / HISTORY, *sorted((here / "runs").rglob("train/**/*.*"))]
+    return {path: path.read_bytes() for path in paths if path.is_file()}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_what_is_odd_is_refused_before_anything_is_written(here, there, name):
+    place, path, change, sentence = MISTAKES[name]
+    file = {"here": here, "there": there}[place] / path
+    before, kept = state(here), file.read_bytes()
+    file.write_bytes(change(kept))
+
+    done = take_in(here, there)
+
+    file.write_bytes(kept)
+    assert done.returncode == 1 and done.stderr.startswith("error: ") and sentence in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    assert before == state(here)
+
+
 def test_it_is_checked_recorded_and_scored_here(here, there):
     before = dvc(here, "status", "train@synthetic-ggl_net-0")
     assert "ggl_net" in before.stdout
@@ -57,9 +118,11 @@ def test_it_is_checked_recorded_and_scored_here(here, there):
     assert done.returncode == 0, done.stderr
     assert "dvc repro evaluate@synthetic-ggl_net-0 conventions@synthetic-ggl_net-0" in done.stdout
     made = json.loads((there / "runs/train/synthetic/ggl_net/0/provenance.json").read_text())
-    header, row = (here / "reports/results/imports.csv").read_text().splitlines()[-2:]
-    told = dict(zip(header.split(","), row.replace('"', "").rsplit(",", 3), strict=False))
-    assert told["dataset"].startswith("synthetic") and made["commit"] in row and made["precision"] in row
+    record = results.read(here / "reports/results/imports.csv", "imports")
+    told = record.set_index(["dataset", "method", "seed"]).loc[("synthetic", "ggl_net", 0)]
+    assert all(told[key] == made[key] for key in ("commit", "hardware", "precision", "wall_s"))
+    weights = (here / "runs/train/synthetic/ggl_net/0/best.safetensors").read_bytes()
+    assert told["sha256"] == hashlib.sha256(weights).hexdigest()
     scored = dvc(here, "repro", "evaluate@synthetic-ggl_net-0")
     assert scored.returncode == 0, scored.stderr
     assert "Running stage 'train" not in scored.stdout + scored.stderr
@@ -72,47 +135,6 @@ def test_a_second_time_changes_nothing(here, there):
 
     assert take_in(here, there).returncode == 0
     assert before == record.read_bytes()
-
-
-def edited(path, change):
-    before = path.read_bytes()
-    path.write_bytes(change(before))
-    return path, before
-
-
-MISTAKES = {
-    "a cell that is not there": (None, None, "is missing; name the checkout where `dvc repro train@synthetic-ggl_net-1` ran"),
-    "damaged weights": ("there", "runs/train/synthetic/ggl_net/0/best.safetensors", "best.safetensors is damaged"),
-    "a shortened history": ("there", "reports/results/synthetic/ggl_net/0/history.csv", "has not each of 2 epochs"),
-    "changed code": ("here", "irstd/data/augment.py", "and irstd/data/augment.py has changed since"),
-    "another recipe": ("here", "params.yaml", "was trained with recipe.batch 4, but 3 is asked for here"),
-    "no commit": ("there", "runs/train/synthetic/ggl_net/0/provenance.json", "changes to"),
-}  # fmt: skip
-CHANGES = {
-    "damaged weights": lambda b: b[: len(b) // 2],
-    "a shortened history": lambda b: b"\n".join(b.split(b"\n")[:2]) + b"\n",
-    "changed code": lambda b: b + b"\n",
-    "another recipe": lambda b: yaml.safe_dump(
-        merge(yaml.safe_load(b), {"method": {"ggl_net": {"budgets": {"quick": {"batch": 3}}}}}), sort_keys=False
-    ).encode(),
-    "no commit": lambda b: json.dumps(json.loads(b) | {"commit": json.loads(b)["commit"] + "+"}).encode(),
-}
-
-
-@pytest.mark.parametrize("name", MISTAKES)
-def test_what_is_odd_is_refused_before_anything_is_written(here, there, name):
-    place, path, sentence = MISTAKES[name]
-    record = here / "reports/results/imports.csv"
-    recorded = record.read_bytes() if record.exists() else None
-    kept = edited({"here": here, "there": there}[place] / path, CHANGES[name]) if place else None
-
-    done = take_in(here, there, *(() if place else ("synthetic", "ggl_net", "1")))
-
-    if kept:
-        kept[0].write_bytes(kept[1])
-    assert done.returncode == 1 and done.stderr.startswith("error: ") and sentence in done.stderr
-    assert "Traceback" not in done.stderr
-    assert recorded == (record.read_bytes() if record.exists() else None)
 
 
 def test_the_command_is_documented():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import torch as tensors
 
 from irstd import methods, params, pictures, weights
 from irstd.cli import main
@@ -59,8 +60,9 @@ def test_half_the_size_of_single_precision(packed):
 
 
 def test_variances_beyond_half_precision_survive_and_kernels_beyond_it_are_refused():
-    kept = weights.pack({"norm.running_var": torch.tensor([1e-9, 1e6])}, label())
-    assert len(kept) > 0
+    variances = torch.tensor([1e-9, 1e6])
+    packed = tensors.load(weights.pack({"norm.running_var": variances}, label()))
+    torch.testing.assert_close(packed["norm.running_var"], variances, rtol=0, atol=0)
 
     with pytest.raises(InputError, match=r"'conv.weight' of point_regression on synthetic do not fit half precision"):
         weights.pack({"conv.weight": torch.full((1, 1), 1e6)}, label())
@@ -79,24 +81,38 @@ def test_what_is_no_file_of_weights_is_told(tmp_path, packed):
         weights.load(other)
 
 
+GREY = np.arange(1024).reshape(32, 32).astype(np.uint8)  # each level four times
+
+
 class TestPictures:
     @pytest.mark.parametrize(
         ("array", "note"),
         [
-            (np.arange(256, dtype=np.uint8).reshape(16, 16), ""),
-            (np.arange(256, dtype=np.uint16).reshape(16, 16) * 17 + 9000, "levels 9000 to 13335 stretched to 0 to 255"),
+            (GREY, ""),
+            (GREY.astype(np.uint16) * 17 + 9000, "levels 9000 to 13335 stretched to 0 to 255"),
         ],
     )
-    def test_grey_levels_are_taken_or_stretched(self, tmp_path, array, note):
-        Image.fromarray(array).save(tmp_path / "a.png")
+    @pytest.mark.parametrize("kind", ["png", "tif", "npy"])
+    def test_grey_levels_are_taken_or_stretched(self, tmp_path, array, note, kind):
+        path = tmp_path / f"a.{kind}"
+        np.save(path, array) if kind == "npy" else Image.fromarray(array).save(path)
 
-        picture = pictures.read(tmp_path / "a.png")
+        picture = pictures.read(path)
 
         assert picture.note == note
-        assert picture.grey.ravel().tolist() == list(range(256))
+        assert (picture.grey == GREY).all()
+
+    def test_levels_may_be_given_so_that_a_hot_pixel_squeezes_nothing(self, tmp_path):
+        hot = GREY.astype(np.uint16) * 17 + 9000
+        hot[0, 0] = 65535
+        Image.fromarray(hot).save(tmp_path / "a.png")
+
+        picture = pictures.read(tmp_path / "a.png", (9000.0, 13335.0))
+
+        assert (picture.grey.ravel()[1:] == GREY.ravel()[1:]).all() and picture.grey[0, 0] == 255
 
     def test_colours_are_luma(self, tmp_path):
-        Image.fromarray(np.full((8, 8, 3), (255, 0, 0), np.uint8)).save(tmp_path / "a.png")
+        Image.fromarray(np.full((32, 32, 3), (255, 0, 0), np.uint8)).save(tmp_path / "a.png")
 
         picture = pictures.read(tmp_path / "a.png")
 
@@ -104,13 +120,19 @@ class TestPictures:
 
     def test_what_cannot_be_used_is_told_by_name(self, tmp_path):
         (tmp_path / "broken.png").write_bytes(b"no")
-        np.save(tmp_path / "nan.npy", np.full((4, 4), np.nan))
+        np.save(tmp_path / "nan.npy", np.full((32, 32), np.nan))
+        np.save(tmp_path / "none.npy", np.zeros((0, 0)))
+        Image.fromarray(np.zeros((31, 40), np.uint8)).save(tmp_path / "small.png")
         Image.fromarray(np.zeros((2049, 2048), np.uint8)).save(tmp_path / "large.png")
+        Image.new("1", (20000, 20000)).save(tmp_path / "bomb.png")
         (tmp_path / "empty").mkdir()
         for name, sentence in (
             ("broken.png", "broken.png is no picture"),
             ("nan.npy", "nan.npy has pixels that are no numbers"),
-            ("large.png", "large.png is 2048×2049 px, more than 4,194,304 in all"),
+            ("none.npy", "none.npy is 0×0 px; sides are at least 32"),
+            ("small.png", "small.png is 40×31 px; sides are at least 32"),
+            ("large.png", "large.png is 2048×2049 px, more than 2,304,000 in all"),
+            ("bomb.png", "bomb.png has too many pixels"),
         ):
             with pytest.raises(InputError, match=sentence):
                 pictures.read(tmp_path / name)
@@ -133,6 +155,20 @@ class TestPictures:
         middle = [(v.min() + v.max()) / 2 / 8 - 0.5 for v in (rows[ring & (rows > 118)], cols[ring])]
         assert middle[1] == pytest.approx(30, abs=0.2)
         assert (rows.max() / 8 - 0.5) == pytest.approx(25, abs=0.3)
+
+
+def test_the_default_and_a_small_one_are_there():
+    assert {"nuaa-sirst/ggl_net", "nudt-sirst/point_regression"} <= set(PUBLISHED)
+
+
+def test_a_second_run_takes_the_place_of_the_first_and_its_pictures_are_not_taken_as_pictures(tmp_path, capsys):
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    for name in ("a", "b"):
+        (tmp_path / "a.png").rename(tmp_path / f"{name}.png") if name == "b" else None
+        said = run(tmp_path, capsys, tmp_path, "--weights", str(PUBLISHED["nudt-sirst/point_regression"]))
+
+    assert "b.png" in said and "a.png" not in said
+    assert [p.name for p in (tmp_path / "out/overlays").iterdir()] == ["b.png"]
 
 
 def run(tmp_path, capsys, *words):
@@ -197,6 +233,8 @@ def test_weights_of_points_agree_with_the_library(tmp_path, capsys, monkeypatch,
         (["pyproject.toml", "--weights", "nuaa-sirst/gglnet"], "error: there are no weights 'nuaa-sirst/gglnet'; did you mean 'nuaa-sirst/ggl_net'?"),
         (["pyproject.toml", "--threshold", "2"], "'2' is no threshold; give a number from 0 to 1"),
         (["pyproject.toml"], "error: pyproject.toml is no picture"),
+        (["reports/figures/index/headline-iou.png", "--device", "gpu"], "error: --device: 'gpu' is no device"),
+        (["reports/figures/index/headline-iou.png", "--out", "tests"], "error: tests holds other things than answers"),
     ],
 )  # fmt: skip
 def test_mistakes_are_a_sentence(words, sentence):

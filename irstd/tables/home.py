@@ -101,12 +101,13 @@ def sources(compared: DataFrame, titles: Mapping[str, str]) -> DataFrame:
     return DataFrame(rows)
 
 
-def taken_in(record: DataFrame, titles: dict[str, str]) -> DataFrame:
+def taken_in(record: DataFrame, cells: DataFrame, titles: dict[str, str]) -> DataFrame:
     """Which trainings came from another checkout or machine by `pipelines/take_in.py`; predictions are made here.
 
     Args:
-        record: `imports` of `irstd.results`.
+        record: `imports` of `irstd.results`; rows of cells that were trained again since are left out.
     """
+    record = record.merge(cells[["dataset", "method", "seed", "commit", "wall_s"]])
     return DataFrame(
         {
             "taken in": record["dataset"],

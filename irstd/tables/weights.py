@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import nan
+
 from pandas import DataFrame, Series
 
-from irstd.tables import NONE, label, percent, scoring
+from irstd.tables import NONE, SCORES, label, percent, scoring
 
 UNITS = {  # change of images (irstd/analysis/corruptions.py): unit of its strength; of ratios, less is harder
     "noise": "grey levels",
@@ -64,7 +66,7 @@ def robustness(table: DataFrame, titles: dict[str, str]) -> DataFrame:
 
 
 def kept(table: DataFrame, score: str, titles: dict[str, str]) -> DataFrame:
-    """How much of a score is left at the worst level of each change, in % of that without: a row for each weights.
+    """How much of a share is left at the worst level of each change, in % of that without: a row for each weights.
 
     Args:
         table: as `irstd.reading.robustness` gives it.
@@ -72,19 +74,19 @@ def kept(table: DataFrame, score: str, titles: dict[str, str]) -> DataFrame:
     rows = []
     for (dataset, method, _), group in table.groupby(["dataset", "method", "seed"], sort=False):
         plain = group.loc[group["change"] == "none", score].iloc[0]
-        row = {"method": label(method, titles), "trained on": dataset, "without": percent(plain)}
-        rows.append(row | {change: percent(share) for change, share in _left(group, score).items()})
+        row = {"method": label(method, titles), "trained on": dataset, f"{SCORES[score]} without": percent(plain)}
+        rows.append(row | {f"left, {change}": percent(share) for change, share in _left(group, score).items()})
     return DataFrame(rows)
 
 
 def _left(group: DataFrame, score: str) -> Series:
-    """The worst level's score over that without a change, by change, of one weights."""
+    """The worst level's share over that without a change, by change, of one weights; nan where that is 0."""
     plain = group.loc[group["change"] == "none", score].iloc[0]
-    return group[group["change"] != "none"].groupby("change", sort=False)[score].min() / plain
+    return group[group["change"] != "none"].groupby("change", sort=False)[score].min() / (plain or nan)
 
 
 def answer(ours: DataFrame, changed: DataFrame, titles: dict[str, str]) -> str:
-    """A paragraph that says what is lost on other datasets, and which change hurts most.
+    """A paragraph that says what is lost on other datasets, and which of the changes, as strong as tried, cost most.
 
     Args:
         ours: as `irstd.reading.transfer` gives it, under our convention.
@@ -99,9 +101,11 @@ def answer(ours: DataFrame, changed: DataFrame, titles: dict[str, str]) -> str:
                 f"own dataset and {percent(other.mean())} % on others' (means over {len(own)} and {len(other)})."
             )
     for (dataset, method, _), rows in changed.groupby(["dataset", "method", "seed"], sort=False):
-        left = _left(rows, "f1")
-        sentences.append(
-            f"{label(str(method), titles)} on {dataset}: of the changes tried {left.idxmin()} costs most, "
-            f"{percent(left.min())} % of the target F1 are left."
-        )
+        left = _left(rows, "f1").dropna()
+        if len(left):
+            sentences.append(
+                f"{label(str(method), titles)} on {dataset}: as strong as they were tried, {left.idxmin()} costs most; "
+                f"{percent(left.min())} % of the target F1 are left."
+            )
+    sentences.append("Strengths of different changes cannot be set against each other, and there is one seed of each.")
     return " ".join(sentences)
