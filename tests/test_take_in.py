@@ -66,8 +66,9 @@ def asked(**changes):
 
 def better(content):
     """A history whose scores are too good for its weights."""
-    rows = [line.split(",") for line in content.decode().splitlines()]
-    return "\n".join(",".join([*row[:-1], row[-1].replace("0.", "0.9", 1)]) for row in rows).encode() + b"\n"
+    header, *rows = content.decode().splitlines()
+    raised = [row if row.endswith(",") else f"{row.rpartition(',')[0]},0.9" for row in rows]
+    return "\n".join([header, *raised, ""]).encode()
 
 
 MISTAKES = {  # where, which file, how it is changed, what is said
