@@ -21,8 +21,9 @@ def transfer(table: DataFrame, ax: Axes, *, score: str, datasets: Sequence[str])
         score: of the table, a share. datasets: in this order.
     """
     wide = 100 * table.pivot_table(index="dataset", columns="on", values=score)
-    wide = wide.reindex(index=[d for d in datasets if d in wide.index], columns=[d for d in datasets if d in wide])
+    wide = wide.reindex(index=datasets, columns=datasets)  # where nothing was trained the square stays empty
     sns.heatmap(wide, ax=ax, annot=True, fmt=".1f", cmap="viridis", vmin=0, vmax=100, cbar=False, square=True)
+    ax.grid(visible=False)
     ax.set(xlabel="scored on", ylabel="trained on")
     ax.tick_params("x", rotation=30)
     ax.tick_params("y", rotation=0)
