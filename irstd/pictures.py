@@ -94,6 +94,8 @@ def read(path: Path, levels: tuple[float, float] | None = None) -> Picture:
             kind = "8 bits" if image.mode in MODES else "colours" if image.mode in COLOURS else "levels"
             if kind == "colours":
                 return Picture(path, np.asarray(image.convert("RGB").convert("L")), "colours taken as luma")
+    except InputError:  # which is a ValueError too, and says it better
+        raise
     except Image.DecompressionBombError:
         raise InputError(f"{path.name} has too many pixels; cut it into pieces") from None
     except (OSError, SyntaxError, ValueError) as error:
