@@ -24,5 +24,7 @@ def chromium():
     path = program()
     with sync_playwright() as player:
         browser = player.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
+        try:
+            yield browser
+        finally:
+            browser.close()

@@ -144,3 +144,4 @@ def test_it_works_as_static_pages_and_files_can_be_downloaded(made):
             assert page.locator("h1").inner_text().startswith("IRSTD Workbench")
     finally:
         server.shutdown()
+        server.server_close()
