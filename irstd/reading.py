@@ -44,6 +44,7 @@ def cells(folder: Path | str, datasets: list[str] | None = None) -> pd.DataFrame
         if datasets is None or dataset in datasets:
             made = json.loads((path.parent / "provenance.json").read_text())
             card = Path(folder, "methods", f"{method}.json")
+            made["arithmetic"] = made.pop("precision", None)  # metrics have a precision too: that of regions
             made["supervision"] = json.loads(card.read_text())["supervision"] if card.exists() else None
             rows.append(
                 {**made, **json.loads(path.read_text()), "dataset": dataset, "method": method, "seed": int(seed)}

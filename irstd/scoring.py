@@ -59,7 +59,11 @@ def swept(pair: Pair, convention: Convention) -> Swept:
 
 
 def score(
-    pairs: Iterable[Pair], conventions: Sequence[Convention] = tuple(CONVENTIONS.values()), *, workers: int = 2
+    pairs: Iterable[Pair],
+    conventions: Sequence[Convention] = tuple(CONVENTIONS.values()),
+    *,
+    points_above: float | None = None,
+    workers: int = 2,
 ) -> Scored:
     """Scores a split.
 
@@ -68,6 +72,8 @@ def score(
     Args:
         pairs: all with maps, or all without; those without are scored by the conventions that need no map.
         conventions: the first is swept over the levels.
+        points_above: what the score of a point must exceed, under every convention: scores of points have no natural
+            one half. None for each convention's own threshold, which holds for maps whatever this is.
         workers: images at a time.
 
     Raises:
@@ -78,6 +84,8 @@ def score(
 
     def one(pair: Pair) -> _Image:
         wanted = [c for c in (*conventions, *apart) if pair.levels is not None or c.takes_points]
+        if pair.levels is None and points_above is not None:
+            wanted = [replace(c, decision=replace(c.decision, threshold=points_above)) for c in wanted]
         scored = [count(pair, c) for c in wanted]
         distances = [[far for _, _, far in each.matches] for each in scored]
         levels = None if pair.levels is None else swept(pair, conventions[0])

@@ -1,5 +1,6 @@
 """Score predictions under every convention and at every level: DATASET METHOD SEED -> conventions, sweep, summary."""
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,8 +28,9 @@ def main(dataset: str, method: str, seed: str) -> None:
     entry, place = given.data(dataset), (dataset, method, seed)
     prepared = Prepared(PREPARED / dataset)
     roles = prepared.roles(entry.split, entry.validation)
-    found = scoring.score(scenes(prepared, roles["test"], "predict", *place))
     folder = RESULTS.joinpath(*place)
+    threshold = json.loads((folder / "metrics.json").read_text())["threshold"]
+    found = scoring.score(scenes(prepared, roles["test"], "predict", *place), points_above=threshold)
     results.write(found.conventions, folder / "conventions.csv", "conventions")
     results.write(found.sweep, folder / "sweep.csv", "sweep")
     summary = {}

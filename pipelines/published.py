@@ -1,7 +1,6 @@
 """Published weights put to use: what the stages that score them share."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import torch
 from numpy import ndarray
@@ -40,14 +39,8 @@ class Published:
     def score(
         self, images: Sequence[ndarray], masks: Iterable[ndarray], conventions: Sequence[Convention] = ()
     ) -> scoring.Scored:
-        """Scores of images under our convention, and under others besides.
-
-        Conventions hold at their own thresholds where there is a map. Points have no natural one half, and are those
-        above the threshold of the weights under every convention.
-        """
+        """Scores under our convention and others; points are those above the threshold of the weights."""
         one, label = self.loaded, self.loaded.label
-        if one.method.threshold is None:
-            conventions = [replace(c, decision=replace(c.decision, threshold=label.threshold)) for c in conventions]
         found = predict(
             one.network, one.method, one.options, images, device=self.device, geometry=label.geometry, side=label.side
         )
@@ -55,4 +48,4 @@ class Published:
             Pair(mask, None if p.score is None else encode(p.score), p.points if p.score is None else None)
             for mask, p in zip(masks, found, strict=True)
         )
-        return scoring.score(pairs, (self.convention, *conventions))
+        return scoring.score(pairs, (self.convention, *conventions), points_above=label.threshold)

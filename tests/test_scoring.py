@@ -120,6 +120,18 @@ class TestScore:
         assert found.swept is None and len(found.sweep) == 0
         assert found.conventions["iou"].isna().all() and (found.conventions["pd"] == 1).all()
 
+    def test_points_have_no_natural_half_so_their_threshold_is_given_and_holds_for_them_only(self):
+        mask = paint(((4, 4, 3, 3),))
+        points = [Pair(mask, None, np.array([[5.0, 5.0, 0.4], [20.0, 20.0, 0.2]]))]
+        levels = [Pair(mask, (0.4 * TOP * mask).astype(np.uint16))]
+        plain = scoring.score(points).conventions
+        above = scoring.score(points, points_above=0.3).conventions
+
+        assert (plain["detected"] == 0).all() and (above["detected"] == 1).all() and (above["false_regions"] == 0).all()
+        pd.testing.assert_frame_equal(
+            scoring.score(levels).conventions, scoring.score(levels, points_above=0.3).conventions
+        )
+
     def test_tables_can_be_written_and_read_back(self, rng, tmp_path):
         found = scoring.score(Pair(m, x) for m, x in scenes(rng))
         for kind, table in (("conventions", found.conventions), ("sweep", found.sweep)):

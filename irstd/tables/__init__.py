@@ -140,6 +140,7 @@ def provenance(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
             "train / validation / test": " / ".join(str(cell["scenes"][k]) for k in ("train", "validation", "test")),
             "epoch": f"{cell['best_epoch']} of {cell['recipe']['epochs']}" if cell["full_epochs"] else NONE,
             "hardware": cell["hardware"] or "any x86 CPU with AVX2",
+            "arithmetic": arithmetic(cell["arithmetic"]) if cell["arithmetic"] else NONE,
             "minutes": number(cell["wall_s"] and cell["wall_s"] / 60, ".1f"),
             "torch": cell["versions"]["torch"],
             "data": cell["data_sha256"][:12],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import nan
 
-from pandas import DataFrame, Series
+from pandas import DataFrame, Series, concat
 
 from irstd.tables import NONE, SCORES, label, percent, scoring
 
@@ -17,8 +17,11 @@ UNITS = {  # change of images (irstd/analysis/corruptions.py): unit of its stren
 }
 
 
-def _scores(table: DataFrame) -> DataFrame:
-    return scoring.conventions(table, {}).drop(columns=["convention", "at fault"]).set_index(table.index)
+def _scores(table: DataFrame, titles: dict[str, str], *keys: Series) -> DataFrame:
+    """Scores under one convention, a row each as in `table`; in front whose weights they are, then `keys`."""
+    named = table["method"].map(lambda method: label(method, titles)).rename("method")
+    scores = scoring.conventions(table, {}).drop(columns=["convention", "at fault"]).set_index(table.index)
+    return concat([named, table["dataset"].rename("trained on"), *keys, scores], axis=1)
 
 
 def transfer(table: DataFrame, titles: dict[str, str]) -> DataFrame:
@@ -28,26 +31,8 @@ def transfer(table: DataFrame, titles: dict[str, str]) -> DataFrame:
         table: as `irstd.reading.transfer` gives it.
     """
     kept = table[table["convention"] == "irstd"]
-    shown = _scores(kept)
-    own = kept["on"] == kept["dataset"]
-    shown.insert(0, "scored on", kept["on"] + own.map({True: " (its own)", False: ""}))
-    shown.insert(0, "trained on", kept["dataset"])
-    shown.insert(0, "method", [label(method, titles) for method in kept["method"]])
-    return shown
-
-
-def across(table: DataFrame, score: str, titles: dict[str, str]) -> DataFrame:
-    """One share: a row for each weights, a column for the dataset scored on.
-
-    Args:
-        table: as `irstd.reading.transfer` gives it.
-        score: of the table, a share.
-    """
-    kept = table[table["convention"] == "irstd"]
-    wide = kept.pivot_table(index=["method", "dataset"], columns="on", values=score, sort=False)
-    shown = wide.map(percent).rename_axis(columns=None).reset_index()
-    shown["method"] = [label(method, titles) for method in shown["method"]]
-    return shown.rename(columns={"dataset": "trained on"})
+    own = (kept["on"] == kept["dataset"]).map({True: " (its own)", False: ""})
+    return _scores(kept, titles, (kept["on"] + own).rename("scored on"))
 
 
 def robustness(table: DataFrame, titles: dict[str, str]) -> DataFrame:
@@ -56,13 +41,11 @@ def robustness(table: DataFrame, titles: dict[str, str]) -> DataFrame:
     Args:
         table: as `irstd.reading.robustness` gives it.
     """
-    shown = _scores(table)
-    levels = zip(table["change"], table["level"], strict=True)
-    shown.insert(0, "level", [NONE if change == "none" else f"{level:g} {UNITS[change]}" for change, level in levels])
-    shown.insert(0, "change", table["change"])
-    shown.insert(0, "trained on", table["dataset"])
-    shown.insert(0, "method", [label(method, titles) for method in table["method"]])
-    return shown
+    levels = [
+        NONE if change == "none" else f"{level:g} {UNITS[change]}"
+        for change, level in zip(table["change"], table["level"], strict=True)
+    ]
+    return _scores(table, titles, table["change"], Series(levels, table.index, name="level"))
 
 
 def kept(table: DataFrame, score: str, titles: dict[str, str]) -> DataFrame:
