@@ -37,6 +37,12 @@ def test_every_weights_on_every_dataset_is_a_row_under_our_convention(folder):
     assert shown["target F1 %"].tolist() == ["90.00", "30.00", "20.00", "80.00"]
 
 
+def test_cards_are_linked_by_method_and_dataset(folder):
+    shown = tables.cards(reading.transfer(folder), TITLES)
+
+    assert shown == "- A: [x](weights/x/a.md) · [y](weights/y/a.md)"
+
+
 def test_what_is_left_is_the_worst_level_over_none(folder):
     (left,) = tables.kept(reading.robustness(folder), "f1", TITLES).to_dict("records")
 

@@ -35,6 +35,18 @@ def transfer(table: DataFrame, titles: dict[str, str]) -> DataFrame:
     return _scores(kept, titles, (kept["on"] + own).rename("scored on"))
 
 
+def cards(table: DataFrame, titles: dict[str, str]) -> str:
+    """A line for each method with links to the cards of its weights, by the dataset trained on; beside the reports.
+
+    Args:
+        table: as `irstd.reading.transfer` gives it.
+    """
+    found: dict[str, list[str]] = {}
+    for dataset, method in table[["dataset", "method"]].drop_duplicates().itertuples(index=False):
+        found.setdefault(method, []).append(f"[{dataset}](weights/{dataset}/{method}.md)")
+    return "\n".join(f"- {label(method, titles)}: {' · '.join(links)}" for method, links in found.items())
+
+
 def robustness(table: DataFrame, titles: dict[str, str]) -> DataFrame:
     """A row for each weights, change and level.
 
