@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 import time
@@ -98,7 +99,8 @@ def score(given: argparse.Namespace, root: Path) -> str:
     found.refuse(given.skip)
     path = given.predictions.resolve()
     name = given.name or (path.name if path.is_dir() else path.stem)
-    report = submission.score(name, truth, found, side=given.size, results_folder=root / "reports/results")
+    others = root / "reports/results"
+    report = submission.score(name, truth, found, side=given.size, points_above=given.threshold, results_folder=others)
     folder = given.out or root / "runs/score" / name
     submission.write(report, folder)
     if given.json:
@@ -122,6 +124,8 @@ def predict(given: argparse.Namespace, root: Path) -> str:
     label = loaded.label
     folder = given.out or root / "runs/pictures" / f"{label.dataset}-{label.row}"
     found, levels = pictures.files(given.images, folder), tuple(given.levels) if given.levels else None
+    if levels and not -math.inf < levels[0] < levels[1] < math.inf:
+        raise InputError(f"--levels {levels[0]:g} {levels[1]:g} is no range; give a lower and a higher grey level")
     for one in found:
         pictures.read(one, levels)  # so that nothing is half done when one of them cannot be used
     try:
@@ -237,6 +241,12 @@ def _score_arguments(commands: Any) -> None:
         "--size", type=_side, metavar="PX", help="score at a square of this side, as codes that resize do"
     )
     parser.add_argument("--logits", action="store_true", help="floats are logits")
+    parser.add_argument(
+        "--threshold",
+        type=_share,
+        default=0.5,
+        help="what the score of a point or box must exceed; %(default)s if not given; maps have each convention's own",
+    )
     parser.add_argument("--skip", nargs="+", default=[], choices=list(MEND), help="problems to go on without")
 
 

@@ -86,12 +86,14 @@ def read(path: Path, levels: tuple[float, float] | None = None) -> Picture:
         InputError: it is damaged, no picture, or too small or large.
     """
     if path.suffix.lower() == ".npy":
-        return _stretched(path, levels)
+        return _stretched(path, _values(path), levels)
     try:
         with Image.open(path) as image:
             _suitable(path, image.height, image.width)
             notes = [f"the first of {image.n_frames} pages"] if getattr(image, "n_frames", 1) > 1 else []
             kind = "8 bits" if image.mode in MODES else "colours" if image.mode in COLOURS else "levels"
+            if any(";16" in str(tile[3]) for tile in image.tile) and image.mode in ("RGB", "RGBA"):
+                kind = "deep colours"  # of which Pillow keeps the upper 8 bits
             if kind == "colours":
                 return Picture(path, np.asarray(image.convert("RGB").convert("L")), "colours taken as luma")
     except InputError:  # which is a ValueError too, and says it better
@@ -100,12 +102,15 @@ def read(path: Path, levels: tuple[float, float] | None = None) -> Picture:
         raise InputError(f"{path.name} has too many pixels; cut it into pieces") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path.name} is no picture ({error}); replace it") from None
-    if kind == "levels":
-        picture = _stretched(path, levels)
+    if kind != "8 bits":
+        deep = cv2.imread(str(path), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE) if kind == "deep colours" else None
+        notes += [] if deep is None else ["colours taken as luma"]
+        picture = _stretched(path, _values(path) if deep is None else deep, levels)
         return replace(picture, note=", ".join([*notes, picture.note]))
     colours = decode(path, path.name)
     grey = np.asarray(Image.fromarray(colours).convert("L"))  # of equal channels, the channel
     notes += [] if (colours[..., :1] == colours).all() else ["colours taken as luma"]
+    notes += [] if levels is None else ["8 bits, not stretched"]
     return Picture(path, grey, ", ".join(notes))
 
 
@@ -117,15 +122,23 @@ def _suitable(path: Path, height: int, width: int) -> None:
         raise InputError(f"{path.name} is {width}×{height} px, more than {MOST_PX:,} in all; cut it into pieces")
 
 
-def _stretched(path: Path, levels: tuple[float, float] | None) -> Picture:
-    """A picture of other than 8 bits, or an array."""
+def _values(path: Path) -> ndarray:
+    """The pixels of a picture of other than 8 bits, or of an array.
+
+    Raises:
+        InputError: there are none.
+    """
     try:
-        values = predictions.values(path)
+        return predictions.values(path)
     except (ValueError, OSError) as error:
         raise InputError(f"{path.name} is no picture ({error}); replace it") from None
+
+
+def _stretched(path: Path, values: ndarray, levels: tuple[float, float] | None) -> Picture:
+    """Any range of numbers as 8 bits."""
     _suitable(path, *values.shape)
     if values.dtype == np.uint8:
-        return Picture(path, values)
+        return Picture(path, values, "8 bits, not stretched" if levels else "")
     if not np.isfinite(values).all():
         raise InputError(f"{path.name} has pixels that are no numbers; mend it")
     low, high = levels or (float(values.min()), float(values.max()))
@@ -193,12 +206,14 @@ def make_room(folder: Path) -> None:
     Raises:
         InputError: it holds other things.
     """
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / "points.csv").is_file() or not (folder / "overlays").is_dir():
+    kinds = ("overlays", "masks", "scores")
+    # Without overlays/ it may be anyone's folder of masks.
+    if folder.exists() and (inside := {path.name for path in folder.iterdir()}):
+        if "overlays" not in inside or inside - {*kinds, "points.csv"}:
             raise InputError(f"{folder} holds other things than answers; name another folder with --out")
-        for kind in ("overlays", "masks", "scores"):
+        for kind in kinds:
             shutil.rmtree(folder / kind, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "overlays").mkdir(parents=True, exist_ok=True)  # first, so that a killed run's folder is known as such
 
 
 def write(found: Iterable[Answer], folder: Path) -> Iterator[Answer]:

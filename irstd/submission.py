@@ -121,7 +121,7 @@ def pairs(truth: Truth, given: predictions.Given, scenes: Iterable[str], side: i
         )
 
 
-def points_f1(every: Iterable[Pair], threshold: float = 0.5) -> dict[str, float | None]:
+def points_f1(every: Iterable[Pair], threshold: float) -> dict[str, float | None]:
     """F1 of points, or of centroids of regions, matched one to one within 3 and 5 px."""
     totals = dict.fromkeys(points.WITHIN_PX, 0)
     both = 0
@@ -159,11 +159,19 @@ def as_json(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     }
 
 
-def beside(name: str, table: pd.DataFrame, extra: dict[str, Any], dataset: str, folder: Path) -> pd.DataFrame:
+def beside(
+    name: str, table: pd.DataFrame, extra: dict[str, Any], dataset: str, folder: Path, threshold: float = 0.5
+) -> pd.DataFrame:
     """A row for these predictions beside those of our methods on the same dataset, and published figures below."""
     mine = table.set_index("convention").loc["irstd"]
     kept = ("iou", "niou", "pd", "fa_per_million", "f1")
-    row = {"method": name, "made by": "these predictions", "threshold": 0.5, **{k: mine[k] for k in kept}, **extra}
+    row = {
+        "method": name,
+        "made by": "these predictions",
+        "threshold": threshold,
+        **{k: mine[k] for k in kept},
+        **extra,
+    }
     rows = [row]
     try:
         ours = reading.cells(folder, [dataset])
@@ -208,12 +216,19 @@ class Report:
 
 
 def score(
-    name: str, truth: Truth, given: predictions.Given, *, side: int | None = None, results_folder: Path | None = None
+    name: str,
+    truth: Truth,
+    given: predictions.Given,
+    *,
+    side: int | None = None,
+    points_above: float = 0.5,
+    results_folder: Path | None = None,
 ) -> Report:
     """Scores predictions whose problems are none, or may be passed over.
 
     Args:
-        name: of the row. side: see `pairs`. results_folder: our own results, to stand beside; None for none.
+        name: of the row. side: see `pairs`. points_above: what the score of a point or box must exceed, under every
+            convention. results_folder: our own results, to stand beside; None for none.
 
     Raises:
         InputError: no scene is left.
@@ -232,8 +247,14 @@ def score(
         )
     if any(pair.white is not None for pair in every):
         words.append("Some masks have grey pixels, which conventions take differently.")
-    found = scoring.score(every)
-    extra: dict[str, Any] = points_f1(every)
+    scores = np.concatenate([pair.points[:, 2] for pair in every if pair.points is not None] or [np.empty(0)])
+    if below := int((scores <= points_above).sum()):
+        words.append(
+            f"Of {len(scores)} points, {below} score at most {points_above:g} and do not count; "
+            "`--threshold` changes that."
+        )
+    found = scoring.score(every, points_above=points_above)
+    extra: dict[str, Any] = points_f1(every, points_above)
     if given.boxes and side is None:
         words.append(_of_boxes(given, scenes, every))
     words += [f"{tables.SCORES[k]}: {tables.percent(v)}." for k, v in extra.items()]
@@ -241,7 +262,8 @@ def score(
     faults = {c.name: c.faults for c in CONVENTIONS.values()}
     pages = {"Under every convention": score_tables.conventions(found.conventions, faults)}
     if truth.dataset is not None and results_folder is not None and side is None:
-        table = beside(name, found.conventions, extra, truth.dataset, results_folder)
+        threshold = points_above if found.swept is None else CONVENTIONS["irstd"].decision.threshold
+        table = beside(name, found.conventions, extra, truth.dataset, results_folder, threshold)
         pages["Beside others, under our convention; published figures under their own"] = formatted(table)
     if summary:
         pages["Curves"] = score_tables.curves_summary({name: summary}, {})

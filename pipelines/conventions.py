@@ -7,7 +7,7 @@ import numpy as np
 
 from irstd import params, results, scoring
 from irstd.data.prepared import Prepared
-from irstd.metrics.conventions import CONVENTIONS
+from irstd.metrics.conventions import FIELD, ours
 from irstd.metrics.counts import Pair
 from pipelines import PREPARED, RESULTS, RUNS, run
 
@@ -30,7 +30,8 @@ def main(dataset: str, method: str, seed: str) -> None:
     roles = prepared.roles(entry.split, entry.validation)
     folder = RESULTS.joinpath(*place)
     threshold = json.loads((folder / "metrics.json").read_text())["threshold"]
-    found = scoring.score(scenes(prepared, roles["test"], "predict", *place), points_above=threshold)
+    own = ours(threshold, given.evaluate.match_px, given.evaluate.connectivity)
+    found = scoring.score(scenes(prepared, roles["test"], "predict", *place), (own, *FIELD), points_above=threshold)
     results.write(found.conventions, folder / "conventions.csv", "conventions")
     results.write(found.sweep, folder / "sweep.csv", "sweep")
     summary = {}
@@ -39,7 +40,7 @@ def main(dataset: str, method: str, seed: str) -> None:
         held_out = roles["validation"] if given.recipe(dataset, method).selection == "validation" else []
         chosen = None
         if held_out:
-            chosen = scoring.score(scenes(prepared, held_out, "validate", *place), (CONVENTIONS["irstd"],)).swept
+            chosen = scoring.score(scenes(prepared, held_out, "validate", *place), (own,)).swept
         summary = scoring.summary(found.swept, chosen)
     results.write_json(summary, folder / "summary.json")
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pandas import DataFrame
 
-from irstd import reading, tables, weights
+from irstd import reading, results, tables, weights
 from irstd.data import catalogue
 from irstd.errors import InputError
 from irstd.metrics.conventions import CONVENTIONS
@@ -34,6 +34,8 @@ def main(dataset: str, method: str, seed: str) -> None:
     if own.empty:
         cell = f"{dataset}-{method}-{seed}"
         raise InputError(f"these weights are not scored on {dataset} yet; run `dvc repro transfer@{cell}-{dataset}`")
+    points = bool(own["iou"].isna().all())  # a method without a map, whose scores have no natural one half
+    chosen = points or label.threshold != 0.5
     shown = {k: metrics[k] for k in ("iou", "pd", "f1") if metrics.get(k) is not None}
     elsewhere = weight_tables.transfer(scored, titles).drop(columns=["method", "trained on"])
     text = TEMPLATES.get_template("weights.md.j2").render(
@@ -47,8 +49,10 @@ def main(dataset: str, method: str, seed: str) -> None:
         data=catalogue.ENTRIES.get(dataset, OWN),
         made=made,
         labels="one point a target" if card["supervision"] == "point" else "masks",
-        points=bool(own["iou"].isna().all()),  # a method without a map
-        threshold=f"{label.threshold:.3g}" + ("" if label.threshold == 0.5 else ", chosen on the held-out scenes"),
+        points=points,
+        twins=tables.twins(results.read(RESULTS / dataset / "scenes.csv", "scenes")),
+        convention=metrics["convention"],
+        threshold=f"{label.threshold:.3g}" + (", chosen on the held-out scenes" if chosen else ""),
         minutes=tables.number(made["wall_s"] and made["wall_s"] / 60, ".0f"),
         precision=tables.arithmetic(made["precision"]),
         transfer=_markdown(elsewhere),

@@ -7,9 +7,9 @@ before anything is written:
 - the training's commit is known here and nothing differed from it; none of the code of trainings has changed since;
 - data, split, held-out scenes, clicks, recipe, options and the method's sources are those that params.yaml asks for;
 - the weights are this cell's, fit its network and are finite; the history has every epoch, and its best is the chosen;
-- on the held-out scenes here, the weights have the score that the history says.
+- on the held-out scenes here, the weights have the score and the threshold that history and provenance say.
 
-What is taken on trust: the threshold of methods that choose one, time, hardware, and all epochs but the chosen.
+What is taken on trust: time, hardware, all epochs but the chosen, and the score where `selection` is not `validation`.
 Where it came from is recorded in reports/results/imports.csv, and in the cell's provenance.
 """
 
@@ -40,6 +40,7 @@ from pipelines.rows import method_of
 WEIGHTS = ("best.safetensors", "last.safetensors")
 HISTORY = ("history.csv", "watched.csv")
 TOLD = ("commit", "hardware", "precision", "wall_s")
+APART = 0.1  # between thresholds, for the same reason
 CLOSE = 0.02  # between scores in bfloat16, as GPUs validate, and in single precision
 
 
@@ -65,7 +66,7 @@ def _provenance(path: Path, name: str) -> dict[str, Any]:
     """
     try:
         made = json.loads(path.read_text())
-        whole = {*TOLD, "best_epoch", "recipe", "options", "scenes"} <= set(made)
+        whole = {*TOLD, "threshold", "best_epoch", "recipe", "options", "scenes"} <= set(made)
     except (ValueError, TypeError):
         whole = False
     if not whole:
@@ -170,8 +171,10 @@ def _score_of_best(path: Path, made: dict[str, Any]) -> float | None:
     return float(scores.max())
 
 
-def _same_score(weights: Path, stated: float, given: params.Params, dataset: str, method: str) -> None:
-    """Raises InputError unless the weights have the score that their history says, on the scenes held out here."""
+def _same_score(
+    weights: Path, stated: float, made: dict[str, Any], given: params.Params, dataset: str, method: str
+) -> None:
+    """Raises InputError unless the weights have the stated score and threshold on the scenes held out here."""
     entry, recipe = given.data(dataset), given.recipe(dataset, method)
     chosen, options = method_of(given, method)
     prepared = Prepared(PREPARED / dataset)
@@ -182,11 +185,16 @@ def _same_score(weights: Path, stated: float, given: params.Params, dataset: str
     found = predict(network, chosen, options, images, geometry=recipe.geometry, side=recipe.size)
     by_points = chosen.supervision == "point"
     truth = [(None if by_points else prepared.mask(n), prepared.points[n]) for n in numbers]
-    got, _ = score(found, truth, chosen.threshold)
+    got, threshold = score(found, truth, chosen.threshold)
     if abs(got - stated) > CLOSE:
         raise InputError(
             f"{weights.name} of {dataset} {method} scores {got:.3f} on the held-out scenes here, but its history says "
             f"{stated:.3f}; copy weights and history of one run"
+        )
+    if abs(threshold - made["threshold"]) > APART:
+        raise InputError(
+            f"{dataset} {method} chooses a threshold of {threshold:g} on the held-out scenes here, but its provenance "
+            f"says {made['threshold']:g}; copy the provenance again"
         )
 
 
@@ -198,6 +206,8 @@ def _record(row: dict[str, Any]) -> None:
 
 
 def main(folder: str, dataset: str, method: str, seed: str) -> None:
+    if not seed.isdigit():
+        raise InputError(f"{seed!r} is no seed; give a whole number")
     given, place, name = params.load(), (dataset, method, seed), f"{dataset} {method} {seed}"
     cell = "-".join(place)
     study = _stage(given, dataset, method, int(seed))
@@ -211,7 +221,7 @@ def main(folder: str, dataset: str, method: str, seed: str) -> None:
     _whole(trained, made, given, (dataset, method, int(seed)))
     stated = _score_of_best(scored / "history.csv", made)
     if stated is not None and made["recipe"]["selection"] == "validation":
-        _same_score(trained / WEIGHTS[0], stated, given, dataset, method)
+        _same_score(trained / WEIGHTS[0], stated, made, given, dataset, method)
     for path in wanted:
         here = (RUNS / "train" if path.parent == trained else RESULTS).joinpath(*place, path.name)
         training.save(here, lambda beside, path=path: shutil.copyfile(path, beside))

@@ -2,7 +2,7 @@
 
 from irstd import params, results
 from irstd.data.prepared import Prepared
-from irstd.metrics.conventions import CONVENTIONS
+from irstd.metrics.conventions import FIELD
 from pipelines import PREPARED, RESULTS, run
 from pipelines.published import Published
 
@@ -11,9 +11,8 @@ def main(dataset: str, method: str, seed: str, on: str) -> None:
     given = params.load()
     prepared = Prepared(PREPARED / on)
     numbers = prepared.roles(given.data(on).split, 0.0)["test"]
-    others = [convention for name, convention in CONVENTIONS.items() if name != "irstd"]
     scored = Published(given, dataset, method).score(
-        [prepared.image(n) for n in numbers], (prepared.mask(n) for n in numbers), others
+        [prepared.image(n) for n in numbers], (prepared.mask(n) for n in numbers), FIELD
     )
     results.write(scored.conventions, RESULTS / "transfer" / dataset / method / seed / f"{on}.csv", "conventions")
 

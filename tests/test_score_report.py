@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from irstd import report
+from irstd import reading, report
 from irstd.analysis import cases
 from irstd.metrics.conventions import CONVENTIONS
 from irstd.plots import conventions as plots
@@ -113,6 +113,14 @@ class TestTables:
         assert "Pd %: the best is Method A under 1 of 2, b under 1 of 2" in text
         assert "differ by up to 15.0 points" in text and "6.0 per million" in text
 
+    def test_a_method_that_some_conventions_cannot_score_hides_none_of_the_others(self, scored):
+        points = pd.DataFrame([("c", "irstd", 0.1, 20.0, np.nan)], columns=list(scored))
+
+        text = score_tables.rank_answer(pd.concat([scored, points], ignore_index=True), TITLES)
+
+        assert "Pd %: the best is Method A under 1 of 2, b under 1 of 2" in text
+        assert "differ by up to 15.0 points" in text and "6.0 per million" in text
+
     def test_a_lead_is_claimed_by_the_corrected_p_only(self):
         table = pd.DataFrame(
             [("a", "b", 0.1, 0.02, 0.2, 0.03, 0.06), ("a", "c", 0.2, 0.1, 0.3, 0.001, 0.003)],
@@ -148,6 +156,17 @@ class TestTables:
 
         assert len(about) == len(CONVENTIONS) and (about["what it does"].str.len() > 40).all()
         assert about.set_index("convention").loc["`dnanet`", "at fault"].startswith("B1")
+
+
+def test_a_cell_has_one_score_under_our_convention_in_every_file():
+    cells = reading.cells(ROOT / "reports/results").set_index(["dataset", "method", "seed"])
+    kept = reading.gather(ROOT / "reports/results", "conventions").query("convention == 'irstd'")
+
+    assert len(kept) > 20
+    for row in kept.set_index(["dataset", "method", "seed"]).itertuples():
+        for score in ("iou", "pd", "f1"):
+            ours, theirs = getattr(row, score), cells.loc[row.Index, score]
+            assert (pd.isna(ours) and pd.isna(theirs)) or ours == pytest.approx(theirs, abs=2e-6), (row.Index, score)
 
 
 def executed(name, tmp_path, **given):

@@ -180,6 +180,19 @@ class TestFolder:
         assert scores["irstd"]["pd"] == 1 and scores["irstd"]["iou"] is None and "shooting-rule" not in scores
         assert "point F1 % at 5 px: 100.00." in out
 
+    def test_points_below_a_threshold_do_not_count_which_is_said(self, tmp_path, capsys, masks, truth):
+        rows = ["name,row,col,score"]
+        for name, mask in masks.items():
+            rows += [f"{name},{r},{c},0.3" for r, c in submission.regions(mask).centroids]
+        (tmp_path / "points.csv").write_text("\n".join(rows))
+
+        out, scores = self.run(tmp_path, capsys, truth, tmp_path / "points.csv")
+        lower, counted = self.run(tmp_path, capsys, truth, tmp_path / "points.csv", "--threshold", "0.2")
+
+        many = len(rows) - 1
+        assert f"Of {many} points, {many} score at most 0.5 and do not count; `--threshold` changes that." in out
+        assert scores["irstd"]["pd"] == 0 and counted["irstd"]["pd"] == 1 and "do not count" not in lower
+
     def test_scoring_at_another_size_tells_what_is_lost(self, tmp_path, capsys, masks, truth):
         out, _ = self.run(tmp_path, capsys, truth, save(tmp_path / "p", masks), "--size", "16")
 

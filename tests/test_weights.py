@@ -118,6 +118,35 @@ class TestPictures:
 
         assert (picture.grey[0, 0], picture.note) == (76, "colours taken as luma")
 
+    @pytest.mark.parametrize("kind", ["png", "tif"])
+    def test_colours_of_16_bits_keep_them(self, tmp_path, kind):
+        deep = GREY.astype(np.uint16) * 17 + 9000
+        cv2.imwrite(str(tmp_path / f"a.{kind}"), np.dstack([deep] * 3))
+
+        picture = pictures.read(tmp_path / f"a.{kind}")
+
+        assert picture.note == "colours taken as luma, levels 9000 to 13335 stretched to 0 to 255"
+        assert (picture.grey == GREY).all()
+
+    def test_levels_are_not_for_8_bits_which_is_said(self, tmp_path):
+        Image.fromarray(GREY).save(tmp_path / "a.png")
+
+        picture = pictures.read(tmp_path / "a.png", (100.0, 150.0))
+
+        assert (picture.grey == GREY).all() and picture.note == "8 bits, not stretched"
+
+    def test_a_killed_run_does_not_lock_its_folder(self, tmp_path):
+        answers = tmp_path / "out"
+        pictures.make_room(answers)
+        next(iter(pictures.write([], answers)), None)
+        pictures.make_room(answers)  # after a kill while writing
+        (answers / "points.csv").unlink()
+        pictures.make_room(answers)  # after one before that
+
+        (answers / "notes.txt").touch()
+        with pytest.raises(InputError, match="holds other things"):
+            pictures.make_room(answers)
+
     def test_what_cannot_be_used_is_told_by_name(self, tmp_path):
         (tmp_path / "broken.png").write_bytes(b"no")
         np.save(tmp_path / "nan.npy", np.full((32, 32), np.nan))
@@ -233,6 +262,8 @@ def test_weights_of_points_agree_with_the_library(tmp_path, capsys, monkeypatch,
         (["pyproject.toml", "--weights", "nuaa-sirst/gglnet"], "error: there are no weights 'nuaa-sirst/gglnet'; did you mean 'nuaa-sirst/ggl_net'?"),
         (["pyproject.toml", "--threshold", "2"], "'2' is no threshold; give a number from 0 to 1"),
         (["pyproject.toml"], "error: pyproject.toml is no picture"),
+        (["README.md", "--levels", "12200", "2000"], "error: --levels 12200 2000 is no range; give a lower and a higher"),
+        (["README.md", "--levels", "nan", "2"], "error: --levels nan 2 is no range"),
         (["reports/figures/index/headline-iou.png", "--device", "gpu"], "error: --device: 'gpu' is no device"),
         (["reports/figures/index/headline-iou.png", "--out", "tests"], "error: tests holds other things than answers"),
     ],

@@ -40,9 +40,10 @@ def contrast(image: Tensor, _mask: Tensor, level: float, _generator: torch.Gener
 
 
 def scr(image: Tensor, mask: Tensor, level: float, _generator: torch.Generator) -> Tensor:
-    """Targets `level` times as far above the background, which stays: its signal-to-clutter ratio is so changed.
+    """Targets `level` times as far above their background, and so their signal-to-clutter ratio.
 
-    Under a target, and the ring of one pixel around it, the background is taken from its surroundings.
+    Under a target, and the ring of one pixel around it, the background is taken from its surroundings, smoothed; what
+    deviates from it there, clutter and noise too, is multiplied as the target is. All other pixels stay.
     """
     targets = dilation(mask, torch.ones(3, 3))
     seen = _blurred(1 - targets, AROUND_PX)

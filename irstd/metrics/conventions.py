@@ -226,3 +226,4 @@ ENTRIES = (
     ),
 )  # fmt: skip
 CONVENTIONS = {entry.name: entry for entry in ENTRIES}
+FIELD = tuple(entry for entry in ENTRIES if entry.name != "irstd")  # all but ours, whose numbers are the user's

@@ -167,7 +167,7 @@ def datasets(scenes: dict[str, DataFrame], targets: dict[str, DataFrame]) -> Dat
                 "targets": len(truth),
                 "median area px": number(truth["area_px"].median(), ".0f"),
                 "median SCR": number(truth["scr"].median(), ".1f"),
-                "test scenes with a near twin in training": _twins(table),
+                "test scenes with a near twin in training": twins(table),
             }
         )
     return DataFrame(rows)
@@ -180,11 +180,11 @@ def _sizes(scenes: DataFrame) -> str:
     return text if count == 1 else f"{text}, {count} sizes"
 
 
-def _twins(scenes: DataFrame) -> str:
+def twins(scenes: DataFrame) -> str:
+    """How many test scenes have a scene of nearly the same background among the training scenes, of how many."""
     train = set(scenes.loc[scenes["role"].isin(["train", "validation"]), "group"])
     test = scenes[scenes["role"] == "test"]
-    twins = int(test["group"].isin(train).sum())
-    return f"{twins} of {len(test)}"
+    return f"{int(test['group'].isin(train).sum())} of {len(test)}"
 
 
 def cost(table: DataFrame, titles: dict[str, str]) -> DataFrame:

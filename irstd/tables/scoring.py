@@ -75,9 +75,11 @@ def rank_answer(table: DataFrame, titles: dict[str, str]) -> str:
     """A paragraph that says whether the convention decides who leads."""
     sentences = []
     for score in ("pd", "fa_per_million", "iou"):
-        wide = _wide(table, score).dropna(axis=1, how="all").dropna()
+        wide = _wide(table, score).dropna(axis=1, how="all")
         if wide.shape[1] < 2:
             continue
+        # Not every convention scores every method: points have no regions.
+        wide = wide[wide.notna().sum(axis=1) > 1]
         best = wide.idxmin(axis=1) if score == "fa_per_million" else wide.idxmax(axis=1)
         spread = (wide.max() - wide.min()).max() * (1 if score == "fa_per_million" else 100)
         unit = " per million" if score == "fa_per_million" else " points"

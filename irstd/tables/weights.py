@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import nan
+from pathlib import Path
 
 from pandas import DataFrame, Series, concat
 
@@ -35,15 +36,17 @@ def transfer(table: DataFrame, titles: dict[str, str]) -> DataFrame:
     return _scores(kept, titles, (kept["on"] + own).rename("scored on"))
 
 
-def cards(table: DataFrame, titles: dict[str, str]) -> str:
-    """A line for each method with links to the cards of its weights, by the dataset trained on; beside the reports.
+def cards(table: DataFrame, titles: dict[str, str], reports: Path) -> str:
+    """A line for each method with links to the cards of its weights, by the dataset trained on.
 
     Args:
         table: as `irstd.reading.transfer` gives it.
+        reports: folder of reports, where cards are.
     """
     found: dict[str, list[str]] = {}
     for dataset, method in table[["dataset", "method"]].drop_duplicates().itertuples(index=False):
-        found.setdefault(method, []).append(f"[{dataset}](weights/{dataset}/{method}.md)")
+        if (reports / (place := f"weights/{dataset}/{method}.md")).exists():
+            found.setdefault(method, []).append(f"[{dataset}]({place})")
     return "\n".join(f"- {label(method, titles)}: {' · '.join(links)}" for method, links in found.items())
 
 
@@ -81,19 +84,25 @@ def _left(group: DataFrame, score: str) -> Series:
 
 
 def answer(ours: DataFrame, changed: DataFrame, titles: dict[str, str]) -> str:
-    """A paragraph that says what is lost on other datasets, and which of the changes, as strong as tried, cost most.
+    """A paragraph that says what weights of other datasets do on a dataset's test scenes beside its own, and which of
+    the changes, as strong as tried, cost most.
 
     Args:
         ours: as `irstd.reading.transfer` gives it, under our convention.
         changed: as `irstd.reading.robustness` gives it.
     """
     sentences = []
-    for method, rows in ours.groupby("method", sort=False):
-        own, other = (rows.loc[(rows["on"] == rows["dataset"]) == same, "f1"] for same in (True, False))
-        if len(own) and len(other):
+    for (on, method), rows in ours.groupby(["on", "method"], sort=False):
+        own = rows["dataset"] == on
+        if own.any() and not own.all():
+            others = [
+                f"{percent(f1)} % with those of {of}"
+                for of, f1 in zip(rows["dataset"], rows["f1"], strict=True)
+                if of != on
+            ]
             sentences.append(
-                f"{label(str(method), titles)} has a target F1 of {percent(own.mean())} % on the test scenes of its "
-                f"own dataset and {percent(other.mean())} % on others' (means over {len(own)} and {len(other)})."
+                f"On the test scenes of {on}, {label(str(method), titles)} has a target F1 of "
+                f"{percent(rows.loc[own, 'f1'].mean())} % with its own weights, {', '.join(others)}."
             )
     for (dataset, method, _), rows in changed.groupby(["dataset", "method", "seed"], sort=False):
         left = _left(rows, "f1").dropna()
