@@ -222,6 +222,8 @@ def main(folder: str, dataset: str, method: str, seed: str) -> None:
     stated = _score_of_best(scored / "history.csv", made)
     if stated is not None and made["recipe"]["selection"] == "validation":
         _same_score(trained / WEIGHTS[0], stated, made, given, dataset, method)
+    earlier = RUNS.joinpath("train", *place, "provenance.json")
+    before = json.loads(earlier.read_text())["commit"] if earlier.is_file() else None
     for path in wanted:
         here = (RUNS / "train" if path.parent == trained else RESULTS).joinpath(*place, path.name)
         training.save(here, lambda beside, path=path: shutil.copyfile(path, beside))
@@ -234,6 +236,8 @@ def main(folder: str, dataset: str, method: str, seed: str) -> None:
     facts = {key: made[key] for key in TOLD}
     _record({"dataset": dataset, "method": method, "seed": int(seed), **facts, "sha256": digest})
     also = "" if study else f" conventions@{cell}"
+    if before not in (None, made["commit"]):
+        print(f"The weights of {name} that were here, of commit {before}, are replaced.")
     print(f"Taken in. Predict and score it here: dvc repro {study}evaluate@{cell}{also}")
 
 
