@@ -49,7 +49,7 @@ bench: $(READY) ## training steps, inference, and how near points are to the tru
 	python -m tests.bench.localisation
 	python -m tests.bench.scoring
 
-bench-train: $(READY) ## images/s of training by method and batch, and where the time goes; let nothing else run
+bench-train: $(READY) ## images/s of training by method and batch, and where the time goes; a quarter of an hour, let nothing else run
 	python -m tests.bench.throughput
 
 detectors: $(READY) ## what RetinaNet and YOLOv8n need besides; ultralytics is AGPL-3.0 software
