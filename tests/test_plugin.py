@@ -40,6 +40,7 @@ def test_it_is_found_by_its_entry_point_and_keeps_the_contract(installed):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_it_gets_its_row_without_a_change_to_our_code(installed, tmp_path):
     folder = copy(tmp_path / "repo")
     row = {"options": {"side": 11}, "recipe": {"epochs": 2, "batch": 4, "size": 32, "optimiser": {"name": "adamw", "lr": 0.05}}, "budgets": {"quick": {}}}  # fmt: skip
