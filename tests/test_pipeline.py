@@ -176,7 +176,8 @@ class TestPlan:
         assert not planned & set().union(*(cells(stage) for stage in ("train", "predict", "validate")))
 
     def test_a_changed_threshold_scores_again(self, plan):
-        assert plan("params.yaml", lambda text: text.replace("match_px: 3.0", "match_px: 5.0")) == EVALUATED | CHECK
+        planned = plan("params.yaml", lambda text: text.replace("match_px: 3.0", "match_px: 5.0"))
+        assert planned == EVALUATED | cells("conventions") | CHECK
 
     def test_a_changed_learning_rate_retrains_that_method_alone(self, plan):
         def edit(text):
