@@ -169,11 +169,14 @@ class TestFolder:
         err = capsys.readouterr().err
         assert "is no side in px" in err or "expected one argument" in err  # -4 looks like an option
 
+    def points(self, tmp_path, masks, score):
+        """Writes points.csv with every target's centre, and says how many there are."""
+        rows = [f"{name},{r},{c},{score}" for name, m in masks.items() for r, c in submission.regions(m).centroids]
+        (tmp_path / "points.csv").write_text("\n".join(["name,row,col,score", *rows]))
+        return len(rows)
+
     def test_points_are_scored_without_a_map(self, tmp_path, capsys, masks, truth):
-        rows = ["name,row,col,score"]
-        for name, mask in masks.items():
-            rows += [f"{name},{r},{c},0.9" for r, c in submission.regions(mask).centroids]
-        (tmp_path / "points.csv").write_text("\n".join(rows))
+        self.points(tmp_path, masks, 0.9)
 
         out, scores = self.run(tmp_path, capsys, truth, tmp_path / "points.csv")
 
@@ -181,15 +184,11 @@ class TestFolder:
         assert "point F1 % at 5 px: 100.00." in out
 
     def test_points_below_a_threshold_do_not_count_which_is_said(self, tmp_path, capsys, masks, truth):
-        rows = ["name,row,col,score"]
-        for name, mask in masks.items():
-            rows += [f"{name},{r},{c},0.3" for r, c in submission.regions(mask).centroids]
-        (tmp_path / "points.csv").write_text("\n".join(rows))
+        many = self.points(tmp_path, masks, 0.3)
 
         out, scores = self.run(tmp_path, capsys, truth, tmp_path / "points.csv")
         lower, counted = self.run(tmp_path, capsys, truth, tmp_path / "points.csv", "--threshold", "0.2")
 
-        many = len(rows) - 1
         assert f"Of {many} points, {many} score at most 0.5 and do not count; `--threshold` changes that." in out
         assert scores["irstd"]["pd"] == 0 and counted["irstd"]["pd"] == 1 and "do not count" not in lower
 
