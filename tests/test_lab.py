@@ -34,6 +34,7 @@ def lab(tmp_path_factory):
     kept.parent.mkdir(parents=True)
     kept.write_text('{"windowingMode": "none"}')
     words = ["lab", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.token=", "--ServerApp.password="]
+    words += ["--LabApp.expose_app_in_browser=True"]  # its commands, which do not wait for menus
     quiet = ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None"]
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyter", *words, *quiet], cwd=root, env=os.environ | home,
@@ -56,28 +57,27 @@ def lab(tmp_path_factory):
 
 
 PROMPTS = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(e => e.innerText.trim())"
+# One look and one act in the page itself, so that nothing can open or close between them: a question is answered with
+# what JupyterLab offers (under load the kernel is late, and it asks which to take); else, once the kernel waits, all
+# cells are run. Until the kernel is connected that does nothing, and one that comes late forgets what was asked of it.
+GO_ON = """(prompts) => {
+    const offered = document.querySelector('.jp-Dialog button.jp-mod-accept');
+    const status = document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status;
+    if (offered) offered.click();
+    else if (status === 'idle' && !prompts.some(text => text.includes('*')))
+        void window.jupyterapp.commands.execute('notebook:run-all-cells').catch(() => {});
+}"""
 
 
 def run_all(page, address, notebook):
     """Opens a notebook, runs all of its cells to the last and returns what went wrong."""
     page.goto(f"{address}/lab/tree/notebooks/{notebook}.ipynb?reset")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=90_000)
-    # On a machine under load the kernel is late, and JupyterLab asks which to take: the one that it offers.
-    asked = page.locator(".jp-Dialog")
-    accept = asked.locator("button.jp-mod-accept").first
-    page.add_locator_handler(asked, accept.click)
     for _ in range(60):
-        if asked.count():
-            accept.click()
         prompts = page.evaluate(PROMPTS)
         if all(re.fullmatch(r"\[\d+\]:", text) for text in prompts):
             break
-        # Until the kernel is connected, the menu does nothing; one that comes late forgets what was asked of it.
-        status = page.evaluate("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status")
-        if status == "idle" and not any("*" in text for text in prompts):
-            page.keyboard.press("Escape")
-            page.get_by_role("menuitem", name="Run", exact=True).click()
-            page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.evaluate(GO_ON, prompts)
         page.wait_for_timeout(3000)
     else:
         pytest.fail(f"not every cell was run: {prompts}")
