@@ -10,6 +10,7 @@ from irstd.analysis import failures, revisions
 from irstd.tables import efficiency, home, targets
 from irstd.tables import failures as failure_tables
 from irstd.tables import revisions as revision_tables
+from tests.conftest import ROOT
 
 CELL = {
     "dataset": "d", "method": "m", "seed": 0, "split": "1-1", "iou": 0.6, "niou": 0.5, "pd": 0.9, "fa_per_million": 12.3,
@@ -74,6 +75,17 @@ class TestHome:
         assert text.splitlines() == [
             "- **d**: [comparison](d.md) · [failures](d-failures.md)", "- **d-e**: [comparison](d-e.md)", "- [start](start.md): S?",
         ]  # fmt: skip
+
+
+def test_the_readmes_headline_is_that_of_the_reports():
+    section = (ROOT / "README.md").read_text().split("\n## Results so far\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    shown = pd.DataFrame(rows[2:], columns=rows[0])
+    made = pd.read_csv(ROOT / "reports/tables/index/headline.csv", dtype=str, keep_default_na=False)
+    main = made[~made["method"].str.contains("(", regex=False)]  # variants are told by what they vary
+
+    assert len(shown) and set(made.columns) > set(shown.columns)
+    pd.testing.assert_frame_equal(shown, main[list(shown.columns)].reset_index(drop=True))
 
 
 class TestEfficiency:
