@@ -25,6 +25,7 @@ from irstd.weights import Loaded
 LEAST_PX, MOST_PX = 32, 1920 * 1200  # side, and pixels in all; GGL-Net takes about 1 kB of memory a pixel
 COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")  # modes of 8 bits that are not among those of datasets
 SHOWN_PX = 768  # sides of an overlay are at least this long
+KINDS = ("overlays", "masks", "scores")  # folders of answers
 FOUND = (60, 180, 255)  # colour of what was found, blue, green, red
 
 
@@ -55,7 +56,7 @@ def files(given: Iterable[Path], out: Path | None = None) -> list[Path]:
     """Picture files among paths to files and folders, folders in name order.
 
     Args:
-        out: a folder of answers, whose pictures do not count.
+        out: where answers will go; what is there does not count, nor do answers of earlier runs inside folders.
 
     Raises:
         InputError: a path does not exist, a folder has no picture, or two pictures would get answers of one name.
@@ -67,11 +68,16 @@ def files(given: Iterable[Path], out: Path | None = None) -> list[Path]:
         inside = [path] if path.is_file() else predictions.files(path)
         if out is not None:
             inside = [one for one in inside if out.resolve() not in one.resolve().parents]
+        if path.is_dir():  # nor do answers of earlier runs that lie in it
+            answers = {folder for folder in {one.parent.parent for one in inside} if _holds_answers(folder)}
+            inside = [one for one in inside if one.parent.parent not in answers]
         if not inside:
             raise InputError(f"{path} holds no picture; accepted are {', '.join(predictions.MAPS)}")
         for one in inside:
-            if found.setdefault(one.stem, one) != one:
-                raise InputError(f"{found[one.stem]} and {one} have one name; rename one, or run them one by one")
+            if found.setdefault(one.stem, one).resolve() != one.resolve():
+                raise InputError(
+                    f"{found[one.stem]} and {one} have one name; rename one, or run them one by one, each with --out"
+                )
     return list(found.values())
 
 
@@ -200,18 +206,23 @@ def _enlarged(image: UInt8[ndarray, "H W"], times: int) -> UInt8[ndarray, "h w"]
     return image.repeat(times, 0).repeat(times, 1)
 
 
+def _holds_answers(folder: Path) -> bool:
+    """Whether a folder holds what `write` leaves, or a part of it, and nothing else."""
+    inside = {path.name for path in folder.iterdir()}
+    # Without overlays/ it may be anyone's folder of masks.
+    return "overlays" in inside and inside <= {*KINDS, "points.csv"}
+
+
 def make_room(folder: Path) -> None:
     """Makes a folder for answers; those of an earlier run are removed.
 
     Raises:
         InputError: it holds other things.
     """
-    kinds = ("overlays", "masks", "scores")
-    # Without overlays/ it may be anyone's folder of masks.
-    if folder.exists() and (inside := {path.name for path in folder.iterdir()}):
-        if "overlays" not in inside or inside - {*kinds, "points.csv"}:
+    if folder.exists() and any(folder.iterdir()):
+        if not _holds_answers(folder):
             raise InputError(f"{folder} holds other things than answers; name another folder with --out")
-        for kind in kinds:
+        for kind in KINDS:
             shutil.rmtree(folder / kind, ignore_errors=True)
     (folder / "overlays").mkdir(parents=True, exist_ok=True)  # first, so that a killed run's folder is known as such
 

@@ -64,9 +64,7 @@ class TestHome:
         below = home.beside(cells, pd.DataFrame([stated()]), PAPERS)
         above = home.beside(cells, pd.DataFrame([stated(value=60.0)]), PAPERS)
 
-        assert "Of 1 scores of trained rows with a published figure beside them 0 reach it." in home.answer(
-            cells, below
-        )
+        assert "Of 1 scores with a published figure beside them 0 reach it." in home.answer(cells, below)
         assert "beside them 1 reach it." in home.answer(cells, above)
 
     def test_every_report_is_linked_once(self):

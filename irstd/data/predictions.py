@@ -140,6 +140,8 @@ def values(path: Path) -> ndarray:
             array = np.load(path, allow_pickle=False)
         except EOFError:
             raise ValueError("empty") from None
+        if not isinstance(array, ndarray):
+            raise ValueError("an archive of arrays, not one")
     else:
         try:
             with Image.open(path) as image:

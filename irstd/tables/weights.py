@@ -85,7 +85,7 @@ def _left(group: DataFrame, score: str) -> Series:
 
 def answer(ours: DataFrame, changed: DataFrame, titles: dict[str, str]) -> str:
     """A paragraph that says what weights of other datasets do on a dataset's test scenes beside its own, and which of
-    the changes, as strong as tried, cost most.
+    the changes costs most at its worst level.
 
     Args:
         ours: as `irstd.reading.transfer` gives it, under our convention.
@@ -107,9 +107,12 @@ def answer(ours: DataFrame, changed: DataFrame, titles: dict[str, str]) -> str:
     for (dataset, method, _), rows in changed.groupby(["dataset", "method", "seed"], sort=False):
         left = _left(rows, "f1").dropna()
         if len(left):
+            more = list(left.index[left > 1])
+            raise_it = "raises it" if len(more) == 1 else "raise it"
+            raised = f"; {' and '.join(more)} {raise_it} at every level" if more else ""
             sentences.append(
-                f"{label(str(method), titles)} on {dataset}: as strong as they were tried, {left.idxmin()} costs most; "
-                f"{percent(left.min())} % of the target F1 are left."
+                f"{label(str(method), titles)} on {dataset}: at the worst of its levels, {left.idxmin()} costs most; "
+                f"{percent(left.min())} % of the target F1 are left{raised}."
             )
     sentences.append("Strengths of different changes cannot be set against each other, and there is one seed of each.")
     return " ".join(sentences)
