@@ -30,6 +30,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from irstd import methods, params, provenance, results, training
+from irstd.data.clicks import Clicks, read_clicks
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from irstd.prediction import predict
@@ -172,9 +173,10 @@ def _score_of_best(path: Path, made: dict[str, Any]) -> float | None:
 
 
 def _same_score(
-    weights: Path, stated: float, made: dict[str, Any], given: params.Params, dataset: str, method: str
+    weights: Path, stated: float, made: dict[str, Any], given: params.Params, cell: tuple[str, str, int]
 ) -> None:
     """Raises InputError unless the weights have the stated score and threshold on the scenes held out here."""
+    dataset, method, seed = cell
     entry, recipe = given.data(dataset), given.recipe(dataset, method)
     chosen, options = method_of(given, method)
     prepared = Prepared(PREPARED / dataset)
@@ -183,8 +185,11 @@ def _same_score(
     network.load_state_dict(load_file(weights))
     images = [prepared.image(n) for n in numbers]
     found = predict(network, chosen, options, images, geometry=recipe.geometry, side=recipe.size)
+    # Training held the scenes out with the points it was given, jittered ones or an annotator's, so those judge here.
     by_points = chosen.supervision == "point"
-    truth = [(None if by_points else prepared.mask(n), prepared.points[n]) for n in numbers]
+    clicks = read_clicks(entry.clicks, prepared) if entry.clicks and by_points else None
+    points = Clicks(prepared, recipe.jitter, seed, clicks) if by_points else prepared.points
+    truth = [(None if by_points else prepared.mask(n), points[n]) for n in numbers]
     got, threshold = score(found, truth, chosen.threshold)
     if abs(got - stated) > CLOSE:
         raise InputError(
@@ -221,7 +226,7 @@ def main(folder: str, dataset: str, method: str, seed: str) -> None:
     _whole(trained, made, given, (dataset, method, int(seed)))
     stated = _score_of_best(scored / "history.csv", made)
     if stated is not None and made["recipe"]["selection"] == "validation":
-        _same_score(trained / WEIGHTS[0], stated, made, given, dataset, method)
+        _same_score(trained / WEIGHTS[0], stated, made, given, (dataset, method, int(seed)))
     earlier = RUNS.joinpath("train", *place, "provenance.json")
     before = json.loads(earlier.read_text())["commit"] if earlier.is_file() else None
     for path in wanted:
