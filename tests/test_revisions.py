@@ -1,5 +1,6 @@
 """`irstd diff`: results of commits, from a repository of a few lines."""
 
+import json
 import shutil
 import subprocess
 
@@ -71,3 +72,21 @@ def test_a_revision_without_results_is_refused(tmp_path):
 
     with pytest.raises(InputError, match="revision 'HEAD' has no reports/results; name a later one"):
         revisions.extract(tmp_path, "HEAD", tmp_path / "x")
+
+
+def test_every_committed_result_names_a_commit_of_this_history():
+    """Skipped where the history is another's: in a shallow clone, or in a repository made of a copy."""
+    ran = [
+        subprocess.run([*GIT, *words], cwd=ROOT, capture_output=True, text=True).stdout.split()
+        for words in (
+            ["rev-list", "HEAD"],
+            ["ls-files", "reports/results/**/provenance.json"],
+            ["rev-parse", "--is-shallow-repository"],
+        )
+    ]
+    known = {name[:12] for name in ran[0]}
+    told = {path: json.loads((ROOT / path).read_text()).get("commit") for path in ran[1]}
+    if ran[2] != ["false"] or not known & set(told.values()):
+        pytest.skip("the history of the results is not here")
+
+    assert {path: commit for path, commit in told.items() if commit and commit not in known} == {}

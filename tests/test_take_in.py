@@ -14,7 +14,14 @@ from tests.conftest import ROOT
 from tests.test_pipeline import TINY, copy, dvc, merge, set_params
 
 CELL = ("synthetic", "ggl_net", "0")
-SHORT = {"dataset": {"synthetic": {"portable": False}}, "method": {"ggl_net": {"budgets": {"quick": {"epochs": 2}}}}}
+SHORT = {
+    "methods": ["ggl_net", "point_regression"],
+    "dataset": {"synthetic": {"portable": False}},
+    "method": {
+        "ggl_net": {"budgets": {"quick": {"epochs": 2}}},
+        "point_regression": {"budgets": {"quick": {"epochs": 2, "batch": 4, "size": 32, "jitter": 1.0}}},
+    },
+}
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -29,12 +36,12 @@ def take_in(here, there, *cell):
 
 @pytest.fixture(scope="module")
 def there(tmp_path_factory):
-    """A checkout in which one cell was trained."""
+    """A checkout in which two cells were trained, the second with points that are off."""
     folder = copy(tmp_path_factory.mktemp("there"))
     for changes in (TINY, SHORT):
         set_params(folder, changes)
     git(folder, "commit", "-qam", "small")
-    done = dvc(folder, "repro", "train@synthetic-ggl_net-0")
+    done = dvc(folder, "repro", "train@synthetic-ggl_net-0", "train@synthetic-point_regression-0")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -136,6 +143,15 @@ def test_a_second_time_changes_nothing(here, there):
 
     assert take_in(here, there).returncode == 0
     assert before == record.read_bytes()
+
+
+def test_the_points_of_the_training_judge_its_held_out_scenes(here, there):
+    told = (there / "reports/results/synthetic/point_regression/0/history.csv").read_text()
+
+    done = take_in(here, there, "synthetic", "point_regression", "0")
+
+    assert done.returncode == 0, done.stderr
+    assert (here / "reports/results/synthetic/point_regression/0/history.csv").read_text() == told
 
 
 def test_the_command_is_documented():
