@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -43,17 +45,31 @@ def execute(source: Path, target: Path, **parameters: Any) -> nbformat.NotebookN
         if name not in known:
             raise InputError(f"{source.name} has no parameter {name!r}; {hint(name, known)}")
     target.parent.mkdir(parents=True, exist_ok=True)
-    executed = papermill.execute_notebook(
-        source,
-        target,
-        parameters,
-        cwd=source.parent,
-        progress_bar=False,
-        kernel_name="python3",
-        log_output=False,
-        extra_arguments=["--log-level=CRITICAL"],  # of the kernel, which else warns of its own ports
-    )
+    with tempfile.TemporaryDirectory(prefix="irstd-") as sockets:
+        executed = papermill.execute_notebook(
+            source,
+            target,
+            parameters,
+            cwd=source.parent,
+            progress_bar=False,
+            kernel_name="python3",
+            log_output=False,
+            start_timeout=180,  # s; a loaded machine takes more than the usual 60
+            extra_arguments=["--log-level=CRITICAL"],  # of the kernel, which else warns of its own ports
+            config=_private(Path(sockets)),
+        )
     return without_clocks(executed)
+
+
+def _private(folder: Path) -> Config:
+    """The kernel is reached through sockets in `folder`, where the system has such.
+
+    TCP ports are chosen before the kernel takes them, so that another program, such as the kernel of the notebook
+    beside it, may be first.
+    """
+    if os.name != "posix":
+        return Config()
+    return Config({"KernelManager": {"transport": "ipc", "ip": str(folder / "kernel")}})
 
 
 def markdown(notebook: nbformat.NotebookNode, above: str = "../reports/") -> str:

@@ -1,6 +1,7 @@
 """Figures by their artists, tables by their text, notebooks by running them."""
 
 import json
+import os
 import shutil
 
 import matplotlib as mpl
@@ -233,6 +234,14 @@ def executed(tmp_path_factory):
     return out, made
 
 
+def written(path, code):
+    """A notebook of one parameter x and one cell of code."""
+    first = nbformat.v4.new_code_cell("x = 1", metadata={"tags": ["parameters"]})
+    book = nbformat.v4.new_notebook(cells=[first, nbformat.v4.new_code_cell(code)])
+    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(book, path)
+
+
 class TestNotebook:
     def test_it_runs_on_the_committed_tables_alone_to_the_same_bytes(self, executed):
         _, (one, two) = executed
@@ -271,18 +280,19 @@ class TestNotebook:
         assert str(error.value) == "01_comparison.ipynb has no parameter 'dataset'; did you mean 'datasets'?"
 
     def test_a_cell_that_fails_leaves_its_traceback(self, tmp_path):
-        book = nbformat.v4.new_notebook(
-            cells=[
-                nbformat.v4.new_code_cell("x = 1", metadata={"tags": ["parameters"]}),
-                nbformat.v4.new_code_cell("1 / 0"),
-            ]
-        )
-        book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(book, tmp_path / "bad.ipynb")
+        written(tmp_path / "bad.ipynb", "1 / 0")
 
         with pytest.raises(Exception, match="ZeroDivisionError"):
             report.execute(tmp_path / "bad.ipynb", tmp_path / "out.ipynb", x=2)
         assert "ZeroDivisionError" in json.dumps(json.loads((tmp_path / "out.ipynb").read_text()))
+
+    @pytest.mark.skipif(os.name != "posix", reason="there the kernel is reached through TCP ports")
+    def test_kernels_beside_each_other_cannot_want_the_same_port(self, tmp_path):
+        ask = "from ipykernel.connect import get_connection_info as told; x, told(unpack=True)['transport']"
+        written(tmp_path / "book.ipynb", ask)
+
+        made = report.execute(tmp_path / "book.ipynb", tmp_path / "out.ipynb", x=2)
+        assert made.cells[-1].outputs[0].data["text/plain"] == "(2, 'ipc')"
 
     def test_without_results_it_says_what_to_do(self, tmp_path, root):
         folder = tmp_path / "results"
