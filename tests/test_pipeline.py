@@ -177,7 +177,7 @@ class TestPlan:
 
     def test_a_changed_threshold_scores_again(self, plan):
         planned = plan("params.yaml", lambda text: text.replace("match_px: 3.0", "match_px: 5.0"))
-        assert planned == EVALUATED | cells("conventions") | CHECK
+        assert planned == EVALUATED | cells("conventions") | of_weights(*WEIGHTS["methods"]) | CHECK
 
     def test_a_changed_learning_rate_retrains_that_method_alone(self, plan):
         def edit(text):
