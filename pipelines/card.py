@@ -4,7 +4,10 @@ Trainings depend on the card, not on the code's folders: an edit of one method's
 it uses, reruns that method's trainings and no others.
 """
 
-from irstd import methods, params, profiling, provenance, results
+from irstd import methods
+from irstd.config import params
+from irstd.inference import profiling
+from irstd.results import provenance, store
 from pipelines import RESULTS, run
 from pipelines.rows import method_of
 
@@ -25,7 +28,7 @@ def main(method: str) -> None:
         "gflop_256": round(2 * gmac, 4),
         "sources": provenance.source_digest(methods.module_name(name)),
     }
-    results.write_json(card, RESULTS / "methods" / f"{method}.json")
+    store.write_json(card, RESULTS / "methods" / f"{method}.json")
 
 
 if __name__ == "__main__":

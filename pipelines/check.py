@@ -1,13 +1,14 @@
 """Check params.yaml before anything is touched: DVC clears a stage's results before it runs the stage."""
 
-from irstd import params, training
+from irstd.config import params
+from irstd.training import loop
 from pipelines import RUNS, run
 from pipelines.rows import method_of
 
 
 def main() -> None:
     given = params.load()
-    training.precision(given.train.precision, training.device(given.train.device))
+    loop.precision(given.train.precision, loop.device(given.train.device))
     for name in (*given.methods, *(row for study in given.studies.values() for row in study.methods)):
         method_of(given, name)
     # What it says never changes, so that a mended comment reruns nothing else.

@@ -10,11 +10,14 @@ from dataclasses import asdict
 import safetensors.torch
 import torch
 
-from irstd import methods, params, provenance, validation
+from irstd import methods
+from irstd.config import params
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.prediction import predict
-from irstd.results import SCHEMAS
+from irstd.inference.predict import predict
+from irstd.results import provenance
+from irstd.results.schemas import SCHEMAS
+from irstd.training import selection
 from pipelines import PREPARED, RESULTS, RUNS, repeatable, run
 from pipelines.rows import method_of
 
@@ -32,7 +35,7 @@ def main(dataset: str, method: str, seed: str) -> None:
     roles = prepared.roles(entry.split, entry.validation)
     held_out = roles["validation"]
     found = predict(network, chosen, options, [prepared.image(n) for n in held_out])
-    score, threshold = validation.score(
+    score, threshold = selection.score(
         found, [(prepared.mask(n), prepared.points[n]) for n in held_out], chosen.threshold
     )
     print(f"{method}: threshold {threshold:g}, IoU {score:.3f} of {len(held_out)} held-out scenes")

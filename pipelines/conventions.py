@@ -5,10 +5,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from irstd import params, results, scoring
+from irstd.config import params
 from irstd.data.prepared import Prepared
 from irstd.metrics.conventions import FIELD, ours
 from irstd.metrics.counts import Pair
+from irstd.results import store
+from irstd.scoring import totals
 from pipelines import PREPARED, RESULTS, RUNS, run
 
 
@@ -31,18 +33,18 @@ def main(dataset: str, method: str, seed: str) -> None:
     folder = RESULTS.joinpath(*place)
     threshold = json.loads((folder / "metrics.json").read_text())["threshold"]
     own = ours(threshold, given.evaluate.match_px, given.evaluate.connectivity)
-    found = scoring.score(scenes(prepared, roles["test"], "predict", *place), (own, *FIELD), points_above=threshold)
-    results.write(found.conventions, folder / "conventions.csv", "conventions")
-    results.write(found.sweep, folder / "sweep.csv", "sweep")
+    found = totals.score(scenes(prepared, roles["test"], "predict", *place), (own, *FIELD), points_above=threshold)
+    store.write(found.conventions, folder / "conventions.csv", "conventions")
+    store.write(found.sweep, folder / "sweep.csv", "sweep")
     summary = {}
     if found.swept is not None:
         # Where all training scenes were learnt from, none is held out to choose a threshold on.
         held_out = roles["validation"] if given.recipe(dataset, method).selection == "validation" else []
         chosen = None
         if held_out:
-            chosen = scoring.score(scenes(prepared, held_out, "validate", *place), (own,)).swept
-        summary = scoring.summary(found.swept, chosen)
-    results.write_json(summary, folder / "summary.json")
+            chosen = totals.score(scenes(prepared, held_out, "validate", *place), (own,)).swept
+        summary = totals.summary(found.swept, chosen)
+    store.write_json(summary, folder / "summary.json")
 
 
 if __name__ == "__main__":

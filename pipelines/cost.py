@@ -3,7 +3,10 @@
 import pandas as pd
 import torch
 
-from irstd import params, profiling, provenance, results, training
+from irstd.config import params
+from irstd.inference import profiling
+from irstd.results import provenance, store
+from irstd.training import loop
 from pipelines import RESULTS, run
 from pipelines.rows import method_of
 
@@ -11,7 +14,7 @@ from pipelines.rows import method_of
 def main(method: str) -> None:
     given = params.load()
     chosen, options = method_of(given, method)
-    on = training.device(given.train.device)
+    on = loop.device(given.train.device)
     if given.cost.threads:
         torch.set_num_threads(given.cost.threads)
     torch.backends.cudnn.allow_tf32 = False  # float32 is what the table says
@@ -40,9 +43,9 @@ def main(method: str) -> None:
     path = RESULTS / "cost" / f"{method}.csv"
     table = pd.DataFrame(rows)
     if path.exists():
-        earlier = results.read(path, "cost")
+        earlier = store.read(path, "cost")
         table = pd.concat([earlier[earlier["hardware"] != hardware], table], ignore_index=True)
-    results.write(table, path, "cost")
+    store.write(table, path, "cost")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from irstd import params, results
+from irstd.config import params
 from irstd.errors import InputError
-from irstd.schemas import SCHEMAS
+from irstd.results import store
+from irstd.results.schemas import SCHEMAS
 from pipelines import RESULTS, RUNS, run
 
 MOST = 6  # of each kind of each method
@@ -30,7 +31,7 @@ def main(dataset: str) -> None:
                     grey.append(kept[f"crop_{place}"][0])
                     masks.append(kept[f"crop_{place}"][1] * np.uint8(255))
     table = pd.DataFrame(rows, columns=list(SCHEMAS["crops"]))
-    results.write(table, RESULTS / dataset / "crops.csv", "crops")
+    store.write(table, RESULTS / dataset / "crops.csv", "crops")
     # One strip of all crops, side by side, their masks below.
     strips = [np.concatenate(part, axis=1) if part else np.zeros((1, 1), np.uint8) for part in (grey, masks)]
     Image.fromarray(np.concatenate(strips)).save(RESULTS / dataset / "crops.png", optimize=True)

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
-from irstd import params, results
+from irstd.config import params
 from irstd.data.prepared import Prepared
+from irstd.results import store
 from pipelines import PREPARED, RESULTS, run
 
 
@@ -13,10 +14,10 @@ def main(dataset: str) -> None:
     scenes = pd.read_csv(prepared.folder / "scenes.csv", dtype={"name": str, "group": str})
     for role, numbers in prepared.roles(entry.split, entry.validation).items():
         scenes.loc[numbers, "role"] = role
-    results.write(scenes, RESULTS / dataset / "scenes.csv", "scenes")
+    store.write(scenes, RESULTS / dataset / "scenes.csv", "scenes")
     for kind in ("targets", "quirks"):
         table = pd.read_csv(prepared.folder / f"{kind}.csv", dtype={"name": str})
-        results.write(table, RESULTS / dataset / f"{kind}.csv", kind)
+        store.write(table, RESULTS / dataset / f"{kind}.csv", kind)
 
 
 if __name__ == "__main__":

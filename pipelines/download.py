@@ -3,7 +3,7 @@
 import os
 import shutil
 
-from irstd import params
+from irstd.config import params
 from irstd.data import download, synthetic
 from pipelines import ARCHIVES, RAW, run
 

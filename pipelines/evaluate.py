@@ -6,9 +6,11 @@ from dataclasses import asdict
 
 import numpy as np
 
-from irstd import evaluation, params, results
+from irstd.config import params
 from irstd.data.prepared import Prepared
 from irstd.metrics.conventions import ours
+from irstd.results import store
+from irstd.scoring import evaluation
 from pipelines import PREPARED, RESULTS, RUNS, run
 
 
@@ -29,9 +31,9 @@ def main(dataset: str, method: str, seed: str) -> None:
         scored = evaluation.evaluate(prepared, numbers, scores, points, ours(**wanted), pictures, boxes)
     folder = RESULTS.joinpath(*place)
     selection = given.recipe(dataset, method).selection
-    results.write_json({**scored.metrics, "selection": selection}, folder / "metrics.json")
+    store.write_json({**scored.metrics, "selection": selection}, folder / "metrics.json")
     for kind in ("per_image", "per_target", "curve"):
-        results.write(getattr(scored, kind), folder / f"{kind}.csv", kind)
+        store.write(getattr(scored, kind), folder / f"{kind}.csv", kind)
     shutil.copyfile(RUNS.joinpath("train", *place, "provenance.json"), folder / "provenance.json")
     gallery = RUNS.joinpath("gallery", *place)
     gallery.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Show every figure of every report on one page: reports/html/figures.html."""
 
-from irstd import page
+from irstd.reports import page
 from pipelines import REPORTS, run
 
 

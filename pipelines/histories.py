@@ -1,7 +1,8 @@
 """Tell what each scale loss would say at the areas that trainings went through: DATASET -> a table of the analysis."""
 
-from irstd import params, reading, results
 from irstd.analysis.gradients import over_training
+from irstd.config import params
+from irstd.results import reading, store
 from pipelines import RESULTS, run
 
 
@@ -9,7 +10,7 @@ def main(dataset: str) -> None:
     study = params.load().studies["losses"]
     watched = reading.gather(RESULTS, "watched", [dataset])
     table = over_training(watched[watched["method"].isin(study.methods)])
-    results.write(table, RESULTS / "analysis" / f"histories-{dataset}.csv", "histories")
+    store.write(table, RESULTS / "analysis" / f"histories-{dataset}.csv", "histories")
 
 
 if __name__ == "__main__":

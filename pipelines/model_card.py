@@ -7,17 +7,19 @@ from types import SimpleNamespace
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pandas import DataFrame
 
-from irstd import reading, results, tables, weights
+from irstd import tables
 from irstd.data import catalogue
 from irstd.errors import InputError
+from irstd.inference import weights
 from irstd.metrics.conventions import CONVENTIONS
+from irstd.results import reading, store
 from irstd.tables import scoring as score_tables
 from irstd.tables import weights as weight_tables
 from pipelines import RESULTS, WEIGHTS, run
 
 OWN = SimpleNamespace(title="a dataset of one's own", sizes="its own sizes", licence="its owner's", cite="its source")
 TEMPLATES = Environment(  # noqa: S701 - Markdown is written here, not HTML
-    loader=PackageLoader("irstd"), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True
+    loader=PackageLoader("irstd.reports"), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True
 )
 
 
@@ -50,7 +52,7 @@ def main(dataset: str, method: str, seed: str) -> None:
         made=made,
         labels="one point a target" if card["supervision"] == "point" else "masks",
         points=points,
-        twins=tables.twins(results.read(RESULTS / dataset / "scenes.csv", "scenes")),
+        twins=tables.twins(store.read(RESULTS / dataset / "scenes.csv", "scenes")),
         convention=metrics["convention"],
         threshold=f"{label.threshold:.3g}" + (", chosen on the held-out scenes" if chosen else ""),
         minutes=tables.number(made["wall_s"] and made["wall_s"] / 60, ".0f"),

@@ -6,10 +6,11 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from irstd import params, results
 from irstd.analysis import orientation
+from irstd.config import params
 from irstd.data.prepared import Prepared
 from irstd.layers.pinwheel import OrientedGaussian2d
+from irstd.results import store
 from pipelines import PREPARED, RESULTS, RUNS, repeatable, run
 from pipelines.rows import method_of
 
@@ -46,7 +47,7 @@ def main(dataset: str) -> None:
         "orientation_map": _map(prepared, numbers[first], orientation.choices(network, images[first])[LAYERS[0]]),
     }
     for kind, table in tables.items():
-        results.write(table, RESULTS / "analysis" / f"orientation-{dataset}" / f"{kind}.csv", kind)
+        store.write(table, RESULTS / "analysis" / f"orientation-{dataset}" / f"{kind}.csv", kind)
 
 
 def _map(prepared: Prepared, number: int, chosen: torch.Tensor) -> pd.DataFrame:

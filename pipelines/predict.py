@@ -8,9 +8,10 @@ import numpy as np
 from safetensors.torch import load_file
 from tqdm import tqdm
 
-from irstd import params, training
+from irstd.config import params
 from irstd.data.prepared import Prepared
-from irstd.prediction import encode, predict
+from irstd.inference.predict import encode, predict
+from irstd.training import loop
 from pipelines import PREPARED, RUNS, repeatable, run
 from pipelines.rows import method_of
 
@@ -21,7 +22,7 @@ def write(dataset: str, method: str, seed: str, role: Literal["validation", "tes
     entry, recipe = given.data(dataset), given.recipe(dataset, method)
     chosen, options = method_of(given, method)
     # A portable dataset is for any machine, so it must not take the GPU that only some have.
-    on = training.device("cpu" if entry.portable else given.train.device)
+    on = loop.device("cpu" if entry.portable else given.train.device)
     repeatable(recipe.threads or given.train.threads, on.type)
     network = chosen.build(options)
     network.load_state_dict(load_file(RUNS.joinpath("train", dataset, method, seed, "best.safetensors")))

@@ -4,7 +4,8 @@ import json
 
 from safetensors.torch import load_file
 
-from irstd import params, weights
+from irstd.config import params
+from irstd.inference import weights
 from pipelines import RUNS, WEIGHTS, run
 
 

@@ -5,11 +5,14 @@ from collections.abc import Iterable, Sequence
 import torch
 from numpy import ndarray
 
-from irstd import params, scoring, training, weights
+from irstd.config import params
 from irstd.errors import InputError
+from irstd.inference import weights
+from irstd.inference.predict import encode, predict
 from irstd.metrics.conventions import Convention, ours
 from irstd.metrics.counts import Pair
-from irstd.prediction import encode, predict
+from irstd.scoring import totals
+from irstd.training import loop
 from pipelines import WEIGHTS, repeatable
 
 
@@ -23,7 +26,7 @@ class Published:
     def __init__(self, given: params.Params, dataset: str, method: str) -> None:
         entry = given.data(dataset)
         # A portable dataset is for any machine, so it must not take the GPU that only some have.
-        self.device = training.device("cpu" if entry.portable else given.train.device)
+        self.device = loop.device("cpu" if entry.portable else given.train.device)
         repeatable(given.recipe(dataset, method).threads or given.train.threads, self.device.type)
         self.loaded = weights.load(WEIGHTS / dataset / f"{method}.safetensors")
         label = self.loaded.label
@@ -38,7 +41,7 @@ class Published:
 
     def score(
         self, images: Sequence[ndarray], masks: Iterable[ndarray], conventions: Sequence[Convention] = ()
-    ) -> scoring.Scored:
+    ) -> totals.Scored:
         """Scores under our convention and others; points are those above the threshold of the weights."""
         one, label = self.loaded, self.loaded.label
         found = predict(
@@ -48,4 +51,4 @@ class Published:
             Pair(mask, None if p.score is None else encode(p.score), p.points if p.score is None else None)
             for mask, p in zip(masks, found, strict=True)
         )
-        return scoring.score(pairs, (self.convention, *conventions), points_above=label.threshold)
+        return totals.score(pairs, (self.convention, *conventions), points_above=label.threshold)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from irstd import page, params, report
+from irstd.config import params
 from irstd.errors import InputError, hint
+from irstd.reports import notebooks, page
 from pipelines import REPORTS, RESULTS, RUNS, run
 
 NOTEBOOKS, UP = Path("notebooks"), Path("..")  # notebooks run in their own folder
@@ -81,7 +82,7 @@ def reports(given: params.Params) -> dict[str, Report]:
         raise InputError(f"params.yaml: datasets: {taken[0]!r} is the name of a report; give the dataset another")
     found |= whole
     asked = {
-        name: report.question(one.path)
+        name: notebooks.question(one.path)
         for name, one in found.items()
         if one.public and (one.dataset is None or has_results(one.dataset))
     }
@@ -110,8 +111,8 @@ def render(name: str, one: Report) -> str:
         parameters |= {kind: str(UP / REPORTS / kind / name) for kind in ("figures", "tables")}
     executed = RUNS / "notebooks" / f"{name}.ipynb"
     start = time.time_ns()
-    made = report.execute(one.path, executed, **parameters)
-    text = report.markdown(made)
+    made = notebooks.execute(one.path, executed, **parameters)
+    text = notebooks.markdown(made)
     if one.public:
         (REPORTS / f"{name}.md").write_text(text)
         for path in (path for kind in ("figures", "tables") for path in (REPORTS / kind / name).glob("*")):
@@ -121,7 +122,7 @@ def render(name: str, one: Report) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     home = name == "index"
     made_by = {"notebook": one.path.as_posix(), **({} if home else one.parameters)}
-    target.write_text(page.html(text, report.question(one.path), folder=REPORTS, home=home, made=made_by))
+    target.write_text(page.html(text, notebooks.question(one.path), folder=REPORTS, home=home, made=made_by))
     executed.unlink()
     if not any(executed.parent.iterdir()):
         shutil.rmtree(executed.parent)

@@ -4,7 +4,7 @@ import os
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from irstd import params
+from irstd.config import params
 from pipelines import gallery, run
 from pipelines.report import has_results, render, reports
 

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from irstd import params, results
 from irstd.analysis.corruptions import changed
+from irstd.config import params
 from irstd.data.prepared import Prepared
+from irstd.results import store
 from pipelines import PREPARED, RESULTS, run
 from pipelines.published import Published
 
@@ -24,7 +25,7 @@ def main(dataset: str, method: str, seed: str) -> None:
         scored = published.score(images, (mask for _, _, mask in scenes))
         rows.append(scored.conventions.assign(change=kind, level=level))
     table = pd.concat(rows, ignore_index=True)
-    results.write(table, RESULTS / "robustness" / dataset / method / f"{seed}.csv", "robustness")
+    store.write(table, RESULTS / "robustness" / dataset / method / f"{seed}.csv", "robustness")
 
 
 if __name__ == "__main__":

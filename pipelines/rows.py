@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from irstd import methods, params
+from irstd import methods
+from irstd.config import params
 
 
 def method_of(given: params.Params, name: str) -> tuple[methods.Method, Any]:

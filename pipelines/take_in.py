@@ -29,12 +29,15 @@ import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from irstd import methods, params, provenance, results, training
+from irstd import methods
+from irstd.config import params
 from irstd.data.clicks import Clicks, read_clicks
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.prediction import predict
-from irstd.validation import score
+from irstd.inference.predict import predict
+from irstd.results import provenance, store
+from irstd.training import loop
+from irstd.training.selection import score
 from pipelines import PREPARED, RESULTS, RUNS, run
 from pipelines.rows import method_of
 
@@ -155,7 +158,7 @@ def _score_of_best(path: Path, made: dict[str, Any]) -> float | None:
         InputError: an epoch is missing or has no loss, or the chosen one has not the best score.
     """
     try:
-        history = results.read(path, "history")
+        history = store.read(path, "history")
     except ValueError as error:
         raise InputError(f"{path.name} is no history ({error}); copy it again") from None
     scores = history.set_index("epoch")["score"].dropna()
@@ -205,9 +208,9 @@ def _same_score(
 
 def _record(row: dict[str, Any]) -> None:
     path, keys = RESULTS / "imports.csv", ["dataset", "method", "seed"]
-    before = [results.read(path, "imports")] if path.exists() else []
+    before = [store.read(path, "imports")] if path.exists() else []
     table = pd.concat([*before, pd.DataFrame([row])]).drop_duplicates(keys, keep="last").sort_values(keys)
-    results.write(table, path, "imports")
+    store.write(table, path, "imports")
 
 
 def main(folder: str, dataset: str, method: str, seed: str) -> None:
@@ -231,7 +234,7 @@ def main(folder: str, dataset: str, method: str, seed: str) -> None:
     before = json.loads(earlier.read_text())["commit"] if earlier.is_file() else None
     for path in wanted:
         here = (RUNS / "train" if path.parent == trained else RESULTS).joinpath(*place, path.name)
-        training.save(here, lambda beside, path=path: shutil.copyfile(path, beside))
+        loop.save(here, lambda beside, path=path: shutil.copyfile(path, beside))
     commit = [sys.executable, "-m", "dvc", "commit", "--force", f"{study}train@{cell}"]
     done = subprocess.run(commit, capture_output=True, text=True, check=False)
     if done.returncode:

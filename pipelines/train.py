@@ -13,11 +13,14 @@ import safetensors.torch
 import torch
 from dvclive import Live
 
-from irstd import methods, params, provenance, training
+from irstd import methods
+from irstd.config import params
 from irstd.data.clicks import read_clicks
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.results import SCHEMAS
+from irstd.results import provenance
+from irstd.results.schemas import SCHEMAS
+from irstd.training import loop
 from pipelines import PREPARED, RESULTS, RUNS, repeatable, run
 from pipelines.rows import method_of
 
@@ -27,8 +30,8 @@ def main(dataset: str, method: str, seed: str) -> None:
     entry, row, recipe = given.data(dataset), given.row(method), given.recipe(dataset, method)
     chosen, options = method_of(given, method)
     # A portable dataset is for any machine, so it must not take the GPU that only some have.
-    on = training.device("cpu" if entry.portable else given.train.device)
-    in_precision = training.precision(given.train.precision, on)
+    on = loop.device("cpu" if entry.portable else given.train.device)
+    in_precision = loop.precision(given.train.precision, on)
     threads = recipe.threads or given.train.threads
     repeatable(threads, on.type)
 
@@ -64,8 +67,8 @@ def main(dataset: str, method: str, seed: str) -> None:
         "precision": in_precision,
         "threads": threads if on.type == "cpu" else None,
     }
-    loop = provenance.source_digest("irstd.training")
-    key = provenance.digest([dataset, method, seed, facts, loop, on.type, str(torch.version.cuda)])
+    digest = provenance.source_digest("irstd.training.loop")
+    key = provenance.digest([dataset, method, seed, facts, digest, on.type, str(torch.version.cuda)])
     checkpoint = RUNS.joinpath("checkpoints", dataset, method, seed, f"{key}.pt")
     torch.manual_seed(int(seed))
     network = chosen.build(options)
@@ -80,7 +83,7 @@ def main(dataset: str, method: str, seed: str) -> None:
                     live.log_metric(column, row[column])
             live.make_summary()
 
-        fitted = training.fit(
+        fitted = loop.fit(
             chosen, options, network, recipe, prepared, training=learn, validation=choose, seed=int(seed), on=on,
             clicks=clicks, in_precision=in_precision, checkpoint=checkpoint, checkpoint_s=given.train.checkpoint_s,
             on_epoch=show, progress=True,
@@ -91,7 +94,7 @@ def main(dataset: str, method: str, seed: str) -> None:
     label = {"irstd": json.dumps({"dataset": dataset, "method": method, "seed": int(seed), "epoch": fitted.best_epoch})}
     for kind, weights in (("best", fitted.best), ("last", fitted.last)):
         packed = safetensors.torch.save(weights, metadata=label)
-        training.save(folder / f"{kind}.safetensors", lambda beside, packed=packed: beside.write_bytes(packed))
+        loop.save(folder / f"{kind}.safetensors", lambda beside, packed=packed: beside.write_bytes(packed))
     history = RESULTS.joinpath(*place, "history.csv")
     history.parent.mkdir(parents=True, exist_ok=True)
     with history.open("w", newline="") as file:

@@ -1,8 +1,9 @@
 """Score published weights on any dataset: DATASET METHOD SEED ON -> one row a convention, on the test split of ON."""
 
-from irstd import params, results
+from irstd.config import params
 from irstd.data.prepared import Prepared
 from irstd.metrics.conventions import FIELD
+from irstd.results import store
 from pipelines import PREPARED, RESULTS, run
 from pipelines.published import Published
 
@@ -14,7 +15,7 @@ def main(dataset: str, method: str, seed: str, on: str) -> None:
     scored = Published(given, dataset, method).score(
         [prepared.image(n) for n in numbers], (prepared.mask(n) for n in numbers), FIELD
     )
-    results.write(scored.conventions, RESULTS / "transfer" / dataset / method / seed / f"{on}.csv", "conventions")
+    store.write(scored.conventions, RESULTS / "transfer" / dataset / method / seed / f"{on}.csv", "conventions")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from irstd.analysis import breakdown, gradients, orientation
 from irstd.analysis.differences import over_seeds, paired, pairwise
 from irstd.layers.pinwheel import OrientedGaussian2d
 from irstd.methods import gaussian_pinwheel as unet
-from irstd.schemas import SCHEMAS
+from irstd.results.schemas import SCHEMAS
 
 
 class TestGradients:

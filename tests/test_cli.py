@@ -5,8 +5,11 @@ import subprocess
 import pytest
 from torch import nn
 
-from irstd import cli, methods, profiling, provenance
+from irstd import methods
+from irstd.apps import cli
 from irstd.data import download, synthetic
+from irstd.inference import profiling
+from irstd.results import provenance
 from tests.conftest import wanted
 
 

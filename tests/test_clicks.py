@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from irstd import methods, params, training
+from irstd import methods
+from irstd.config import params
 from irstd.data.batches import Resident
 from irstd.data.clicks import Clicks, PointView, read_clicks
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
+from irstd.training import loop
 
 RECIPE = params.Recipe(epochs=1, batch=2, size=32, optimiser=params.Optimiser("adamw", 1e-3))
 
@@ -58,7 +60,7 @@ def test_training_on_clicks_opens_no_mask(prepared, monkeypatch):
     monkeypatch.setattr(Prepared, "mask", forbidden)
     torch.manual_seed(0)
     options = method.options(widths=(16, 8, 8))
-    fitted = training.fit(
+    fitted = loop.fit(
         method, options, method.build(options), replace(RECIPE, jitter=0.5), prepared,
         training=range(6), validation=[6, 7], seed=0, on=torch.device("cpu"),
     )  # fmt: skip
@@ -74,7 +76,7 @@ def test_given_clicks_replace_centroids_in_training_and_validation(prepared, mon
     given = {prepared.names[n]: np.array([[20.0, 30.0]]) for n in range(6)}
     recipe = replace(RECIPE, size=64, augment=params.Augment(flip=0.0, transpose=0.0))
 
-    training.fit(
+    loop.fit(
         spy, options, method.build(options), recipe, prepared,
         training=range(6), validation=[], seed=0, on=torch.device("cpu"), clicks=given,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from irstd.analysis.corruptions import CHANGES, changed
-from irstd.params import Robustness
+from irstd.config.params import Robustness
 from irstd.tables.weights import UNITS
 
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from irstd import methods, training
+from irstd import methods
+from irstd.config.params import Recipe, check
+from irstd.inference.predict import predict
+from irstd.inference.profiling import parameters
 from irstd.layers.boxes import boxes_of, centres, from_corners, to_corners
 from irstd.layers.gaussian import GaussianConv2d
 from irstd.methods import Labels, Step
-from irstd.params import Recipe, check
-from irstd.prediction import predict
-from irstd.profiling import parameters
+from irstd.training import loop
 from tests.conftest import EXTRAS, needs
 
 SMALL = {"retinanet": {"backbone": "resnet18", "channels": 32}, "yolov8n": {}}
@@ -121,7 +122,7 @@ class TestDetectors:
             Recipe, {"epochs": 1, "batch": 4, "size": 64, "optimiser": {"name": "adamw", "lr": 1e-3}}, "recipe"
         )
 
-        fitted = training.fit(
+        fitted = loop.fit(
             method,
             options,
             network,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from irstd.errors import InputError
-from irstd.evaluation import evaluate
+from irstd.inference.predict import encode
 from irstd.metrics.conventions import ours
-from irstd.prediction import encode
+from irstd.scoring.evaluation import evaluate
 
 NUMBERS = [8, 9, 10]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from irstd import explorer
-from irstd.prediction import encode
+from irstd.apps import explorer
+from irstd.inference.predict import encode
 
 
 @pytest.fixture

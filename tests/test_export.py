@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from irstd import methods, profiling
-from irstd.export import export, load, session
+from irstd import methods
+from irstd.inference import profiling
+from irstd.inference.export import export, load, session
 from irstd.layers.odconv import anneal
 
 # The exporter's own packages warn of their future.

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from irstd.errors import InputError
+from irstd.inference.profiling import parameters
 from irstd.layers.gaussian import GaussianConv2d, GaussianConv3d, taps
 from irstd.layers.replace import replace_convs, under_gaussian
-from irstd.profiling import parameters
 
 WAYS = [
     {"kernel_size": 3, "padding": 1},

@@ -5,8 +5,8 @@ import torch
 
 from irstd import methods
 from irstd.errors import InputError
+from irstd.inference.profiling import gmac, parameters
 from irstd.methods import Labels, Step
-from irstd.profiling import gmac, parameters
 from tests.conftest import EXTRAS, needs
 
 START = Step(0, 10, 0)

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from irstd.inference.predict import encode
 from irstd.metrics import curves
 from irstd.metrics.conventions import ours
 from irstd.metrics.counts import TOP, Counts, Pair, niou
 from irstd.metrics.counts import count as count_pair
 from irstd.metrics.regions import regions
-from irstd.prediction import encode
 from tests.reference import scoring
 
 IRSTD = ours()

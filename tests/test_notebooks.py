@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from irstd import report
+from irstd.reports import notebooks
 from tests.conftest import ROOT
 
 RESULTS = ROOT / "reports/results"
@@ -34,8 +34,8 @@ ELSEWHERE |= {"07_conventions", "08_ranking", "09_metrics"}  # in test_report.py
 
 def executed(notebook, tmp_path, **given):
     given |= {kind: str(tmp_path / kind) for kind in ("figures", "tables")}
-    return report.markdown(
-        report.execute(ROOT / f"notebooks/{notebook}.ipynb", tmp_path / "out.ipynb", **given), f"{tmp_path}/"
+    return notebooks.markdown(
+        notebooks.execute(ROOT / f"notebooks/{notebook}.ipynb", tmp_path / "out.ipynb", **given), f"{tmp_path}/"
     )
 
 
@@ -57,9 +57,9 @@ def test_a_notebook_runs_with_other_parameters(name, tmp_path):
 
 
 def test_the_explorer_shows_drawn_scenes_where_there_is_nothing_else(tmp_path):
-    book = report.execute(ROOT / "notebooks/14_explorer.ipynb", tmp_path / "out.ipynb", root=str(tmp_path))
+    book = notebooks.execute(ROOT / "notebooks/14_explorer.ipynb", tmp_path / "out.ipynb", root=str(tmp_path))
 
-    assert "1 sets of predictions; the first: drawn scenes, top-hat" in report.markdown(book)
+    assert "1 sets of predictions; the first: drawn scenes, top-hat" in notebooks.markdown(book)
     assert any("widget" in mime for c in book.cells for o in c.get("outputs", []) for mime in o.get("data", {}))
 
 

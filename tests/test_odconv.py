@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from irstd.errors import InputError
+from irstd.inference.profiling import parameters
 from irstd.layers.cross_feature import CrossFeature
 from irstd.layers.odconv import ODConv2d, anneal, convolve_each, folded
 from irstd.layers.shuffle import AsymmetricDynamicDown, AsymmetricDynamicUnit, ShuffleUnit, shuffled
-from irstd.profiling import parameters
 
 
 def scrambled(module):

@@ -5,7 +5,7 @@ import re
 import numpy as np
 from PIL import Image
 
-from irstd import page
+from irstd.reports import page
 
 TABLE = "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
 

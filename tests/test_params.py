@@ -2,7 +2,8 @@
 
 import pytest
 
-from irstd import methods, params
+from irstd import methods
+from irstd.config import params
 from irstd.errors import InputError, hint
 from tests.conftest import ROOT
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from irstd import methods
+from irstd.inference.profiling import gmac, parameters
 from irstd.layers.attention import mean_and_maximum
 from irstd.layers.pinwheel import OrientedGaussian2d, PinwheelConv2d, arm_mask, largest, period
 from irstd.methods import Step
 from irstd.methods import gaussian_pinwheel as unet
-from irstd.profiling import gmac, parameters
 
 SHARP = torch.tensor(1e-3)
 
@@ -293,7 +293,7 @@ class TestNetwork:
 
     @pytest.mark.parametrize("row", ["mshnet", "plain", "gaussian", "pconv", "soft", "mobius", "linear"])
     def test_the_rows_of_the_ablation_are_rows(self, row):
-        from irstd import params
+        from irstd.config import params
         from pipelines.rows import method_of
 
         method, options = method_of(params.load("params.yaml"), f"gaussian_pinwheel-{row}")

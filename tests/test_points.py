@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irstd.evaluation import evaluate
+from irstd.inference.predict import encode
 from irstd.metrics import ratios, statistics
 from irstd.metrics.conventions import ours
 from irstd.metrics.points import pairs
-from irstd.prediction import encode
+from irstd.scoring.evaluation import evaluate
 from tests.reference import scoring
 
 # Whole and half pixels, so that ties and distances of exactly 3 and 5 px occur.

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from irstd.inference.predict import HALF, encode, level, predict
 from irstd.methods import Method, Prediction
-from irstd.prediction import HALF, encode, level, predict
 
 
 def passing(decode):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from irstd.data import predictions
-from irstd.data.predictions import read, scene_of
 from irstd.errors import InputError
+from irstd.formats import predictions
+from irstd.formats.predictions import read, scene_of
 
 SIZES = {"Misc_1": (20, 30), "Misc_11": (20, 30), "000007": (16, 16)}
 

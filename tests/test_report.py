@@ -11,11 +11,14 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from irstd import evaluation, page, reading, report, results, tables
+from irstd import tables
 from irstd.errors import InputError
+from irstd.inference.predict import encode
 from irstd.metrics.conventions import ours
 from irstd.plots import comparison, curves, datasets, points, scenes, style
-from irstd.prediction import encode
+from irstd.reports import notebooks, page
+from irstd.results import literature, reading, store
+from irstd.scoring import evaluation
 from irstd.tables import studies as study_tables
 from tests.conftest import ROOT
 
@@ -189,7 +192,7 @@ class TestTables:
         assert "points 80.00 [70.0, 88.0] %; Ours 80.00 [70.0, 88.0] %" in text and "One seed only" in text
 
     def test_published_figures_keep_their_source_and_are_never_ours(self):
-        table = tables.published(reading.published("nudt-sirst"))
+        table = tables.published(literature.published("nudt-sirst"))
         ours = table[table["method"] == "Point regression"].iloc[0]
 
         assert ours["point F1 %"] == "97.44" and ours["split"] == "not stated"
@@ -197,7 +200,7 @@ class TestTables:
         assert table["source"].str.len().min() > 5
 
     def test_published_shares_are_percentages_and_sources_are_named(self):
-        table = reading.published()
+        table = literature.published()
         shares = table[~table["metric"].isin(["fa_per_million"])]
 
         assert shares["value"].between(0, 100).all() and table[["method", "source", "scored"]].ne("").all(axis=None)
@@ -205,18 +208,18 @@ class TestTables:
 
     def test_a_table_with_other_columns_is_refused(self, tmp_path):
         with pytest.raises(ValueError) as error:
-            results.write(pd.DataFrame({"quirk": ["a"], "cuont": [1], "handling": ["b"]}), tmp_path / "q.csv", "quirks")
+            store.write(pd.DataFrame({"quirk": ["a"], "cuont": [1], "handling": ["b"]}), tmp_path / "q.csv", "quirks")
 
         assert (
             str(error.value)
-            == "a quirks table lacks ['count'] and has unknown ['cuont']; irstd/schemas.py says what it holds"
+            == "a quirks table lacks ['count'] and has unknown ['cuont']; irstd/results/schemas.py says what it holds"
         )
 
     def test_names_of_scenes_that_look_like_numbers_survive(self, tmp_path):
-        row = dict.fromkeys(results.SCHEMAS["per_target"], 1) | {"name": "000007"}
-        results.write(pd.DataFrame([row]), tmp_path / "t.csv", "per_target")
+        row = dict.fromkeys(store.SCHEMAS["per_target"], 1) | {"name": "000007"}
+        store.write(pd.DataFrame([row]), tmp_path / "t.csv", "per_target")
 
-        assert results.read(tmp_path / "t.csv", "per_target")["name"][0] == "000007"
+        assert store.read(tmp_path / "t.csv", "per_target")["name"][0] == "000007"
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +233,7 @@ def executed(tmp_path_factory):
             "results": str(root / "reports/results"), "datasets": ["synthetic"], "methods": ["ggl_net", "point_regression"],
             "figures": str(out / "figures"), "tables": str(out / "tables"),
         }  # fmt: skip
-        made.append(report.execute(root / "notebooks/01_comparison.ipynb", out / f"{name}.ipynb", **given))
+        made.append(notebooks.execute(root / "notebooks/01_comparison.ipynb", out / f"{name}.ipynb", **given))
     return out, made
 
 
@@ -246,11 +249,11 @@ class TestNotebook:
     def test_it_runs_on_the_committed_tables_alone_to_the_same_bytes(self, executed):
         _, (one, two) = executed
 
-        assert report.markdown(one) == report.markdown(two)
+        assert notebooks.markdown(one) == notebooks.markdown(two)
 
     def test_its_figures_and_tables_are_files(self, executed):
         out, (one, _) = executed
-        text = report.markdown(one, f"{out}/")
+        text = notebooks.markdown(one, f"{out}/")
 
         assert {"scores.csv", "provenance.csv", "datasets.csv", "cost.csv"} <= {
             p.name for p in (out / "tables").iterdir()
@@ -268,14 +271,14 @@ class TestNotebook:
 
     def test_the_page_needs_no_network_to_show_its_pictures(self, executed):
         out, (one, _) = executed
-        made = page.html(report.markdown(one, f"{out}/"), "x", folder=out)
+        made = page.html(notebooks.markdown(one, f"{out}/"), "x", folder=out)
 
         assert 'src="http' not in made and made.count('src="data:image/png;base64') == 5
         assert "The answer" in made and "style.theme()" not in made
 
     def test_an_unknown_parameter_is_refused(self, tmp_path, root):
         with pytest.raises(InputError) as error:
-            report.execute(root / "notebooks/01_comparison.ipynb", tmp_path / "x.ipynb", dataset=["synthetic"])
+            notebooks.execute(root / "notebooks/01_comparison.ipynb", tmp_path / "x.ipynb", dataset=["synthetic"])
 
         assert str(error.value) == "01_comparison.ipynb has no parameter 'dataset'; did you mean 'datasets'?"
 
@@ -283,7 +286,7 @@ class TestNotebook:
         written(tmp_path / "bad.ipynb", "1 / 0")
 
         with pytest.raises(Exception, match="ZeroDivisionError"):
-            report.execute(tmp_path / "bad.ipynb", tmp_path / "out.ipynb", x=2)
+            notebooks.execute(tmp_path / "bad.ipynb", tmp_path / "out.ipynb", x=2)
         assert "ZeroDivisionError" in json.dumps(json.loads((tmp_path / "out.ipynb").read_text()))
 
     @pytest.mark.skipif(os.name != "posix", reason="there the kernel is reached through TCP ports")
@@ -291,7 +294,7 @@ class TestNotebook:
         ask = "from ipykernel.connect import get_connection_info as told; x, told(unpack=True)['transport']"
         written(tmp_path / "book.ipynb", ask)
 
-        made = report.execute(tmp_path / "book.ipynb", tmp_path / "out.ipynb", x=2)
+        made = notebooks.execute(tmp_path / "book.ipynb", tmp_path / "out.ipynb", x=2)
         assert made.cells[-1].outputs[0].data["text/plain"] == "(2, 'ipc')"
 
     def test_without_results_it_says_what_to_do(self, tmp_path, root):
@@ -307,12 +310,12 @@ class TestNotebook:
 
 
 def test_the_notebook_of_labels_runs_on_the_committed_tables(tmp_path):
-    made = report.execute(
+    made = notebooks.execute(
         ROOT / "notebooks/02_labels.ipynb", tmp_path / "out.ipynb", results=str(ROOT / "reports/results"),
         datasets=["synthetic"], clicks=["point_regression"], masks=["ggl_net"],
         figures=str(tmp_path / "figures"), tables=str(tmp_path / "tables"),
     )  # fmt: skip
-    text = report.markdown(made)
+    text = notebooks.markdown(made)
 
     assert "clicks at centres" in text and "masks" in text and "One seed only" in text
     assert {"label-noise-synthetic.svg", "label-noise-training-synthetic.svg"} <= {
@@ -322,7 +325,7 @@ def test_the_notebook_of_labels_runs_on_the_committed_tables(tmp_path):
 
 def executed_on_the_committed(name, tmp_path, **given):
     places = {kind: str(tmp_path / kind) for kind in ("figures", "tables")}
-    return report.execute(
+    return notebooks.execute(
         ROOT / f"notebooks/{name}.ipynb",
         tmp_path / "out.ipynb",
         results=str(ROOT / "reports/results"),
@@ -336,7 +339,7 @@ def files(folder):
 
 
 def test_the_notebook_of_losses_compares_trainings_with_intervals(tmp_path):
-    text = report.markdown(
+    text = notebooks.markdown(
         executed_on_the_committed("03_loss_gradients", tmp_path, datasets=["irstd-1k"], true_px=80.0)
     )
 
@@ -348,7 +351,7 @@ def test_the_notebook_of_losses_compares_trainings_with_intervals(tmp_path):
 
 
 def test_the_notebook_of_oriented_kernels_runs_for_other_layers(tmp_path):
-    text = report.markdown(
+    text = notebooks.markdown(
         executed_on_the_committed("04_pinwheel_orientation", tmp_path, shown=["encoder.2.0.spatial.blur"])
     )
 
@@ -364,7 +367,9 @@ def test_the_notebook_of_oriented_kernels_runs_for_other_layers(tmp_path):
 
 
 def test_the_notebook_of_detectors_says_what_the_swap_changes(tmp_path):
-    text = report.markdown(executed_on_the_committed("05_detectors", tmp_path, methods=["yolov8n", "yolov8n-gaussian"]))
+    text = notebooks.markdown(
+        executed_on_the_committed("05_detectors", tmp_path, methods=["yolov8n", "yolov8n-gaussian"])
+    )
 
     assert "the swap changes" in text and "AP50" in text
     assert "detection.csv" in files(tmp_path / "tables")
@@ -372,14 +377,14 @@ def test_the_notebook_of_detectors_says_what_the_swap_changes(tmp_path):
 
 def test_the_page_of_pictures_says_when_there_are_none_and_shows_what_there_is(tmp_path, prepared):
     book = ROOT / "notebooks/06_pictures.ipynb"
-    none = report.execute(book, tmp_path / "a.ipynb", galleries=str(tmp_path / "none"))
-    assert "No pictures here" in report.markdown(none)
+    none = notebooks.execute(book, tmp_path / "a.ipynb", galleries=str(tmp_path / "none"))
+    assert "No pictures here" in notebooks.markdown(none)
 
     scores = {prepared.names[n]: encode(prepared.mask(n).astype(float)) for n in (8, 9)}
     found = evaluation.evaluate(prepared, [8, 9], scores, {}, ours(), 2)
     place = tmp_path / "gallery/mine/ggl_net/0"
     place.mkdir(parents=True)
     np.savez_compressed(place / "gallery.npz", **found.gallery)
-    shown = report.execute(book, tmp_path / "b.ipynb", galleries=str(tmp_path / "gallery"), datasets=["mine"])
+    shown = notebooks.execute(book, tmp_path / "b.ipynb", galleries=str(tmp_path / "gallery"), datasets=["mine"])
 
-    assert page.html(report.markdown(shown), "x").count('src="data:image/png;base64') == 2
+    assert page.html(notebooks.markdown(shown), "x").count('src="data:image/png;base64') == 2

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from irstd import revisions
+from irstd.apps import revisions
 from irstd.errors import InputError
 from tests.conftest import ROOT
 

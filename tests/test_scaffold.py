@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from irstd import params, scaffold
+from irstd.apps import scaffold
+from irstd.config import params
 from irstd.errors import InputError
 from tests.conftest import ROOT
 

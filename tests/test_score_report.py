@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from irstd import reading, report
 from irstd.analysis import cases
 from irstd.metrics.conventions import CONVENTIONS
 from irstd.plots import conventions as plots
 from irstd.plots import style
+from irstd.reports import notebooks
+from irstd.results import reading
 from irstd.tables import scoring as score_tables
 from tests.conftest import ROOT
 
@@ -172,8 +173,8 @@ def test_a_cell_has_one_score_under_our_convention_in_every_file():
 def executed(name, tmp_path, **given):
     places = {kind: str(tmp_path / kind) for kind in ("figures", "tables")}
     book = ROOT / f"notebooks/{name}.ipynb"
-    made = report.execute(book, tmp_path / "out.ipynb", results=str(ROOT / "reports/results"), **places, **given)
-    return report.markdown(made), {p.name for p in (tmp_path / "figures").iterdir()}
+    made = notebooks.execute(book, tmp_path / "out.ipynb", results=str(ROOT / "reports/results"), **places, **given)
+    return notebooks.markdown(made), {p.name for p in (tmp_path / "figures").iterdir()}
 
 
 class TestNotebooks:

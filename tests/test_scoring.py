@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from irstd import results, scoring
 from irstd.analysis.cases import paint
+from irstd.inference.predict import encode
 from irstd.metrics import curves
 from irstd.metrics.conventions import CONVENTIONS, ours
 from irstd.metrics.counts import TOP, Counts, Pair, count
 from irstd.metrics.regions import regions
-from irstd.prediction import encode
+from irstd.results import store
+from irstd.scoring import totals
 from tests.reference import scoring as reference
 
 
@@ -48,7 +49,7 @@ class TestSweep:
 
     def test_a_perfect_map_has_areas_of_one(self):
         mask = paint(((4, 4, 3, 3), (15, 9, 2, 2)))
-        swept = scoring.swept(Pair(mask, mask.astype(np.uint16) * TOP), ours())
+        swept = totals.swept(Pair(mask, mask.astype(np.uint16) * TOP), ours())
 
         under = curves.areas(swept.pixels, swept.targets, swept.size)
         assert (under.roc, under.pr, under.pd_fa) == pytest.approx((1, 1, 1))
@@ -79,7 +80,7 @@ class TestSweep:
 class TestScore:
     def test_rows_are_what_counting_image_by_image_gives(self, rng):
         every = scenes(rng)
-        found = scoring.score(Pair(m, x) for m, x in every)
+        found = totals.score(Pair(m, x) for m, x in every)
 
         table = found.conventions.set_index("convention")
         assert list(table.index) == list(CONVENTIONS)
@@ -91,14 +92,14 @@ class TestScore:
 
     def test_workers_do_not_change_a_number(self, rng):
         every = scenes(rng)
-        tables = [scoring.score([Pair(m, x) for m, x in every], workers=n) for n in (1, 3)]
+        tables = [totals.score([Pair(m, x) for m, x in every], workers=n) for n in (1, 3)]
 
         pd.testing.assert_frame_equal(tables[0].conventions, tables[1].conventions)
         pd.testing.assert_frame_equal(tables[0].sweep, tables[1].sweep)
 
     def test_what_a_convention_does_not_say_is_empty(self, rng):
         every = [*scenes(rng), (np.zeros((40, 40), bool), np.zeros((40, 40), np.uint16))]
-        table = scoring.score(Pair(m, x) for m, x in every).conventions.set_index("convention")
+        table = totals.score(Pair(m, x) for m, x in every).conventions.set_index("convention")
 
         assert table.loc["acm-niou", ["pd", "f1", "fa_per_million", "detected"]].isna().all()
         assert table.loc["irst-library", ["fa_per_million", "niou"]].isna().all()
@@ -108,13 +109,13 @@ class TestScore:
     def test_images_with_neither_count_zero_or_are_left_out(self):
         mask = paint(((4, 4, 3, 3),))
         blank = np.zeros_like(mask)
-        table = scoring.score(Pair(m, m.astype(np.uint16) * TOP) for m in (mask, blank)).conventions
+        table = totals.score(Pair(m, m.astype(np.uint16) * TOP) for m in (mask, blank)).conventions
 
         assert table.set_index("convention").loc["pal", ["niou", "niou_without_empty"]].tolist() == [0.5, 1]
 
     def test_points_are_scored_by_conventions_of_centroids_only(self):
         mask = paint(((4, 4, 3, 3),))
-        found = scoring.score([Pair(mask, None, np.array([[5.0, 5.0, 0.9]]))])
+        found = totals.score([Pair(mask, None, np.array([[5.0, 5.0, 0.9]]))])
 
         assert set(found.conventions["convention"]) == {c.name for c in CONVENTIONS.values() if c.takes_points}
         assert found.swept is None and len(found.sweep) == 0
@@ -124,31 +125,31 @@ class TestScore:
         mask = paint(((4, 4, 3, 3),))
         points = [Pair(mask, None, np.array([[5.0, 5.0, 0.4], [20.0, 20.0, 0.2]]))]
         levels = [Pair(mask, (0.4 * TOP * mask).astype(np.uint16))]
-        plain = scoring.score(points).conventions
-        above = scoring.score(points, points_above=0.3).conventions
+        plain = totals.score(points).conventions
+        above = totals.score(points, points_above=0.3).conventions
 
         assert (plain["detected"] == 0).all() and (above["detected"] == 1).all() and (above["false_regions"] == 0).all()
         pd.testing.assert_frame_equal(
-            scoring.score(levels).conventions, scoring.score(levels, points_above=0.3).conventions
+            totals.score(levels).conventions, totals.score(levels, points_above=0.3).conventions
         )
 
     def test_tables_can_be_written_and_read_back(self, rng, tmp_path):
-        found = scoring.score(Pair(m, x) for m, x in scenes(rng))
+        found = totals.score(Pair(m, x) for m, x in scenes(rng))
         for kind, table in (("conventions", found.conventions), ("sweep", found.sweep)):
-            results.write(table, tmp_path / f"{kind}.csv", kind)
+            store.write(table, tmp_path / f"{kind}.csv", kind)
 
-            assert len(results.read(tmp_path / f"{kind}.csv", kind)) == len(table)
+            assert len(store.read(tmp_path / f"{kind}.csv", kind)) == len(table)
 
     def test_the_threshold_of_held_out_scenes_is_carried_over(self, rng):
-        test, held_out = (scoring.score(Pair(m, x) for m, x in scenes(rng)).swept for _ in range(2))
+        test, held_out = (totals.score(Pair(m, x) for m, x in scenes(rng)).swept for _ in range(2))
 
-        chosen = scoring.summary(test, held_out)["at_chosen_threshold"]
+        chosen = totals.summary(test, held_out)["at_chosen_threshold"]
 
         level = curves.best_level(held_out.pixels)
         assert chosen["threshold"] == pytest.approx(level * 256 / TOP, abs=1e-6)
         assert chosen["iou"] == pytest.approx(curves.curve(test.pixels)["iou"][level], abs=1e-6)
-        assert scoring.summary(test, None)["at_chosen_threshold"] is None
+        assert totals.summary(test, None)["at_chosen_threshold"] is None
 
     def test_nothing_to_score_is_refused(self):
         with pytest.raises(ValueError, match="no image"):
-            scoring.score([])
+            totals.score([])

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from irstd import cli, submission
+from irstd.apps import cli
 from irstd.data.prepared import Prepared
 from irstd.metrics.conventions import CONVENTIONS
-from irstd.results import read
+from irstd.results.store import read
+from irstd.scoring import submission
 from tests.conftest import ROOT
 
 KINDS = {

@@ -5,8 +5,9 @@ import json
 import pandas as pd
 import pytest
 
-from irstd import reading, tables
+from irstd import tables
 from irstd.analysis import failures, revisions
+from irstd.results import reading
 from irstd.tables import efficiency, home, targets
 from irstd.tables import failures as failure_tables
 from irstd.tables import revisions as revision_tables

@@ -9,7 +9,7 @@ import sys
 import pytest
 import yaml
 
-from irstd import results
+from irstd.results import store
 from tests.conftest import ROOT
 from tests.test_pipeline import TINY, copy, dvc, merge, set_params
 
@@ -126,7 +126,7 @@ def test_it_is_checked_recorded_and_scored_here(here, there):
     assert done.returncode == 0, done.stderr
     assert "dvc repro evaluate@synthetic-ggl_net-0 conventions@synthetic-ggl_net-0" in done.stdout
     made = json.loads((there / "runs/train/synthetic/ggl_net/0/provenance.json").read_text())
-    record = results.read(here / "reports/results/imports.csv", "imports")
+    record = store.read(here / "reports/results/imports.csv", "imports")
     told = record.set_index(["dataset", "method", "seed"]).loc[("synthetic", "ggl_net", 0)]
     assert all(told[key] == made[key] for key in ("commit", "hardware", "precision", "wall_s"))
     weights = (here / "runs/train/synthetic/ggl_net/0/best.safetensors").read_bytes()

@@ -8,15 +8,16 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from irstd import params, training
+from irstd.config import params
 from irstd.data.augment import Augmentation, inside
 from irstd.data.batches import Resident, epoch
 from irstd.errors import InputError
+from irstd.inference.predict import Predicted
 from irstd.losses.overlap import soft_iou
 from irstd.methods import Method, Prediction
 from irstd.metrics.regions import regions
-from irstd.prediction import Predicted
-from irstd.validation import score
+from irstd.training import loop
+from irstd.training.selection import score
 
 RECIPE = params.Recipe(
     epochs=4,
@@ -59,7 +60,7 @@ def fit(prepared, *, recipe=RECIPE, method=BLOB, seed=0, **more):
     torch.manual_seed(seed)
     network = method.build(None)
     given = {"training": range(8), "validation": [8, 9]} | more
-    return training.fit(method, None, network, recipe, prepared, seed=seed, on=CPU, **given)
+    return loop.fit(method, None, network, recipe, prepared, seed=seed, on=CPU, **given)
 
 
 class Killed(Exception):
@@ -165,7 +166,7 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence(prepared):
 
 def test_a_full_disk_is_one_sentence_and_what_was_there_stays(tmp_path):
     path = tmp_path / "best.safetensors"
-    training.save(path, lambda beside: beside.write_text("old"))
+    loop.save(path, lambda beside: beside.write_text("old"))
 
     def full(beside):
         beside.symlink_to("/dev/full")
@@ -173,7 +174,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_there_stays(tmp_path):
             file.write(b"x" * 100_000)
 
     with pytest.raises(InputError) as error:
-        training.save(path, full)
+        loop.save(path, full)
 
     assert str(error.value) == (
         "best.safetensors cannot be written (No space left on device); make room on the disk and run again, "
@@ -194,26 +195,26 @@ def test_a_full_disk_while_a_checkpoint_is_written_is_the_same_sentence(prepared
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
 def test_a_device_that_is_not_there_is_one_sentence():
     with pytest.raises(InputError) as cuda:
-        training.device("cuda")
+        loop.device("cuda")
     with pytest.raises(InputError) as odd:
-        training.device("mps")
+        loop.device("mps")
     with pytest.raises(InputError) as half:
-        training.precision("16", CPU)
+        loop.precision("16", CPU)
 
     assert str(cuda.value) == (
         "params.yaml: train.device: 'cuda' is asked for, but torch sees 0 CUDA devices here; set it to auto or cpu"
     )
     assert str(odd.value) == "params.yaml: train.device: 'mps' is no device; use auto, cpu, cuda or cuda:N"
     assert "params.yaml: train.precision: a CPU has no 16; use auto, 32 or bf16" == str(half.value)
-    assert CPU == training.device("auto") == training.device("cpu")
+    assert CPU == loop.device("auto") == loop.device("cpu")
 
 
 def test_the_learning_rate_rises_then_falls_as_a_cosine():
     schedule = params.Schedule("cosine", 2.0)
-    rates = [training.learning_rate(at, 10, 1.0, schedule) for at in (0.0, 1.0, 2.0, 6.0, 10.0)]
+    rates = [loop.learning_rate(at, 10, 1.0, schedule) for at in (0.0, 1.0, 2.0, 6.0, 10.0)]
 
     np.testing.assert_allclose([0.0, 0.5, 1.0, 0.5, 0.0], rates, atol=1e-12)
-    assert training.learning_rate(9.0, 10, 0.3, params.Schedule("constant")) == 0.3
+    assert loop.learning_rate(9.0, 10, 0.3, params.Schedule("constant")) == 0.3
 
 
 class TestScore:
@@ -391,6 +392,6 @@ def test_a_size_that_does_not_suit_the_method_is_one_sentence(prepared):
 def test_weights_can_be_stored_whatever_their_layout_in_memory():
     network = nn.Conv2d(3, 8, 3).to(memory_format=torch.channels_last)
 
-    packed = safetensors.torch.save(training._copy(network))
+    packed = safetensors.torch.save(loop._copy(network))
 
     torch.testing.assert_close(network.weight, safetensors.torch.load(packed)["weight"])

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from irstd import reading, results
 from irstd.plots import weights as plots
-from irstd.schemas import SCHEMAS
+from irstd.results import reading, store
+from irstd.results.schemas import SCHEMAS
 from irstd.tables import home
 from irstd.tables import weights as tables
 
@@ -22,10 +22,10 @@ def folder(tmp_path):
     """Results of two weights of one method, and of changed images of one."""
     for dataset, on, f1 in (("x", "x", 0.9), ("x", "y", 0.3), ("y", "x", 0.2), ("y", "y", 0.8)):
         table = pd.DataFrame([row(f1=f1, iou=f1 / 2), row(convention="other", f1=0.1)])
-        results.write(table, tmp_path / "transfer" / dataset / "a/0" / f"{on}.csv", "conventions")
+        store.write(table, tmp_path / "transfer" / dataset / "a/0" / f"{on}.csv", "conventions")
     levels = [("none", 0.0, 0.8), ("noise", 2.0, 0.6), ("noise", 5.0, 0.2), ("scr", 0.5, 0.4), ("scr", 0.25, 0.3)]
     table = pd.DataFrame([row(change=c, level=v, f1=f, f1_low=f - 0.1, f1_high=f + 0.1) for c, v, f in levels])
-    results.write(table, tmp_path / "robustness/x/a/0.csv", "robustness")
+    store.write(table, tmp_path / "robustness/x/a/0.csv", "robustness")
     return tmp_path
 
 

@@ -13,11 +13,14 @@ import torch
 from PIL import Image
 from safetensors import torch as tensors
 
-from irstd import methods, params, pictures, reading, weights
-from irstd.cli import main
+from irstd import methods
+from irstd.apps.cli import main
+from irstd.config import params
 from irstd.errors import InputError
+from irstd.inference import pictures, weights
+from irstd.inference.predict import predict
 from irstd.metrics.regions import regions
-from irstd.prediction import predict
+from irstd.results import reading
 from tests.conftest import ROOT
 
 PUBLISHED = weights.published(ROOT / "reports/weights")
@@ -298,7 +301,11 @@ def test_weights_of_points_agree_with_the_library(tmp_path, capsys, monkeypatch,
 )  # fmt: skip
 def test_mistakes_are_a_sentence(words, sentence):
     done = subprocess.run(
-        [sys.executable, "-m", "irstd.cli", "predict", *words], cwd=ROOT, capture_output=True, text=True, env=os.environ
+        [sys.executable, "-m", "irstd.apps.cli", "predict", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ,
     )
 
     assert done.returncode and sentence in done.stderr and "Traceback" not in done.stderr

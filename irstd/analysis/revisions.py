@@ -10,8 +10,8 @@ import pandas as pd
 
 from irstd.analysis.differences import paired
 from irstd.errors import InputError
-from irstd.reading import cells
-from irstd.results import read
+from irstd.results.reading import cells
+from irstd.results.store import read
 
 KEY = ["dataset", "method", "seed"]
 SCORES = ("iou", "niou", "pd", "fa_per_million", "f1", "point_f1_3px", "point_f1_5px")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 @runtime_checkable
 class Wanted(Protocol):
-    """Probabilities and ranges; `irstd.params.Augment` documents the units."""
+    """Probabilities and ranges; `irstd.config.params.Augment` documents the units."""
 
     affine: float
     rotate_deg: float

@@ -163,7 +163,7 @@ def epoch(resident: Resident, recipe: Any, seed: int, number: int) -> Iterator[B
     The last batch is dropped where it is smaller. Flips and turns are those of `recipe.augment`.
 
     Args:
-        recipe: an `irstd.params.Recipe`.
+        recipe: an `irstd.config.params.Recipe`.
         seed: of the run. number: of the epoch; with both, the batches are the same, whatever came before.
     """
     generator = torch.Generator().manual_seed(seed_of("batches", seed, number))

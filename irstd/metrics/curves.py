@@ -29,7 +29,7 @@ def histogram(levels: UInt16[ndarray, "H W"], mask: Bool[ndarray, "H W"]) -> Int
     """Pixels of background and of targets in each of 256 bins of the 16-bit score, equally wide.
 
     Args:
-        levels: from `irstd.prediction.encode`, 0 to 65534.
+        levels: from `irstd.inference.predict.encode`, 0 to 65534.
     """
     bins = (levels >> 8).ravel()
     every = np.bincount(bins, minlength=LEVELS)

@@ -17,7 +17,7 @@ def transfer(table: DataFrame, ax: Axes, *, score: str, datasets: Sequence[str])
     """A square for each dataset trained on and scored on, in %; the diagonal is what training was for.
 
     Args:
-        table: as `irstd.reading.transfer` gives it, of one method, under one convention.
+        table: as `irstd.results.reading.transfer` gives it, of one method, under one convention.
         score: of the table, a share. datasets: in this order.
     """
     wide = 100 * table.pivot_table(index="dataset", columns="on", values=score)
@@ -36,7 +36,7 @@ def robustness(
     """One score over the strength of one change, a line a method; the first point is without it.
 
     Args:
-        table: as `irstd.reading.robustness` gives it, of one dataset.
+        table: as `irstd.results.reading.robustness` gives it, of one dataset.
         order: all methods of params.yaml, which fixes the colours.
     """
     palette, plain = colours(order), 1.0 if unit == "ratio" else 0.0

@@ -19,7 +19,7 @@ def against(cells: DataFrame, cards: dict[str, dict], quick: DataFrame) -> DataF
     """Accuracy beside cost, a row a cell: scores, `parameters_m`, `gmac`, `ms` on each hardware measured.
 
     Args:
-        cells: from `irstd.reading.cells`. cards: method to its card. quick: from `fastest`.
+        cells: from `irstd.results.reading.cells`. cards: method to its card. quick: from `fastest`.
     """
     table = cells[["dataset", "method", "seed", "iou", "point_f1_5px", "budget", "recipe", "full_epochs"]].copy()
     table["parameters_m"] = [cards[m]["parameters"] / 1e6 for m in table["method"]]

@@ -108,7 +108,7 @@ def taken_in(record: DataFrame, cells: DataFrame, titles: dict[str, str]) -> Dat
     """Which trainings came from another checkout or machine by `pipelines/take_in.py`; predictions are made here.
 
     Args:
-        record: `imports` of `irstd.results`; rows of cells that were trained again since are left out.
+        record: `imports` of `irstd.results.store`; rows of cells that were trained again since are left out.
     """
     record = record.merge(cells[["dataset", "method", "seed", "commit", "wall_s"]])
     return DataFrame(

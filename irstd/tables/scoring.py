@@ -25,7 +25,7 @@ def conventions(table: DataFrame, faults: dict[str, str]) -> DataFrame:
     """One split under every convention, a row each.
 
     Args:
-        table: `conventions` of `irstd.results`.
+        table: `conventions` of `irstd.results.store`.
         faults: convention to what of it is a fault.
     """
     rows = [

@@ -29,7 +29,7 @@ def transfer(table: DataFrame, titles: dict[str, str]) -> DataFrame:
     """A row for each weights and dataset, under our convention; a dataset's own weights are marked.
 
     Args:
-        table: as `irstd.reading.transfer` gives it.
+        table: as `irstd.results.reading.transfer` gives it.
     """
     kept = table[table["convention"] == "irstd"]
     own = (kept["on"] == kept["dataset"]).map({True: " (its own)", False: ""})
@@ -40,7 +40,7 @@ def cards(table: DataFrame, titles: dict[str, str], reports: Path) -> str:
     """A line for each method with links to the cards of its weights, by the dataset trained on.
 
     Args:
-        table: as `irstd.reading.transfer` gives it.
+        table: as `irstd.results.reading.transfer` gives it.
         reports: folder of reports, where cards are.
     """
     found: dict[str, list[str]] = {}
@@ -54,7 +54,7 @@ def robustness(table: DataFrame, titles: dict[str, str]) -> DataFrame:
     """A row for each weights, change and level.
 
     Args:
-        table: as `irstd.reading.robustness` gives it.
+        table: as `irstd.results.reading.robustness` gives it.
     """
     levels = [
         NONE if change == "none" else f"{level:g} {UNITS[change]}"
@@ -67,7 +67,7 @@ def kept(table: DataFrame, score: str, titles: dict[str, str]) -> DataFrame:
     """How much of a share is left at the worst level of each change, in % of that without: a row for each weights.
 
     Args:
-        table: as `irstd.reading.robustness` gives it.
+        table: as `irstd.results.reading.robustness` gives it.
     """
     rows = []
     for (dataset, method, _), group in table.groupby(["dataset", "method", "seed"], sort=False):
@@ -88,8 +88,8 @@ def answer(ours: DataFrame, changed: DataFrame, titles: dict[str, str]) -> str:
     the changes costs most at its worst level.
 
     Args:
-        ours: as `irstd.reading.transfer` gives it, under our convention.
-        changed: as `irstd.reading.robustness` gives it.
+        ours: as `irstd.results.reading.transfer` gives it, under our convention.
+        changed: as `irstd.results.reading.robustness` gives it.
     """
     sentences = []
     for (on, method), rows in ours.groupby(["on", "method"], sort=False):

@@ -17,7 +17,8 @@ BATCHES = (1, 8)
 SUMS = ("grouped", "each", "taps")
 ONE = """
 import sys, torch
-from irstd import methods, profiling
+from irstd import methods
+from irstd.inference import profiling
 from irstd.layers.odconv import ODConv2d
 name, form, batch, odconv = sys.argv[1:]
 torch.set_num_threads(2)

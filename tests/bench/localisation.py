@@ -13,12 +13,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from irstd import methods, params, training
+from irstd import methods
+from irstd.config import params
 from irstd.data import download, prepare, synthetic
 from irstd.data.clicks import read_clicks
 from irstd.data.prepared import Prepared
+from irstd.inference.predict import predict
 from irstd.metrics.points import pairs
-from irstd.prediction import predict
+from irstd.training import loop
 
 SIDE, SCENES = 64, 150
 RECIPE = params.Recipe(
@@ -55,7 +57,7 @@ def train(folder: Path) -> tuple[nn.Module, float]:
     method = methods.get("point_regression")
     torch.manual_seed(0)
     network = method.build(method.options())
-    fitted = training.fit(
+    fitted = loop.fit(
         method, method.options(), network, RECIPE, prepared, training=parts["train"], validation=parts["validation"],
         seed=0, on=torch.device("cpu"), clicks=read_clicks(folder / "raw/truth.csv", prepared),
     )  # fmt: skip

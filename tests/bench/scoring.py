@@ -13,9 +13,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from skimage import measure
 
-from irstd import scoring
 from irstd.metrics.conventions import CONVENTIONS, ours
 from irstd.metrics.counts import TOP, Pair, count
+from irstd.scoring import totals
 
 ROUNDS, SCENES = 15, 664
 
@@ -89,7 +89,7 @@ def split():
         score[specks[0], specks[1]] += 0.4
         pairs.append(Pair(mask, np.rint(score.clip(0, 1) * TOP).astype(np.uint16)))
     start = time.perf_counter()
-    scoring.score(pairs)
+    totals.score(pairs)
     took = time.perf_counter() - start
     print(f"{SCENES} scenes under {len(CONVENTIONS)} conventions and at 256 levels: {took:.1f} s")
 

@@ -1,6 +1,6 @@
 """Training by batch size: images/s of our loop, where its time goes, and how near it comes to the device's ceiling.
 
-A row a method and batch, in Markdown. Beside our loop (`irstd.training._train_epoch`, with all that it does in an
+A row a method and batch, in Markdown. Beside our loop (`irstd.training.loop._train_epoch`, with all that it does in an
 epoch) runs the plain one of `tests.bench.training`: a `DataLoader` over PNG files, kornia on each image, the same
 network, precision, batch and crops. The two alternate; the medians of the rounds count. Let nothing else run.
 """
@@ -27,12 +27,16 @@ from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from irstd import methods, params, profiling, provenance, training
+from irstd import methods
+from irstd.config import params
 from irstd.data.augment import inside
 from irstd.data.batches import Batch, Resident, epoch
 from irstd.data.clicks import Clicks, PointView
 from irstd.data.prepared import Prepared
+from irstd.inference import profiling
 from irstd.methods import Method
+from irstd.results import provenance
+from irstd.training import loop
 from tests.bench.training import AUGMENT, Files, drawn, library, plain, started
 
 METHODS = ("ggl_net", "gaussian_pinwheel", "point_regression")
@@ -97,13 +101,13 @@ def elapsed(on: torch.device, call: Callable[[], Any]) -> tuple[Any, float]:
     return out, time.perf_counter() - start
 
 
-def one_epoch(run: training._Run) -> None:
+def one_epoch(run: loop._Run) -> None:
     """An epoch of our loop."""
     with tqdm(disable=True) as bar:
-        training._train_epoch(run, LAST, bar)
+        loop._train_epoch(run, LAST, bar)
 
 
-def in_parts(run: training._Run, seconds: dict[str, float]) -> None:
+def in_parts(run: loop._Run, seconds: dict[str, float]) -> None:
     """An epoch of our loop, the same code; what it calls is timed, and added to `seconds` by part."""
 
     def timed(part: str, call: Callable) -> Callable:
@@ -121,7 +125,7 @@ def in_parts(run: training._Run, seconds: dict[str, float]) -> None:
     model = nn.Sequential(run.model)  # `train` and `at_epoch` reach the network's modules through it
     model.forward = timed("forward", run.model)
     with (
-        patch.object(training, "epoch", batches),
+        patch.object(loop, "epoch", batches),
         patch.object(run.fabric, "backward", timed("backward", run.fabric.backward)),
         patch.object(run.optim, "step", timed("optimiser", run.optim.step)),
         patch.object(run.optim, "zero_grad", timed("optimiser", run.optim.zero_grad)),
@@ -173,8 +177,8 @@ def measured(bench: Bench, method: Method, batch: int) -> list[str]:
     took: dict[str, list[float]] = {name: [] for name in turns}
     start = time.perf_counter()
     while (done := len(took["parts"])) < FEWEST or (done < MOST and time.perf_counter() - start < bench.seconds):
-        for name, loop in turns.items():
-            took[name].append(elapsed(bench.on, loop)[1])
+        for name, turn in turns.items():
+            took[name].append(elapsed(bench.on, turn)[1])
     ours, plainly = (images / statistics.median(took[name]) for name in ("ours", "plain"))
     # Sums over the rounds, since medians of parts do not add up to the whole.
     shares = [parts[part] / sum(took["parts"]) for part in PARTS]
@@ -247,8 +251,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0, help=f"of measuring a setting; {FEWEST} rounds at least")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    on = training.device(asked.device)
-    precision, side = training.precision(asked.precision, on), asked.side or SIDES[on.type]
+    on = loop.device(asked.device)
+    precision, side = loop.precision(asked.precision, on), asked.side or SIDES[on.type]
     with tempfile.TemporaryDirectory() as name:
         prepared = drawn(Path(name), SCENES, max(side, SCENE_SIDE))
         bench = Bench(on, precision, side, asked.seconds, ceiling(on, precision), prepared)

@@ -25,13 +25,15 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from irstd import methods, params, training
+from irstd import methods
+from irstd.config import params
 from irstd.data import download, prepare, synthetic
 from irstd.data.augment import Augmentation
 from irstd.data.batches import Resident, epoch
 from irstd.data.prepared import Prepared
 from irstd.losses.overlap import soft_iou
 from irstd.methods import Labels, Method, Prediction
+from irstd.training import loop
 
 BATCH, SIDE, IMAGES, ROUNDS = 8, 128, 32, 5
 AUGMENT = params.Augment(flip=0.5, transpose=0.5, affine=0.5, colour=0.2, noise=0.2)
@@ -162,8 +164,8 @@ def plain(
 
 def started(
     network: nn.Module, method: Method, resident: Resident, recipe: params.Recipe, in_precision: str = "32-true"
-) -> training._Run:
-    """What `irstd.training.fit` makes before its first epoch, on the device of `resident`.
+) -> loop._Run:
+    """What `irstd.training.loop.fit` makes before its first epoch, on the device of `resident`.
 
     Args:
         in_precision: Lightning's name.
@@ -172,11 +174,9 @@ def started(
     fabric = Fabric(accelerator=on.type, devices=[on.index or 0] if on.type == "cuda" else 1, precision=in_precision)
     if on.type == "cuda" or in_precision != "32-true":
         network = network.to(memory_format=torch.channels_last)
-    model, optimiser = fabric.setup(network, training.optimiser(network, recipe.optimiser))
+    model, optimiser = fabric.setup(network, loop.optimiser(network, recipe.optimiser))
     change, steps = Augmentation(recipe.augment), len(resident) * recipe.crops // recipe.batch
-    return training._Run(
-        method, method.options(), recipe, network, model, optimiser, fabric, resident, change, 0, steps
-    )
+    return loop._Run(method, method.options(), recipe, network, model, optimiser, fabric, resident, change, 0, steps)
 
 
 def ours(network: nn.Module, method: Method, resident: Resident, recipe: params.Recipe) -> float:
@@ -184,7 +184,7 @@ def ours(network: nn.Module, method: Method, resident: Resident, recipe: params.
     run = started(network, method, resident, recipe)
     with tqdm(disable=True) as bar:
         start = time.perf_counter()
-        training._train_epoch(run, 0, bar)
+        loop._train_epoch(run, 0, bar)
         return time.perf_counter() - start
 
 

@@ -68,7 +68,7 @@ def _verified(folder: Path, name: str) -> str:
 def methods() -> str:
     """Each method's name, paper, supervision, exact parameter count and multiply-adds at 256×256."""
     from irstd import methods as registry
-    from irstd import profiling
+    from irstd.inference import profiling
 
     rows = []
     for name in registry.available():
@@ -85,8 +85,10 @@ def methods() -> str:
 
 def score(given: argparse.Namespace, root: Path) -> str:
     """Scores predictions, writes the report, and returns what to print."""
-    from irstd import params, results, submission
-    from irstd.data import predictions
+    from irstd.config import params
+    from irstd.formats import predictions
+    from irstd.results import store
+    from irstd.scoring import submission
 
     if given.truth:
         truth = submission.of_folder(given.truth)
@@ -104,7 +106,7 @@ def score(given: argparse.Namespace, root: Path) -> str:
     folder = given.out or root / "runs/score" / name
     submission.write(report, folder)
     if given.json:
-        results.write_json(submission.as_json(report.scored.conventions), given.json)
+        store.write_json(submission.as_json(report.scored.conventions), given.json)
     shown = [
         f"{title}\n\n{table.to_markdown(index=False, disable_numparse=True)}" for title, table in report.pages.items()
     ]
@@ -113,7 +115,8 @@ def score(given: argparse.Namespace, root: Path) -> str:
 
 def predict(given: argparse.Namespace, root: Path) -> str:
     """Finds targets in anyone's pictures, and returns what was found and where it was written."""
-    from irstd import pictures, training, weights
+    from irstd.inference import pictures, weights
+    from irstd.training import loop
 
     ours = Path(__file__).parents[1]  # a checkout that is installed as it lies, whatever the folder one works in
     known = weights.published(root / "reports/weights") or weights.published(ours / "reports/weights")
@@ -129,7 +132,7 @@ def predict(given: argparse.Namespace, root: Path) -> str:
     for one in found:
         pictures.read(one, levels)  # so that nothing is half done when one of them cannot be used
     try:
-        device = training.device(given.device)
+        device = loop.device(given.device)
     except InputError as error:
         raise InputError(str(error).replace("params.yaml: train.device", "--device")) from None
     pictures.make_room(folder)
@@ -159,7 +162,7 @@ def predict(given: argparse.Namespace, root: Path) -> str:
 
 def new_method(name: str, root: Path) -> str:
     """Writes a new method, and returns what to do next."""
-    from irstd import scaffold
+    from irstd.apps import scaffold
 
     method, test, changed = scaffold.new_method(name, root)
     return f"""{method}  written: a small network that works; replace it by yours
@@ -174,7 +177,7 @@ Next, from here:
 
 def diff_of(before: str, after: str | None, out: Path | None) -> str:
     """Reports on two revisions, and returns where and in short what."""
-    from irstd import revisions
+    from irstd.apps import revisions
 
     folder = out or Path("runs/diff") / re.sub(r"[^\w.~-]", "-", f"{before}..{after or ''}")
     page = revisions.difference(Path(), before, after, folder)
@@ -228,7 +231,7 @@ def _predict_arguments(commands: Any) -> None:
 
 
 def _score_arguments(commands: Any) -> None:
-    from irstd.data.predictions import MEND
+    from irstd.formats.predictions import MEND
 
     parser = commands.add_parser("score", help="score anyone's predictions under every convention")
     parser.add_argument("predictions", type=Path, help="folder of masks or score maps, CSV of points, or COCO JSON")

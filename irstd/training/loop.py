@@ -26,9 +26,9 @@ from irstd.data.batches import Resident, epoch, seed_of
 from irstd.data.clicks import Clicks, PointView
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
+from irstd.inference.predict import predict
 from irstd.methods import Labels, Method, Step
-from irstd.prediction import predict
-from irstd.validation import score
+from irstd.training.selection import score
 
 SHOW_EVERY_S = 1.0  # the loss is read from the device so often, for the progress bar
 LOG_EVERY_S = 10.0  # a line of progress so often where there is no terminal
@@ -190,7 +190,7 @@ def fit(
 
     Args:
         options: of the method, as `network` was built with.
-        recipe: how; an `irstd.params.Recipe`, not named here since training does not need pydantic.
+        recipe: how; an `irstd.config.params.Recipe`, not named here since training does not need pydantic.
         training: numbers of the scenes to learn from.
         validation: numbers of the scenes that choose the epoch; empty to take the last.
         seed: of everything drawn here; the network's own initialisation is the caller's.

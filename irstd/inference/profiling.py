@@ -62,7 +62,7 @@ def runner(network: nn.Module, form: Form, images: Tensor, threads: int = 0) -> 
         return _captured(network, images)
     if on_gpu:
         raise RuntimeError("ONNX Runtime is measured on the CPU only")
-    from irstd.export import session  # noqa: PLC0415 - onnx is slow to load and often not needed
+    from irstd.inference.export import session  # noqa: PLC0415 - onnx is slow to load and often not needed
 
     run, given = session(network, images.shape, threads), images.numpy()
     return lambda: run(given)

@@ -8,8 +8,8 @@ import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from irstd import page, report
 from irstd.errors import InputError
+from irstd.reports import notebooks, page
 
 RESULTS = "reports/results"
 NOTEBOOK = Path("notebooks/15_revisions.ipynb")
@@ -58,11 +58,11 @@ def difference(root: Path, before: str, after: str | None, folder: Path) -> Path
         one = extract(root, before, Path(scratch, "before"))
         other = (root / RESULTS).resolve() if after is None else extract(root, after, Path(scratch, "after"))
         above = f"{folder.resolve().as_posix()}/"
-        made = report.execute(
+        made = notebooks.execute(
             root / NOTEBOOK, Path(scratch, "executed.ipynb"), before=str(one), after=str(other),
             names=[before, after or "the working folder"], figures=f"{above}figures", tables=f"{above}tables",
         )  # fmt: skip
-    text = report.markdown(made, above)
+    text = notebooks.markdown(made, above)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.md").write_text(text)
     target = folder / "html" / "index.html"

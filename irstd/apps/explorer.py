@@ -97,9 +97,9 @@ def folders(images: Path | str, masks: Path | str, predictions: Path | str) -> d
     Raises:
         InputError: a folder has nothing, or something that cannot be read.
     """
-    from irstd import submission  # noqa: PLC0415 - loads torch, which the rest does without
-    from irstd.data import predictions as reader  # noqa: PLC0415
-    from irstd.prediction import encode  # noqa: PLC0415
+    from irstd.formats import predictions as reader  # noqa: PLC0415
+    from irstd.inference.predict import encode  # noqa: PLC0415
+    from irstd.scoring import submission  # noqa: PLC0415 - loads torch, which the rest does without
 
     truth = submission.of_folder(Path(masks))
     given = reader.read(Path(predictions), truth.sizes)

@@ -15,12 +15,12 @@ from jaxtyping import Bool, Float, UInt8, UInt16
 from numpy import ndarray
 from PIL import Image
 
-from irstd.data import predictions
 from irstd.data.raw import MODES, decode
 from irstd.errors import InputError
+from irstd.formats import predictions
+from irstd.inference.predict import Predicted, encode, level, predict
+from irstd.inference.weights import Loaded
 from irstd.metrics.regions import regions
-from irstd.prediction import Predicted, encode, level, predict
-from irstd.weights import Loaded
 
 LEAST_PX, MOST_PX = 32, 1920 * 1200  # side, and pixels in all; GGL-Net takes about 1 kB of memory a pixel
 COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")  # modes of 8 bits that are not among those of datasets
@@ -40,7 +40,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found in a picture. levels: 16-bit scores (`irstd.prediction.encode`), or None. mask: true where
+    """What was found in a picture. levels: 16-bit scores (`irstd.inference.predict.encode`), or None. mask: true where
     predicted, or None of a method without a map. points: row, col (px) and score of each target found. areas: px of
     each, or None.
     """

@@ -17,7 +17,7 @@ from irstd.metrics import curves, detection, matching, points, statistics
 from irstd.metrics.conventions import Convention, ours
 from irstd.metrics.counts import Counts, Pair, Scored, count, niou
 from irstd.metrics.ratios import RATIOS
-from irstd.results import SCHEMAS
+from irstd.results.schemas import SCHEMAS
 
 CROP_PX = 33  # side of a picture of one target, native pixels
 SCENES = 4  # whole scenes among the pictures
@@ -27,7 +27,7 @@ GREEDY = ours(match_px=float(np.nextafter(5.0, 6.0)))
 
 @dataclass(frozen=True)
 class Evaluated:
-    """metrics: of the whole split. Tables: as `irstd.results` says. gallery: arrays for the report's pictures."""
+    """metrics: of the whole split. Tables: as `irstd.results.store` says. gallery: arrays for the report's pictures."""
 
     metrics: dict[str, Any]
     per_image: pd.DataFrame
@@ -48,7 +48,7 @@ def evaluate(
     """Scores what was predicted for the scenes `numbers`.
 
     Args:
-        scores: scene to 16-bit scores (`irstd.prediction.encode`), or empty for a method that gives points.
+        scores: scene to 16-bit scores (`irstd.inference.predict.encode`), or empty for a method that gives points.
         given: scene to (N, 3) points, or empty.
         pictures: how many of each kind (hit, miss, false alarm) to keep.
         boxes: scene to (N, 5) boxes with scores, of a detector; adds `box_ap50` and `point_ap_3px` to the metrics.

@@ -18,7 +18,7 @@ from irstd.metrics.counts import Counts, Pair, count, iou, niou, pool
 from irstd.metrics.ratios import RATIOS, over
 from irstd.metrics.regions import regions
 from irstd.metrics.statistics import bootstrap
-from irstd.results import SCHEMAS
+from irstd.results.schemas import SCHEMAS
 
 TARGET_COUNTS = ("targets", "detected", "regions", "false_regions")
 COUNTED = ("intersection", "predicted", "true", *TARGET_COUNTS, "false_pixels")
@@ -41,7 +41,7 @@ class Swept:
 
 @dataclass(frozen=True)
 class Scored:
-    """conventions: a row a convention, as `irstd.results` says. sweep: a row a level; empty without maps. swept: its
+    """conventions: a row a convention, as `results.store` says. sweep: a row a level; empty without maps. swept: its
     counts, or None. per_image: each convention's counts, image by image.
     """
 

@@ -16,7 +16,7 @@ import yaml
 from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from irstd.complaints import sentence
+from irstd.config.messages import sentence
 from irstd.errors import InputError, hint
 
 Count = Annotated[int, Field(ge=1)]
@@ -171,7 +171,9 @@ class Cost:
 
     sizes: tuple[Count, ...]
     batches: tuple[Count, ...]
-    forms: tuple[Literal["torch", "compiled", "onnxruntime", "graph"], ...]  # irstd.profiling says what each is
+    forms: tuple[
+        Literal["torch", "compiled", "onnxruntime", "graph"], ...
+    ]  # irstd.inference.profiling says what each is
     repeats: Count
     threads: Annotated[int, Field(ge=0)]
 

@@ -12,15 +12,17 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from irstd import reading, results, scoring, tables
-from irstd.data import predictions
+from irstd import tables
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
+from irstd.formats import predictions
+from irstd.inference.predict import encode
 from irstd.metrics import detection, points
 from irstd.metrics.conventions import CONVENTIONS
 from irstd.metrics.counts import Pair
 from irstd.metrics.regions import regions
-from irstd.prediction import encode
+from irstd.results import literature, reading, store
+from irstd.scoring import totals
 from irstd.tables import scoring as score_tables
 
 WHITE = 255
@@ -186,7 +188,7 @@ def beside(
                 **{k: cell[k] for k in ("threshold", *kept, *extra)},
             }
         )
-    stated = reading.published(dataset)
+    stated = literature.published(dataset)
     for (method, split, source), values in stated.groupby(["method", "split", "source"], sort=False):
         figures = values.groupby("metric")["value"].first()
         shares = {k: figures.get(k, np.nan) / (1 if k == "fa_per_million" else 100) for k in kept}
@@ -210,7 +212,7 @@ class Report:
 
     name: str
     words: list[str]
-    scored: scoring.Scored
+    scored: totals.Scored
     summary: dict[str, Any]
     pages: dict[str, pd.DataFrame]
 
@@ -253,12 +255,12 @@ def score(
             f"Of {len(scores)} points, {below} score at most {points_above:g} and do not count; "
             "`--threshold` changes that."
         )
-    found = scoring.score(every, points_above=points_above)
+    found = totals.score(every, points_above=points_above)
     extra: dict[str, Any] = points_f1(every, points_above)
     if given.boxes and side is None:
         words.append(_of_boxes(given, scenes, every))
     words += [f"{tables.SCORES[k]}: {tables.percent(v)}." for k, v in extra.items()]
-    summary = {} if found.swept is None else scoring.summary(found.swept, None)
+    summary = {} if found.swept is None else totals.summary(found.swept, None)
     faults = {c.name: c.faults for c in CONVENTIONS.values()}
     pages = {"Under every convention": score_tables.conventions(found.conventions, faults)}
     if truth.dataset is not None and results_folder is not None and side is None:
@@ -272,12 +274,12 @@ def score(
 
 def write(report: Report, folder: Path) -> None:
     """Writes conventions.csv, sweep.csv, scores.json, report.md and report.html to `folder`."""
-    from irstd import page  # noqa: PLC0415 - not needed to score
+    from irstd.reports import page  # noqa: PLC0415 - not needed to score
 
     folder.mkdir(parents=True, exist_ok=True)
-    results.write(report.scored.conventions, folder / "conventions.csv", "conventions")
-    results.write(report.scored.sweep, folder / "sweep.csv", "sweep")
-    results.write_json({"conventions": as_json(report.scored.conventions), **report.summary}, folder / "scores.json")
+    store.write(report.scored.conventions, folder / "conventions.csv", "conventions")
+    store.write(report.scored.sweep, folder / "sweep.csv", "sweep")
+    store.write_json({"conventions": as_json(report.scored.conventions), **report.summary}, folder / "scores.json")
     parts = [f"# {report.name}", *report.words]
     for title, table in report.pages.items():
         parts += [f"## {title}", table.to_markdown(index=False, disable_numparse=True)]

@@ -13,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors import torch as tensors
 from torch import Tensor, nn
 
-from irstd import methods, params
+from irstd import methods
+from irstd.config import params
 from irstd.errors import InputError
 from irstd.methods import Method
 
@@ -25,7 +26,7 @@ class Label:
     """What a file of weights says of itself.
 
     row: of params.yaml, a `method` with its `options`. epoch: that was chosen. threshold: of the score, exceeded by
-    what counts as predicted. geometry, side: how images are handed to the network, see `irstd.prediction.predict`.
+    what counts as predicted. geometry, side: how images are handed to the network, see `irstd.inference.predict`.
     commit, hardware: of the training.
     """
 

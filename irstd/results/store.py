@@ -1,4 +1,4 @@
-"""Result tables and records as files: what writers and readers share. `irstd.schemas` says what is in each."""
+"""Result tables and records as files: what writers and readers share. `irstd.results.schemas` says what is in each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from irstd.schemas import SCHEMAS
+from irstd.results.schemas import SCHEMAS
 
 
 def check(table: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -22,7 +22,9 @@ def check(table: pd.DataFrame, kind: str) -> pd.DataFrame:
     wanted = list(SCHEMAS[kind])
     if set(table.columns) != set(wanted):
         lacks, unknown = sorted(set(wanted) - set(table.columns)), sorted(set(table.columns) - set(wanted))
-        raise ValueError(f"a {kind} table lacks {lacks} and has unknown {unknown}; irstd/schemas.py says what it holds")
+        raise ValueError(
+            f"a {kind} table lacks {lacks} and has unknown {unknown}; irstd/results/schemas.py says what it holds"
+        )
     return table[wanted]
 
 

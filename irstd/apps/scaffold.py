@@ -9,11 +9,11 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from yaml import safe_load
 
-from irstd import params
+from irstd.config import params
 from irstd.errors import InputError
 
 TEMPLATES = Environment(  # noqa: S701 - Python is written here, not HTML
-    loader=PackageLoader("irstd"), undefined=StrictUndefined, keep_trailing_newline=True
+    loader=PackageLoader("irstd.apps"), undefined=StrictUndefined, keep_trailing_newline=True
 )
 FILES = {"irstd/methods/{}.py": "method.py.j2", "tests/test_{}.py": "test_method.py.j2"}
 ENTRY = """\

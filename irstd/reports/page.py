@@ -10,7 +10,7 @@ from typing import Any
 import mistune
 from jinja2 import Environment, PackageLoader
 
-TEMPLATES = Environment(loader=PackageLoader("irstd"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+TEMPLATES = Environment(loader=PackageLoader("irstd.reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
 UP = "../"  # from a page to the folder of the reports
 SHOWN = 0.62  # of their pixels: figures are saved finer than screens show them
 

@@ -25,8 +25,8 @@ from numpy import ndarray
 from PIL import Image
 
 from irstd.errors import InputError
-from irstd.results import read
-from irstd.schemas import SCHEMAS
+from irstd.results.schemas import SCHEMAS
+from irstd.results.store import read
 
 
 def cells(folder: Path | str, datasets: list[str] | None = None) -> pd.DataFrame:
@@ -80,28 +80,10 @@ def crops(folder: Path | str, dataset: str) -> tuple[pd.DataFrame, list[ndarray]
     return table, [strip[:, n * side : (n + 1) * side].reshape(2, side, side) for n in range(len(table))]
 
 
-def published(dataset: str | None = None) -> pd.DataFrame:
-    """What papers and READMEs state, a row a figure: method, dataset, split (empty if not stated), metric, value,
-    how it was scored, source. Shares are in %, Fa per million.
-
-    Args:
-        dataset: only this one's, if given.
-    """
-    table = pd.read_csv(Path(__file__).with_name("published.csv"), dtype={"split": str}).fillna({"split": ""})
-    return table if dataset is None else table[table["dataset"] == dataset].reset_index(drop=True)
-
-
 def titles(folder: Path | str) -> dict[str, str]:
     """Row of the tables to what figures print for it: a variant's is its method's, and in brackets what is varied."""
     cards = {path.stem: json.loads(path.read_text()) for path in sorted(Path(folder, "methods").glob("*.json"))}
     return {row: card["title"].replace(f"({card['method']}-", "(") for row, card in cards.items()}
-
-
-def published_costs() -> pd.DataFrame:
-    """What papers and READMEs state of size and speed: method, parameters (1e6), multiply-adds of a 256×256 image (1e9,
-    which they call FLOPs), images a second, source.
-    """
-    return pd.read_csv(Path(__file__).with_name("published_costs.csv"))
 
 
 def transfer(folder: Path | str) -> pd.DataFrame:

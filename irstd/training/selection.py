@@ -11,7 +11,7 @@ from scipy.ndimage import center_of_mass, label
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from irstd.prediction import Predicted
+from irstd.inference.predict import Predicted
 
 THRESHOLDS = np.arange(1, 40) / 40  # to choose from
 WITHIN_PX = 3.0

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 # Modules that check and carry values: editing one changes no result, and must not look as if it did.
-CARRIERS = ("irstd.complaints", "irstd.errors", "irstd.params")
+CARRIERS = ("irstd.config.messages", "irstd.errors", "irstd.config.params")
 PACKAGES = ("torch", "kornia", "lightning", "numpy", "scipy", "opencv-python-headless")
 
 

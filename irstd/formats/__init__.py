@@ -1,0 +1,1 @@
+"""What people have on disk, read: predictions as masks, maps, points and boxes."""

@@ -1,0 +1,1 @@
+"""Trained networks put to use: predictions, weights as files, pictures, exports, cost."""

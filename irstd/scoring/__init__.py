@@ -1,0 +1,1 @@
+"""Predictions of a split, a folder or a table, and what they score."""

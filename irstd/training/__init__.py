@@ -1,0 +1,1 @@
+"""One loop for every method, and the score that chooses an epoch."""
