@@ -8,19 +8,23 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Threads that wait by spinning take the core that another thread needs.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: quickstart repro report test test-slow lint format lab bench bench-train detectors lock clean
+.PHONY: quickstart repro report publish cells test test-slow lint format lab bench bench-train detectors lock clean
 
 quickstart: $(READY) ## the whole pipeline on synthetic scenes, ending in reports
-	dvc repro scoring@synthetic pictures@synthetic orientation@synthetic cases
-	python -m pipelines.reports
-	@git diff --quiet -- dvc.lock reports || echo "Note: this machine's arithmetic differs from that of the committed results; \`git checkout dvc.lock reports\` restores them."
-	@echo; echo "Open the report: $(CURDIR)/reports/html/index.html"
+	python -m pipelines.quickstart
+	@echo; echo "Open the reports: $(CURDIR)/runs/site/html/index.html"
 
 repro: $(READY) ## every dataset, method and seed of params.yaml
 	dvc repro
 
-report: $(READY) ## every report anew from reports/results: no data, weights, GPU or network; under 3 minutes on 2 cores
+report: $(READY) ## the reports whose inputs changed, in runs/site: no data, weights, GPU or network; all in under 3 minutes on 2 cores
 	python -m pipelines.reports
+
+publish: $(READY) ## take runs into the record, reports/: make publish RUNS="nudt-sirst-ggl_net-0 ..."
+	python -m pipelines.publish $(RUNS)
+
+cells: $(READY) ## write cells.yaml anew, after a change of the lists in params.yaml
+	python -c "from pipelines.plan import write_cells; write_cells()"
 
 test: $(READY) ## the tests; under 10 minutes on 2 cores
 	pytest --numprocesses auto --maxprocesses 4 --dist loadscope
@@ -60,7 +64,7 @@ lock: $(READY) ## write constraints.txt anew from the environment
 	  pip freeze --exclude-editable | sed 's/^torch==/torch===/'; } > constraints.txt
 
 clean: ## remove what runs made; keeps the environment, data and the cache
-	rm -rf runs reports/html
+	rm -rf runs
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, this is %d.%d; name one with `make PYTHON=python3.12 ...`" % sys.version_info[:2])'

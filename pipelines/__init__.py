@@ -9,41 +9,26 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
+from irstd.errors import InputError
 
 RAW, PREPARED, ARCHIVES = Path("data/raw"), Path("data/prepared"), Path("data/archives")
-RUNS, RESULTS, REPORTS = Path("runs"), Path("reports/results"), Path("reports")
-WEIGHTS = REPORTS / "weights"  # in git, in half precision
+RUNS, PLAN, RESULTS, WEIGHTS, SITE = (Path("runs", name) for name in ("", "plan", "results", "weights", "site"))
+CELLS = Path("cells.yaml")
+# The record: what was published on purpose. `pipelines.publish` writes here, and nothing else.
+RECORD = Path("reports")
 
-# One instruction set, so that a portable dataset's results are equal to the bit on x86 CPUs with AVX2.
-PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
-
-
-def _prepare_process() -> None:
-    """Environment that libraries read when they are loaded, and so cannot be told later."""
-    # Threads that wait by spinning take the core that another thread needs.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    try:
-        entries = yaml.safe_load(Path("params.yaml").read_text())["dataset"]
-        portable = any(entries.get(word, {}).get("portable") for word in sys.argv[1:2])
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError):
-        portable = False  # the stage will read params.yaml properly, and say what is wrong
-    if portable:
-        os.environ.update(PORTABLE)
-
-
-_prepare_process()
+# Read by libraries when they are loaded. Threads that wait by spinning take the core that another thread needs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def run(main: Callable[..., None]) -> None:
     """Calls a stage's `main` with the command line's words; what the user must mend is one sentence and exit 1."""
-    from irstd.errors import InputError  # noqa: PLC0415 - after the environment is set
-
     parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
-    for name in inspect.signature(main).parameters:
-        parser.add_argument(name)
+    for name, parameter in inspect.signature(main).parameters.items():
+        parser.add_argument(name, nargs="*" if parameter.kind is parameter.VAR_POSITIONAL else None)
+    words = vars(parser.parse_args()).values()
     try:
-        main(**vars(parser.parse_args()))
+        main(*(word for value in words for word in (value if isinstance(value, list) else [value])))
     except InputError as error:
         sys.exit(f"error: {error}")
     except OSError as error:

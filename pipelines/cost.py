@@ -4,17 +4,16 @@ import pandas as pd
 import torch
 
 from irstd.config import params
-from irstd.inference import profiling
+from irstd.inference import devices, profiling
 from irstd.results import provenance, store
-from irstd.training import loop
 from pipelines import RESULTS, run
-from pipelines.rows import method_of
+from pipelines.lookup import method_of
 
 
 def main(method: str) -> None:
     given = params.load()
     chosen, options = method_of(given, method)
-    on = loop.device(given.train.device)
+    on = devices.device(given.train.device)
     if given.cost.threads:
         torch.set_num_threads(given.cost.threads)
     torch.backends.cudnn.allow_tf32 = False  # float32 is what the table says

@@ -1,4 +1,4 @@
-"""Keep crops of scenes that may be passed on: DATASET -> reports/results/DATASET/crops.csv and crops.png."""
+"""Keep crops of scenes that may be passed on: DATASET -> runs/results/DATASET/crops.csv and crops.png."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Say what published weights are and can do: DATASET METHOD SEED -> reports/weights/DATASET/METHOD.md."""
+"""Say what packed weights are and can do: DATASET METHOD SEED -> runs/weights/DATASET/METHOD.md."""
 
 import hashlib
 import json

@@ -1,32 +1,83 @@
-"""Put a cell's weights into git: DATASET METHOD SEED -> reports/weights/DATASET/METHOD.safetensors, half precision."""
+"""Publish runs into the record: NAME... -> reports/results, reports/weights and every page of reports/.
+
+NAME is a run, DATASET-METHOD-SEED; `DATASET-METHOD` and `DATASET` stand for all their runs. Its results are taken from
+runs/results, with what they stand on: the dataset's tables, the method's card, its transfer, robustness and packed
+weights if there are some. Without a name the pages alone are written anew, from the record as it is.
+Nothing else writes to the record.
+"""
 
 import json
-
-from safetensors.torch import load_file
+import shutil
+from pathlib import Path
 
 from irstd.config import params
-from irstd.inference import weights
-from pipelines import RUNS, WEIGHTS, run
+from irstd.errors import InputError, hint
+from pipelines import RECORD, RESULTS, WEIGHTS, run
+from pipelines.reports import build
+
+IN_GIT_MB = 10.0  # weights of more are published by their card and checksum alone
 
 
-def main(dataset: str, method: str, seed: str) -> None:
-    row, folder = params.load().row(method), RUNS.joinpath("train", dataset, method, seed)
-    made = json.loads((folder / "provenance.json").read_text())
-    label = weights.Label(
-        method=row.method or method,
-        row=method,
-        dataset=dataset,
-        seed=int(seed),
-        epoch=made["best_epoch"],
-        geometry=made["recipe"]["geometry"],
-        side=made["recipe"]["size"],
-        threshold=made.get("threshold", 0.5),  # trainings before there was a choice took one half
-        **{name: made[name] for name in ("split", "budget", "options", "commit", "hardware")},
-    )
-    packed = weights.pack(load_file(folder / "best.safetensors"), label)
-    target = WEIGHTS / dataset / f"{method}.safetensors"
+def chosen(names: tuple[str, ...], known: dict[str, dict]) -> list[dict]:
+    """The runs that `names` stand for.
+
+    Raises:
+        InputError: one stands for none.
+    """
+    found: dict[str, dict] = {}
+    for name in names:
+        runs = {k: c for k, c in known.items() if name in (k, f"{c['dataset']}-{c['method']}", c["dataset"])}
+        if not runs:
+            raise InputError(f"params.yaml has no run {name!r}; {hint(name, known)}")
+        found |= runs
+    return list(found.values())
+
+
+def files(cell: dict) -> list[Path]:
+    """What of runs/results is published of a run, below it.
+
+    Raises:
+        InputError: it has no scores, or was computed from code that is in no commit.
+    """
+    dataset, method, seed = cell["dataset"], cell["method"], str(cell["seed"])
+    place = RESULTS / dataset / method / seed
+    if not (place / "metrics.json").exists():
+        raise InputError(
+            f"{dataset}-{method}-{seed} has no scores yet; run `dvc repro score@{dataset}-{method}-{seed}`"
+        )
+    commit = json.loads((place / "provenance.json").read_text())["commit"]
+    if commit is not None and (not commit or commit.endswith("+")):
+        raise InputError(
+            f"{dataset}-{method}-{seed} was trained from changes that are in no commit; commit, and train it again"
+        )
+    patterns = (
+        f"{dataset}/*.*", f"{dataset}/{method}/{seed}/*", f"methods/{method}.json", f"cost/{method}.csv",
+        "analysis/*.csv", f"analysis/*-{dataset}/*", f"transfer/{dataset}/{method}/{seed}/*",
+        f"robustness/{dataset}/{method}/{seed}.csv",
+    )  # fmt: skip
+    return [path for pattern in patterns for path in sorted(RESULTS.glob(pattern)) if path.is_file()]
+
+
+def main(*names: str) -> None:
+    cells = chosen(names, params.load().cells())
+    wanted = [(cell, files(cell)) for cell in cells]  # whatever is wrong is said before anything is written
+    for cell, paths in wanted:
+        place = Path(cell["dataset"], cell["method"], str(cell["seed"]))
+        shutil.rmtree(RECORD / "results" / place, ignore_errors=True)
+        for path in paths:
+            _copy(path, RECORD / "results" / path.relative_to(RESULTS))
+        packed = WEIGHTS / cell["dataset"] / f"{cell['method']}.safetensors"
+        if packed.with_suffix(".md").exists():
+            _copy(packed.with_suffix(".md"), RECORD / "weights" / cell["dataset"] / f"{cell['method']}.md")
+            if packed.stat().st_size <= IN_GIT_MB * 1e6:
+                _copy(packed, RECORD / "weights" / cell["dataset"] / packed.name)
+        print(f"published {'-'.join(place.parts)}")
+    build(RECORD, RECORD / "results")
+
+
+def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(packed)
+    shutil.copyfile(source, target)
 
 
 if __name__ == "__main__":

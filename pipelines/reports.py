@@ -1,38 +1,159 @@
-"""Write every report that needs only reports/results, and the home page: no data, weights, torch or DVC."""
+"""Write the reports whose inputs changed -> runs/site: pages, Markdown, figures and tables. No data, weights or torch.
 
+They show the record, reports/results, and over it what was computed here, runs/results. With names of reports, these
+alone are written, whether something changed or not.
+"""
+
+import hashlib
+import json
 import os
-import sys
+import shutil
+import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+
+import nbformat
 
 from irstd.config import params
-from pipelines import gallery, run
-from pipelines.report import has_results, render, reports
+from irstd.errors import InputError, hint
+from irstd.reports import notebooks, page
+from irstd.results import provenance
+from irstd.results.overlay import overlay
+from pipelines import RECORD, RESULTS, RUNS, SITE, WEIGHTS, run
+from pipelines.report_list import UP, Report, reports
+
+OF_ALL = ("methods", "cost", "analysis")  # results that a report of one dataset may read besides that dataset's
+LONGEST = ("12_failures", "04_pinwheel_orientation", "07_conventions", "01_comparison")
 
 
-def main() -> None:
-    given = params.load()
-    unknown = [d for d in given.datasets if not has_results(d)]
-    wanted = {n: one for n, one in reports(given).items() if one.public and one.dataset not in unknown}
-    for dataset in unknown:
-        print(f"{dataset} has no results yet, so there is no report of it; run `dvc repro report@{dataset}`")
+def render(name: str, one: Report, results: Path, target: Path) -> str:
+    """Executes a notebook; writes NAME.md, html/NAME.html and folders NAME of figures and tables below `target`."""
+    parameters = dict(one.parameters)
+    if one.public:
+        parameters["results"] = str(UP / results)
+        parameters |= {kind: str(UP / target / kind / name) for kind in ("figures", "tables")}
+    if one.notebook == "17_transfer":
+        parameters["cards"] = str(UP / target)
+    executed = RUNS / "notebooks" / target.name / f"{name}.ipynb"
+    start = time.time_ns()
+    made = notebooks.execute(one.path, executed, **parameters)
+    executed.unlink()
+    text = notebooks.markdown(made, f"{(UP / target).as_posix()}/")
+    target.mkdir(parents=True, exist_ok=True)
+    (target / f"{name}.md").write_text(text)
+    for path in (path for kind in ("figures", "tables") for path in (target / kind / name).glob("*")):
+        if path.stat().st_mtime_ns < start:
+            path.unlink()  # of an earlier version of the notebook
+    if target == SITE:
+        home = name == "index"
+        made_by = {"notebook": one.path.as_posix(), **({} if home else one.parameters)}
+        place = target / "html" / f"{name}.html"
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(page.html(text, notebooks.question(one.path), folder=target, home=home, made=made_by))
+    return f"the report: {target / name}.md"
+
+
+def inputs(one: Report, results: Path) -> str:
+    """Digest of whatever a report is made of: notebook, parameters, code, and the results that it may read."""
+    cells = nbformat.read(one.path, as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    modules = {"irstd.reports.page", "irstd.reports.notebooks", *provenance.imports(code, "notebook", "irstd")}
+    found = {m: d for module in modules for m, d in provenance.code_digests(module, ()).items()}
+    library = Path(page.__file__).parents[1]
+    folders = [results] if one.dataset is None else [results / name for name in (*OF_ALL, one.dataset)]
+    if not one.public and one.dataset:
+        folders = [RUNS / "gallery" / one.dataset]
+    files = [p for folder in (*folders, library / "reports/templates") for p in sorted(folder.rglob("*"))]
+    read = [p for p in (*files, *sorted((library / "results").glob("*.csv"))) if p.is_file()]
+    read_digests = [(p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in read]
+    return provenance.digest([[c.source for c in cells], asdict(one), found, read_digests])
+
+
+def build(target: Path, results: Path, names: tuple[str, ...] = ()) -> None:
+    """Writes reports, several at once.
+
+    Args:
+        names: of those to write; if none is given, all whose inputs changed since they were written to `target`.
+
+    Raises:
+        InputError: there is no such report, or one could not be made.
+    """
+    known = reports(params.load(), results)
+    for name in names:
+        if name not in known:
+            raise InputError(f"there is no report {name!r}; {hint(name, known)}")
+    record, stamps = target == RECORD, RUNS / "stamps" / target.name
+    known = {name: one for name, one in known.items() if one.public or not record}
+    digests = {name: inputs(one, results) for name, one in known.items()}
+    wanted = {n: known[n] for n in names} or {n: one for n, one in known.items() if not _written(n, digests, target)}
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many notebooks as cores run at a time
     failed = []
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         # The longest first, so that no core waits at the end.
-        jobs = {pool.submit(render, name, one): name for name, one in sorted(wanted.items(), key=_length)}
+        order = sorted(wanted.items(), key=lambda item: _place(item[1]))
+        jobs = {pool.submit(render, name, one, results, target): name for name, one in order}
         for job in as_completed(jobs):
+            name = jobs[job]
             if (error := job.exception()) is None:
                 print(job.result(), flush=True)
+                stamps.mkdir(parents=True, exist_ok=True)
+                (stamps / f"{name}.json").write_text(json.dumps(digests[name]))
             else:
-                failed.append(f"{jobs[job]}: {str(error).strip().splitlines()[-1]}")
-    gallery.main()
+                failed.append(f"{name}: {str(error).strip().splitlines()[-1]}")
+    _drop_others(target, known)
+    if not record:
+        _figures(target)
     if failed:
-        sys.exit(f"error: {len(failed)} of {len(wanted)} reports could not be made: {'; '.join(failed)}")
+        raise InputError(f"{len(failed)} of {len(wanted)} reports could not be made: {'; '.join(failed)}")
+    print(f"{len(wanted)} of {len(known)} reports written, the others are as they were.")
 
 
-def _length(item: tuple) -> int:
-    order = ("12_failures", "04_pinwheel_orientation", "07_conventions", "01_comparison")
-    return order.index(item[1].notebook) if item[1].notebook in order else len(order)
+def _place(one: Report) -> int:
+    return LONGEST.index(one.notebook) if one.notebook in LONGEST else len(LONGEST)
+
+
+def _written(name: str, digests: dict[str, str], target: Path) -> bool:
+    """Whether a report is there, made of what there is now."""
+    stamp, page_there = RUNS / "stamps" / target.name / f"{name}.json", (target / f"{name}.md").exists()
+    return page_there and stamp.exists() and json.loads(stamp.read_text()) == digests[name]
+
+
+def _drop_others(target: Path, known: dict[str, Report]) -> None:
+    """Removes what is left of reports that there are no longer."""
+    for path in (*target.glob("*.md"), *target.glob("html/*.html")):
+        if path.stem not in known and path.name != "figures.html":
+            path.unlink()
+    for folder in (*target.glob("figures/*"), *target.glob("tables/*")):
+        if folder.name not in known:
+            shutil.rmtree(folder)
+
+
+def _figures(target: Path) -> None:
+    """One page with every figure of every report."""
+    groups = {
+        folder.name: [p.relative_to(target).as_posix() for p in sorted(folder.glob("*.svg"))]
+        for folder in sorted((target / "figures").glob("*"))
+    }
+    words = "Each is a link to the report it is from."
+    place = target / "html/figures.html"
+    place.write_text(page.gallery("Every figure", words, {k: v for k, v in groups.items() if v}))
+
+
+def _cards() -> None:
+    """Puts the cards of weights beside the pages, which link to them."""
+    for folder in (RECORD / "weights", WEIGHTS):
+        for card in folder.glob("*/*.md"):
+            target = SITE / "weights" / card.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(card, target)
+
+
+def main(*names: str) -> None:
+    results = overlay([RECORD / "results", RESULTS])
+    _cards()
+    build(SITE, results, names)
+    print(f"Open the reports: {SITE / 'html/index.html'}")
 
 
 if __name__ == "__main__":

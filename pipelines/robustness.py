@@ -1,4 +1,4 @@
-"""Score published weights on changed images: DATASET METHOD SEED -> a row a change and level, on some test scenes."""
+"""Score packed weights on changed images: DATASET METHOD SEED -> a row a change and level, on some test scenes."""
 
 import numpy as np
 import pandas as pd
@@ -9,12 +9,12 @@ from irstd.config import params
 from irstd.data.prepared import Prepared
 from irstd.results import store
 from pipelines import PREPARED, RESULTS, run
-from pipelines.published import Published
+from pipelines.packed import Packed
 
 
 def main(dataset: str, method: str, seed: str) -> None:
     given = params.load()
-    published, prepared = Published(given, dataset, method), Prepared(PREPARED / dataset)
+    packed, prepared = Packed(given, dataset, method), Prepared(PREPARED / dataset)
     every = prepared.roles(given.data(dataset).split, 0.0)["test"]
     places = np.linspace(0, len(every) - 1, min(given.robustness.scenes, len(every))).round().astype(int)
     scenes = [(prepared.names[n], prepared.image(n), prepared.mask(n)) for n in np.array(every)[places].tolist()]
@@ -22,7 +22,7 @@ def main(dataset: str, method: str, seed: str) -> None:
     rows = []
     for kind, level in tqdm(wanted, "changes"):
         images = [image if kind == "none" else changed(image, mask, kind, level, name) for name, image, mask in scenes]
-        scored = published.score(images, (mask for _, _, mask in scenes))
+        scored = packed.score(images, (mask for _, _, mask in scenes))
         rows.append(scored.conventions.assign(change=kind, level=level))
     table = pd.concat(rows, ignore_index=True)
     store.write(table, RESULTS / "robustness" / dataset / method / f"{seed}.csv", "robustness")

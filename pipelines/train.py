@@ -1,122 +1,126 @@
-"""Train one cell: DATASET METHOD SEED -> runs/train/DATASET/METHOD/SEED and its history.
+"""Train: DATASET METHOD SEED -> runs/train/DATASET/METHOD/SEED: weights, history, provenance.
 
 A killed run goes on from its checkpoint in runs/checkpoints when the stage runs again; the next stage, which
-runs when the weights are safe in DVC's cache, removes it.
+runs when the weights are safe in DVC's cache, removes it. A method without parameters has its threshold chosen on the
+held-out scenes, and the same files written.
 """
 
 import csv
-import hashlib
 import json
-from dataclasses import asdict
+from typing import Any
 
 import safetensors.torch
 import torch
-from dvclive import Live
 
-from irstd import methods
-from irstd.config import params
 from irstd.data.clicks import read_clicks
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
+from irstd.inference import devices
+from irstd.inference.predict import predict
 from irstd.results import provenance
 from irstd.results.schemas import SCHEMAS
-from irstd.training import loop
-from pipelines import PREPARED, RESULTS, RUNS, repeatable, run
-from pipelines.rows import method_of
+from irstd.training import loop, selection
+from pipelines import PREPARED, RUNS, plan, repeatable, run
+from pipelines.lookup import Run
 
 
 def main(dataset: str, method: str, seed: str) -> None:
-    given = params.load()
-    entry, row, recipe = given.data(dataset), given.row(method), given.recipe(dataset, method)
-    chosen, options = method_of(given, method)
-    # A portable dataset is for any machine, so it must not take the GPU that only some have.
-    on = loop.device("cpu" if entry.portable else given.train.device)
-    in_precision = loop.precision(given.train.precision, on)
-    threads = recipe.threads or given.train.threads
-    repeatable(threads, on.type)
-
+    cell = Run.load(dataset, method, seed)
+    recipe, entry = cell.recipe, cell.entry
+    on = devices.device(cell.given.train.device)
+    in_precision = loop.precision(cell.given.train.precision, on)
+    repeatable(cell.threads, on.type)
     prepared = Prepared(PREPARED / dataset)
     # Only the protocol `validation` gives up training scenes; `test` is the papers' habit, and labelled.
     held_out = recipe.selection == "validation"
     roles = prepared.roles(entry.split, entry.validation if held_out else 0.0)
     learn = roles["train"] if held_out else [*roles["train"], *roles["validation"]]
     choose = {"validation": roles["validation"], "last": [], "test": roles["test"]}[recipe.selection]
-    if recipe.selection == "validation" and not choose:
+    if held_out and not choose:
         raise InputError(
             f"params.yaml: dataset.{dataset}.validation is 0, so there is nothing to choose the epoch on; raise it, or "
             "set `selection: last` in the recipe"
         )
-
-    clicks = read_clicks(entry.clicks, prepared) if entry.clicks and chosen.supervision == "point" else None
+    clicks = None if cell.clicks is None else read_clicks(cell.clicks, prepared)
     if clicks is not None and recipe.jitter:
         raise InputError(
             f"params.yaml: method.{method}.recipe.jitter moves centroids, but dataset.{dataset}.clicks gives clicks; "
             "set one of the two"
         )
     facts = {
-        "split": entry.split,
-        "scenes": {"train": len(learn), "validation": len(choose) if held_out else 0, "test": len(roles["test"])},
-        "budget": entry.budget,
-        "recipe": asdict(recipe),
-        "full_epochs": params.check(params.Recipe, row.recipe, f"method.{method}.recipe").epochs,
-        "options": asdict(options),
+        **cell.resolved(),
+        "scenes": {
+            "train": len(learn) if recipe.epochs else 0,
+            "validation": len(choose) if held_out else 0,
+            "test": len(roles["test"]),
+        },
         "data_sha256": prepared.checksum(),
-        "clicks_sha256": hashlib.sha256(entry.clicks.read_bytes()).hexdigest() if clicks and entry.clicks else None,
-        "sources": provenance.source_digest(methods.module_name(row.method or method)),
         "versions": provenance.versions(),
+        "code": plan.code("train"),
         "precision": in_precision,
-        "threads": threads if on.type == "cpu" else None,
+        "threads": cell.threads if on.type == "cpu" else None,
     }
-    digest = provenance.source_digest("irstd.training.loop")
-    key = provenance.digest([dataset, method, seed, facts, digest, on.type, str(torch.version.cuda)])
-    checkpoint = RUNS.joinpath("checkpoints", dataset, method, seed, f"{key}.pt")
-    torch.manual_seed(int(seed))
-    network = chosen.build(options)
-    place = (dataset, method, seed)
-    live_folder = RUNS.joinpath("live", *place)
-    with Live(str(live_folder), resume=checkpoint.exists(), report=None, save_dvc_exp=False, dvcyaml=None) as live:
-
-        def show(row: dict) -> None:
-            live.step = row["epoch"]
-            for column in ("loss", "lr", "score"):
-                if row[column] is not None:
-                    live.log_metric(column, row[column])
-            live.make_summary()
-
+    torch.manual_seed(cell.seed)
+    network = cell.method.build(cell.options)
+    if recipe.epochs:
+        key = provenance.digest([facts, on.type, str(torch.version.cuda)])
         fitted = loop.fit(
-            chosen, options, network, recipe, prepared, training=learn, validation=choose, seed=int(seed), on=on,
-            clicks=clicks, in_precision=in_precision, checkpoint=checkpoint, checkpoint_s=given.train.checkpoint_s,
-            on_epoch=show, progress=True,
+            cell.method, cell.options, network, recipe, prepared, training=learn, validation=choose, seed=cell.seed,
+            on=on, clicks=clicks, in_precision=in_precision, checkpoint=cell.below(RUNS / "checkpoints") / f"{key}.pt",
+            checkpoint_s=cell.given.train.checkpoint_s, progress=True,
         )  # fmt: skip
-
-    folder = RUNS.joinpath("train", *place)
-    # One entry: safetensors writes several in an order that changes from run to run.
-    label = {"irstd": json.dumps({"dataset": dataset, "method": method, "seed": int(seed), "epoch": fitted.best_epoch})}
-    for kind, weights in (("best", fitted.best), ("last", fitted.last)):
-        packed = safetensors.torch.save(weights, metadata=label)
-        loop.save(folder / f"{kind}.safetensors", lambda beside, packed=packed: beside.write_bytes(packed))
-    history = RESULTS.joinpath(*place, "history.csv")
-    history.parent.mkdir(parents=True, exist_ok=True)
-    with history.open("w", newline="") as file:
-        writer = csv.DictWriter(file, SCHEMAS["history"], extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in r.items()} for r in fitted.history)
-    watched = [
-        (row["epoch"], quantity, f"{value:.6g}") for row in fitted.history for quantity, value in row["watched"].items()
-    ]
-    with RESULTS.joinpath(*place, "watched.csv").open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([SCHEMAS["watched"], *watched])
-    # A portable dataset's results must not tell one machine or run from another.
-    hardware = provenance.processor() if on.type == "cpu" else torch.cuda.get_device_name(on)
+    else:
+        fitted = _chosen(cell, network, prepared, choose)
+    _write(cell, fitted)
     made = {
         **facts,
         "best_epoch": fitted.best_epoch,
         "threshold": fitted.threshold,
-        "hardware": None if entry.portable else hardware,
-        "wall_s": None if entry.portable else round(fitted.wall_s, 1),
-        "commit": None if entry.portable else provenance.commit(RUNS.parent),
+        "hardware": provenance.processor() if on.type == "cpu" else torch.cuda.get_device_name(on),
+        "wall_s": round(fitted.wall_s, 1) if recipe.epochs else None,
+        "commit": provenance.commit(RUNS.parent),
     }
-    (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
+    (cell.below(RUNS / "train") / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
+
+
+def _chosen(cell: Run, network: torch.nn.Module, prepared: Prepared, held_out: list[int]) -> loop.Fitted:
+    """What training leaves, of a method without parameters: the threshold that its held-out scenes choose.
+
+    Raises:
+        InputError: it has parameters.
+    """
+    if any(True for _ in network.parameters()):
+        raise InputError(f"params.yaml: baselines: {cell.row!r} has parameters to train; list it in `methods` instead")
+    found = predict(network, cell.method, cell.options, [prepared.image(n) for n in held_out])
+    truth = [(prepared.mask(n), prepared.points[n]) for n in held_out]
+    score, threshold = selection.score(found, truth, cell.method.threshold)
+    print(f"{cell.row}: threshold {threshold:g}, IoU {score:.3f} of {len(held_out)} held-out scenes")
+    return loop.Fitted({}, {}, 0, threshold, [], 0.0)
+
+
+def _write(cell: Run, fitted: loop.Fitted) -> None:
+    folder = cell.below(RUNS / "train")
+    folder.mkdir(parents=True, exist_ok=True)
+    # One entry: safetensors writes several in an order that changes from run to run.
+    of = {"dataset": cell.dataset, "method": cell.row, "seed": cell.seed, "epoch": fitted.best_epoch}
+    for kind, weights in (("best", fitted.best), ("last", fitted.last)):
+        packed = safetensors.torch.save(weights, metadata={"irstd": json.dumps(of)})
+        loop.save(folder / f"{kind}.safetensors", lambda beside, packed=packed: beside.write_bytes(packed))
+    rows = [{k: _short(v) for k, v in row.items()} for row in fitted.history]
+    watched = [
+        {"epoch": row["epoch"], "quantity": name, "value": _short(value)}
+        for row in fitted.history
+        for name, value in row["watched"].items()
+    ]
+    for kind, table in (("history", rows), ("watched", watched)):
+        with (folder / f"{kind}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, SCHEMAS[kind], extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(table)
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from irstd.data import download, prepare, synthetic  # noqa: E402
 from irstd.data.prepared import Prepared  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
+RECORDED = ROOT / "tests/fixtures/results"  # results frozen for tests: nothing that runs can change them
 EXTRAS = {"retinanet": "torchvision", "yolov8n": "ultralytics"}  # what methods need besides
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from irstd.config import params
 from irstd.results import provenance, store
-from pipelines.report import reports
+from pipelines import plan
 from tests.conftest import ROOT
 
 EVERYONE = {"errors"}  # may be imported by all
@@ -38,21 +38,11 @@ ALLOWED = {  # room: the rooms it may import besides itself and EVERYONE; a room
         "scoring", "training",
     },
 }  # fmt: skip
-# Carry or check values; see dvc.yaml.
-CARRIERS = {
-    "irstd/config/messages.py",
-    "irstd/errors.py",
-    "irstd/config/params.py",
-    "irstd/results/provenance.py",
-    "irstd/results/schemas.py",
-    "pipelines/__init__.py",
-}
 TRACKED = subprocess.run(
     ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
 ).stdout.split()
 SOURCES = [p for p in TRACKED if p.endswith(".py") and (ROOT / p).exists()]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-OF_A_STUDY = "^(baselines|labelling|losses|detection)-(?=card|choose|train|predict|validate|evaluate|conventions)"
 
 
 def imported(path):
@@ -99,90 +89,53 @@ def test_one_method_does_not_import_another_but_for_a_variant_its_original():
             assert all(path.startswith(other.removesuffix(".py") + "_") for other in others)
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_declares_every_file_it_imports(stage):
-    stage, whole = re.sub(OF_A_STUDY, "", stage), STAGES[stage]  # a study's stages are those of the pipeline
-    module = whole["cmd"].split()[2].replace(".", "/")
-    todo, needs = [f"{module}.py"], set()
-    for name in (d for d in whole["deps"] if d.endswith(".ipynb")):
-        code = "\n".join("".join(c["source"]) for c in cells(name) if c["cell_type"] == "code")
-        todo += {p for m in provenance.imports(code, "notebook", "irstd") for p in as_files(m)}
-    while todo:
-        path = todo.pop()
-        if path not in needs:
-            needs.add(path)
-            todo += imported(path)
-    declared = whole["deps"]
-    # Code of methods reaches trainings through the card; package docstrings say nothing.
-    by_card = any("reports/results/methods/" in d for d in declared)
-    if by_card:
-        needs = {p for p in needs if not re.match(r"irstd/(methods|layers|losses)/", p)}
-    missing = {
-        path for path in needs - CARRIERS
-        if not path.endswith("__init__.py") and not any(path == d or path.startswith(f"{d}/") for d in declared)
-    }  # fmt: skip
-
-    assert not missing - OPTIONAL.get(stage, set())
+def stage(name):
+    """A stage of dvc.yaml, whether it is repeated or not."""
+    return STAGES[name].get("do", STAGES[name])
 
 
-OPTIONAL = {
-    # New code makes no right parameter wrong; if it does, the stage that runs it says so.
-    # The card counts; what runs a network in other forms is for the cost.
-    "card": {"irstd/inference/export.py"},
-    "check": {p for p in SOURCES if p.startswith("irstd/")} | {"pipelines/check.py"},
-    # Sources and citations are no matter of what was obtained; pixels and splits are.
-    "prepare": {"irstd/data/catalogue.py"},
-    "describe": {"irstd/data/catalogue.py"},
-    # Columns of the history are named by its schema; results.py changes with every new table.
-    "train": {"irstd/results/store.py", "irstd/data/raw.py", "irstd/data/catalogue.py", "irstd/metrics/regions.py"},
-    # What is in prepared data is its own dependency; these only tell how to read it.
-    "predict": {"irstd/data/augment.py", "irstd/data/batches.py", "irstd/data/clicks.py", "irstd/training/loop.py", "irstd/training/selection.py", "irstd/data/raw.py", "irstd/data/catalogue.py"},
-    "evaluate": {"irstd/data/raw.py", "irstd/data/catalogue.py"},
-    "conventions": {"irstd/data/raw.py", "irstd/data/catalogue.py"},
-    "orientation": {"irstd/data/raw.py", "irstd/data/catalogue.py"},
-    # A table of latencies does not change with the loop.
-    "cost": {"irstd/training/loop.py", "irstd/training/selection.py", "irstd/inference/predict.py", "irstd/results/store.py", "irstd/data/augment.py", "irstd/data/batches.py", "irstd/data/clicks.py", "irstd/data/prepared.py", "irstd/data/raw.py", "irstd/data/catalogue.py", "irstd/metrics/regions.py"},
-}  # fmt: skip
-OPTIONAL |= {"validate": OPTIONAL["predict"], "choose": OPTIONAL["predict"] | {"irstd/results/store.py"}}
-OPTIONAL["choose"] -= {"irstd/training/selection.py"}
-OPTIONAL |= dict.fromkeys(("transfer", "robustness"), OPTIONAL["predict"])
+def outs(one):
+    """Paths that a stage writes."""
+    every = [*one.get("outs", ()), *one.get("metrics", ()), *one.get("plots", ())]
+    return [next(iter(out)) if isinstance(out, dict) else out for out in every]
 
 
-def test_every_command_is_a_module_and_its_items():
-    for name, stage in STAGES.items():
-        if stage["cmd"].startswith("python -m pipelines.report "):
-            continue
-        axes = "".join(f" ${{item.{axis}}}" for axis in stage.get("matrix", ()))
-        # The stages of a study are those of the pipeline for further rows.
-        module = re.sub(OF_A_STUDY, "", name).replace("-", "_")
-        assert f"python -m pipelines.{module}{axes}" == stage["cmd"]
-        assert (ROOT / f"pipelines/{module}.py").exists()
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_is_a_module_named_like_it_and_depends_on_its_code_in_the_plan(name):
+    one = stage(name)
+    module = name.replace("-", "_")
+
+    assert one["cmd"].split()[:3] == ["python", "-m", f"pipelines.{module}"]
+    assert (ROOT / f"pipelines/{module}.py").exists()
+    if name != "plan":
+        assert f"runs/plan/code/{module}.json" in one["deps"]
+        assert not [d for d in one["deps"] if d.endswith(".py")], "code is listed by the plan, not by hand"
+        assert not any(out.startswith("reports") for out in outs(one)), "stages write below data/ and runs/ only"
 
 
-def test_every_report_has_a_stage_that_declares_its_notebook_and_files():
-    given = params.load(ROOT / "params.yaml")
-    planned, found = reports(given), {}
-    lists = {"datasets": given.datasets, "orientation.datasets": given.orientation.datasets}
-    lists |= {f"studies.{name}.datasets": study.datasets for name, study in given.studies.items()}
-    for stage in STAGES.values():
-        if stage["cmd"].startswith("python -m pipelines.report "):
-            over = stage.get("matrix", {"dataset": None})["dataset"]
-            for dataset in lists[over[2:-1]] if over else [""]:
-                name = stage["cmd"].split()[-1].replace("${item.dataset}", dataset)
-                found[name] = json.loads(json.dumps(stage).replace("${item.dataset}", dataset))
-
-    assert set(planned) == set(found)
-    for name, report in planned.items():
-        deps, outs = found[name]["deps"], found[name]["outs"]
-        assert f"notebooks/{report.notebook}.ipynb" in deps or "notebooks" in deps
-        files = [f"reports/{name}.md", f"reports/figures/{name}", f"reports/tables/{name}"] if report.public else []
-        assert [f"reports/html/{name}.html", *files] == [next(iter(o)) if isinstance(o, dict) else o for o in outs]
+def test_the_graph_and_the_parameters_can_be_read_in_one_sitting():
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) < 260
+    assert (ROOT / "dvc.lock").stat().st_size < 150_000
 
 
 def test_expensive_stages_keep_the_run_cache():
-    for name in ("train", "predict"):
-        for out in STAGES[name]["outs"]:
-            assert isinstance(out, str), "an uncached or persisted output switches DVC's run cache off"
+    for name in ("train", "predict", "score"):
+        every = [*stage(name)["outs"], *stage(name).get("metrics", ())]
+        assert all(isinstance(out, str) for out in every), (
+            "an uncached or persisted output switches DVC's run cache off"
+        )
+
+
+def test_cells_yaml_is_what_params_yaml_asks_for():
+    assert params.load(ROOT / "params.yaml").cells_text() == (ROOT / "cells.yaml").read_text(), "run `make cells`"
+
+
+def test_the_plan_lists_what_a_stage_imports_and_no_more():
+    code = plan.code("score")
+
+    assert {"pipelines.score", "irstd.metrics.counts", "irstd.scoring.totals"} <= set(code)
+    assert not [m for m in code if m.startswith(("irstd.training", "irstd.methods", "irstd.config", "irstd.errors"))]
+    assert "irstd.data.catalogue" in plan.code("download") and "irstd.data.catalogue" not in plan.code("train")
 
 
 def test_plots_and_results_import_no_torch_and_the_library_is_quick():
@@ -237,8 +190,8 @@ def test_committed_provenance_names_no_place_on_a_disk():
 
 def test_every_row_of_params_has_a_method_file():
     given = params.load(ROOT / "params.yaml")
-    for name, row in given.method.items():
-        assert (ROOT / f"irstd/methods/{row.method or name}.py").exists()
+    for name in given.method:
+        assert (ROOT / f"irstd/methods/{given.row(name).method}.py").exists()
 
 
 class TestNotebooks:

@@ -43,7 +43,7 @@ def test_methods_prints_exact_size_and_multiply_adds(capsys):
 
 
 def test_sources_are_what_a_module_imports_but_for_carriers():
-    names = {p.name for p in provenance.sources("irstd.methods.ggl_net")}
+    names = {p.name for p in provenance.sources("irstd.methods.ggl_net").values()}
 
     assert {"ggl_net.py", "gradient.py", "attention.py", "overlap.py", "pixelwise.py", "__init__.py"} == names
 
@@ -57,9 +57,11 @@ def test_a_digest_changes_with_a_source_and_not_with_another(tmp_path, monkeypat
     before = provenance.source_digest("pack_of_tests.one")
     (package / "three.py").write_text("y = 2\n")
     same = provenance.source_digest("pack_of_tests.one")
+    (package / "two.py").write_text('"""A docstring."""\nx = 1  # a comment\n')
+    told = provenance.source_digest("pack_of_tests.one")
     (package / "two.py").write_text("x = 2\n")
 
-    assert before == same != provenance.source_digest("pack_of_tests.one")
+    assert before == same == told != provenance.source_digest("pack_of_tests.one")
 
 
 def test_the_commit_is_marked_when_a_tracked_file_differs(tmp_path):

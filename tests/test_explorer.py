@@ -43,12 +43,12 @@ def test_predictions_of_the_pipeline_are_found_with_their_own_threshold(tmp_path
     (tmp_path / "data/prepared").mkdir(parents=True)
     (tmp_path / "data/prepared/mine").symlink_to(prepared.folder)
     for kind, values in (("map", encode(prepared.mask(8).astype(float))), ("dots", np.array([[5.0, 6.0, 0.4]]))):
-        folder = tmp_path / "runs/predict/mine" / kind / "0"
+        folder = tmp_path / "runs/predict/mine" / kind / "0/test"
         folder.mkdir(parents=True)
         given = {prepared.names[8]: values}
         np.savez_compressed(folder / "scores.npz", **(given if kind == "map" else {}))
         np.savez_compressed(folder / "points.npz", **(given if kind == "dots" else {}))
-    result = tmp_path / "reports/results/mine/dots/0/metrics.json"
+    result = tmp_path / "runs/results/mine/dots/0/metrics.json"
     result.parent.mkdir(parents=True)
     result.write_text('{"threshold": 0.3}')
     found = explorer.found(tmp_path)

@@ -9,9 +9,9 @@ import shutil
 import pytest
 
 from irstd.reports import notebooks
-from tests.conftest import ROOT
+from tests.conftest import RECORDED, ROOT
 
-RESULTS = ROOT / "reports/results"
+RESULTS = RECORDED
 OTHER = {  # notebook: other parameters, words that must be in what it then says, files that it must leave
     "00_start": ({"seed": 5, "scr": 8.0, "threshold": 0.3}, ["seed 5", "background: cloud", "at 0.3"], ["scene.svg", "conventions.csv"]),
     "10_datasets": ({"datasets": ["irstd-1k", "absent"]}, ["Not described yet", "1492"], ["places.svg", "ranges.csv"]),

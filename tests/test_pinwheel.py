@@ -294,7 +294,7 @@ class TestNetwork:
     @pytest.mark.parametrize("row", ["mshnet", "plain", "gaussian", "pconv", "soft", "mobius", "linear"])
     def test_the_rows_of_the_ablation_are_rows(self, row):
         from irstd.config import params
-        from pipelines.rows import method_of
+        from pipelines.lookup import method_of
 
         method, options = method_of(params.load("params.yaml"), f"gaussian_pinwheel-{row}")
 

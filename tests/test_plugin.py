@@ -48,11 +48,11 @@ def test_it_gets_its_row_without_a_change_to_our_code(installed, tmp_path):
     env = installed | {"PYTHONPATH": os.pathsep.join((installed["PYTHONPATH"].split(os.pathsep)[0], str(folder)))}
     env["PATH"] = f"{os.path.dirname(sys.executable)}:{env['PATH']}"
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", "report@synthetic"], cwd=folder, env=env, capture_output=True, text=True
+        [sys.executable, "-m", "dvc", "repro", "reports"], cwd=folder, env=env, capture_output=True, text=True
     )
 
     assert done.returncode == 0, done.stderr
-    report = (folder / "reports/synthetic.md").read_text()
+    report = (folder / "runs/site/synthetic.md").read_text()
     assert "Learnt contrast (example)" in report and "GGL-Net" not in report.split("## Published")[0]
-    card = json.loads((folder / "reports/results/methods/contrast.json").read_text())
+    card = json.loads((folder / "runs/results/methods/contrast.json").read_text())
     assert card["parameters"] == 3

@@ -20,7 +20,7 @@ from irstd.reports import notebooks, page
 from irstd.results import literature, reading, store
 from irstd.scoring import evaluation
 from irstd.tables import studies as study_tables
-from tests.conftest import ROOT
+from tests.conftest import RECORDED, ROOT
 
 TITLES = {"ours": "Ours"}
 
@@ -147,8 +147,8 @@ class TestPlots:
             style.save(figure, tmp_path / name, "x")
         mpl.rcdefaults()
 
-        for suffix in ("svg", "png"):
-            assert (tmp_path / f"one/x.{suffix}").read_bytes() == (tmp_path / f"two/x.{suffix}").read_bytes()
+        assert (tmp_path / "one/x.svg").read_bytes() == (tmp_path / "two/x.svg").read_bytes()
+        assert not list(tmp_path.rglob("*.png"))
 
 
 class TestTables:
@@ -230,7 +230,7 @@ def executed(tmp_path_factory):
     made = []
     for name in ("one", "two"):
         given = {
-            "results": str(root / "reports/results"), "datasets": ["synthetic"], "methods": ["ggl_net", "point_regression"],
+            "results": str(RECORDED), "datasets": ["synthetic"], "methods": ["ggl_net", "point_regression"],
             "figures": str(out / "figures"), "tables": str(out / "tables"),
         }  # fmt: skip
         made.append(notebooks.execute(root / "notebooks/01_comparison.ipynb", out / f"{name}.ipynb", **given))
@@ -266,14 +266,14 @@ class TestNotebook:
             "targets-synthetic",
         ):
             assert (out / f"figures/{name}.svg").stat().st_size < 200_000
-            assert f"![{name.replace('-', ' ')}](figures/{name}.png)" in text
+            assert f"![{name.replace('-', ' ')}](figures/{name}.svg)" in text
         assert "[scores.csv](tables/scores.csv)" in text
 
     def test_the_page_needs_no_network_to_show_its_pictures(self, executed):
         out, (one, _) = executed
         made = page.html(notebooks.markdown(one, f"{out}/"), "x", folder=out)
 
-        assert 'src="http' not in made and made.count('src="data:image/png;base64') == 5
+        assert 'src="http' not in made and made.count('src="data:image/svg+xml;base64') == 5
         assert "The answer" in made and "style.theme()" not in made
 
     def test_an_unknown_parameter_is_refused(self, tmp_path, root):
@@ -299,7 +299,7 @@ class TestNotebook:
 
     def test_without_results_it_says_what_to_do(self, tmp_path, root):
         folder = tmp_path / "results"
-        shutil.copytree(root / "reports/results", folder)
+        shutil.copytree(RECORDED, folder)
         for path in folder.glob("*/*/*/metrics.json"):
             path.unlink()
 
@@ -311,7 +311,7 @@ class TestNotebook:
 
 def test_the_notebook_of_labels_runs_on_the_committed_tables(tmp_path):
     made = notebooks.execute(
-        ROOT / "notebooks/02_labels.ipynb", tmp_path / "out.ipynb", results=str(ROOT / "reports/results"),
+        ROOT / "notebooks/02_labels.ipynb", tmp_path / "out.ipynb", results=str(RECORDED),
         datasets=["synthetic"], clicks=["point_regression"], masks=["ggl_net"],
         figures=str(tmp_path / "figures"), tables=str(tmp_path / "tables"),
     )  # fmt: skip
@@ -328,7 +328,7 @@ def executed_on_the_committed(name, tmp_path, **given):
     return notebooks.execute(
         ROOT / f"notebooks/{name}.ipynb",
         tmp_path / "out.ipynb",
-        results=str(ROOT / "reports/results"),
+        results=str(RECORDED),
         **places,
         **given,
     )

@@ -25,7 +25,12 @@ def checkout(tmp_path):
 def test_it_keeps_the_contract_its_own_test_and_the_style_as_it_stands(checkout):
     written = scaffold.new_method("my_method", checkout)
 
-    assert [p.as_posix() for p in written] == ["irstd/methods/my_method.py", "tests/test_my_method.py", "params.yaml"]
+    assert [p.as_posix() for p in written] == [
+        "irstd/methods/my_method.py",
+        "tests/test_my_method.py",
+        "params.yaml",
+        "cells.yaml",
+    ]
     tools = [
         [sys.executable, "-m", "ruff", *words, *map(str, written[:2])] for words in (["check"], ["format", "--check"])
     ]
@@ -34,7 +39,7 @@ def test_it_keeps_the_contract_its_own_test_and_the_style_as_it_stands(checkout)
         assert done.returncode == 0, done.stdout
     tests = ["tests/test_methods.py", "tests/test_my_method.py", "-k", "my_method", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run([sys.executable, "-m", "pytest", *tests], cwd=checkout, capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout.startswith("........ "), done.stdout  # eight, none skipped
+    assert done.returncode == 0 and done.stdout.startswith("....... "), done.stdout  # seven, none skipped
 
 
 def test_params_get_one_row_and_keep_every_other_line(checkout):

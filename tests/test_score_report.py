@@ -11,7 +11,7 @@ from irstd.plots import style
 from irstd.reports import notebooks
 from irstd.results import reading
 from irstd.tables import scoring as score_tables
-from tests.conftest import ROOT
+from tests.conftest import RECORDED, ROOT
 
 TITLES = {"a": "Method A"}
 
@@ -160,8 +160,8 @@ class TestTables:
 
 
 def test_a_cell_has_one_score_under_our_convention_in_every_file():
-    cells = reading.cells(ROOT / "reports/results").set_index(["dataset", "method", "seed"])
-    kept = reading.gather(ROOT / "reports/results", "conventions").query("convention == 'irstd'")
+    cells = reading.cells(RECORDED).set_index(["dataset", "method", "seed"])
+    kept = reading.gather(RECORDED, "conventions").query("convention == 'irstd'")
 
     assert len(kept) > 20
     for row in kept.set_index(["dataset", "method", "seed"]).itertuples():
@@ -173,7 +173,7 @@ def test_a_cell_has_one_score_under_our_convention_in_every_file():
 def executed(name, tmp_path, **given):
     places = {kind: str(tmp_path / kind) for kind in ("figures", "tables")}
     book = ROOT / f"notebooks/{name}.ipynb"
-    made = notebooks.execute(book, tmp_path / "out.ipynb", results=str(ROOT / "reports/results"), **places, **given)
+    made = notebooks.execute(book, tmp_path / "out.ipynb", results=str(RECORDED), **places, **given)
     return notebooks.markdown(made), {p.name for p in (tmp_path / "figures").iterdir()}
 
 

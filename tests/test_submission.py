@@ -12,7 +12,7 @@ from irstd.data.prepared import Prepared
 from irstd.metrics.conventions import CONVENTIONS
 from irstd.results.store import read
 from irstd.scoring import submission
-from tests.conftest import ROOT
+from tests.conftest import RECORDED, ROOT
 
 KINDS = {
     "perfect": lambda mask: mask,
@@ -210,9 +210,7 @@ def test_a_row_stands_beside_ours_and_published_ones():
         [{"convention": "irstd", "iou": 0.5, "niou": 0.4, "pd": 0.9, "fa_per_million": 3.0, "f1": 0.8}]
     )
 
-    rows = submission.formatted(
-        submission.beside("mine", table, {"point_f1_3px": 0.7}, "nuaa-sirst", ROOT / "reports/results")
-    )
+    rows = submission.formatted(submission.beside("mine", table, {"point_f1_3px": 0.7}, "nuaa-sirst", RECORDED))
 
     assert rows.iloc[0]["made by"] == "these predictions" and rows.iloc[0]["IoU %"] == "50.00"
     by = rows["made by"].str.split(",").str[0]

@@ -12,6 +12,7 @@ from irstd.config import params
 from irstd.data.augment import Augmentation, inside
 from irstd.data.batches import Resident, epoch
 from irstd.errors import InputError
+from irstd.inference import devices
 from irstd.inference.predict import Predicted
 from irstd.losses.overlap import soft_iou
 from irstd.methods import Method, Prediction
@@ -195,9 +196,9 @@ def test_a_full_disk_while_a_checkpoint_is_written_is_the_same_sentence(prepared
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
 def test_a_device_that_is_not_there_is_one_sentence():
     with pytest.raises(InputError) as cuda:
-        loop.device("cuda")
+        devices.device("cuda")
     with pytest.raises(InputError) as odd:
-        loop.device("mps")
+        devices.device("mps")
     with pytest.raises(InputError) as half:
         loop.precision("16", CPU)
 
@@ -206,7 +207,7 @@ def test_a_device_that_is_not_there_is_one_sentence():
     )
     assert str(odd.value) == "params.yaml: train.device: 'mps' is no device; use auto, cpu, cuda or cuda:N"
     assert "params.yaml: train.precision: a CPU has no 16; use auto, 32 or bf16" == str(half.value)
-    assert CPU == loop.device("auto") == loop.device("cpu")
+    assert CPU == devices.device("auto") == devices.device("cpu")
 
 
 def test_the_learning_rate_rises_then_falls_as_a_cosine():

@@ -81,12 +81,12 @@ def found(root: Path | str) -> dict[str, Callable[[], Source]]:
     Drawn scenes come last, so that there is always something to look at.
     """
     root, opened = Path(root), {}
-    for path in sorted((root / "runs/predict").glob("*/*/*/scores.npz")):
-        cell = path.parent.relative_to(root / "runs/predict")
+    for path in sorted((root / "runs/predict").glob("*/*/*/test/scores.npz")):
+        cell = path.parents[1].relative_to(root / "runs/predict")
         prepared = root / "data/prepared" / cell.parts[0]
         if (prepared / "scenes.csv").exists():
             opened[" · ".join(cell.parts)] = lambda p=prepared, c=cell: _of_cell(
-                p, root / "runs/predict" / c, root / "reports/results" / c
+                p, root / "runs/predict" / c / "test", root / "runs/results" / c
             )
     return {**opened, DRAWN: drawn}
 

@@ -90,6 +90,7 @@ def new_method(name: str, root: Path) -> list[Path]:
             raise InputError(f"{path} is there already; take another name, or remove it")
     # Checked whole before anything is written.
     files["params.yaml"] = listed((root / "params.yaml").read_text(), name)
+    files["cells.yaml"] = params.parse(files["params.yaml"]).cells_text()
     for path, content in files.items():
         (root / path).write_text(content)
     return [Path(path) for path in files]

@@ -17,7 +17,7 @@ def _keys(kind: Any, location: tuple[Any, ...]) -> list[str]:
         else:  # a key of a mapping, an index of a list, or the tag of a union
             inside = _dataclasses_in(kind)
             tagged = [c for c in inside if c.__name__.lower() == str(part)]
-            kind = (tagged or inside or [None])[0]
+            kind = next(iter(tagged or inside), object)
     kind = next(iter(_dataclasses_in(kind)), None)
     return [f.name for f in fields(kind)] if kind else []
 

@@ -16,6 +16,7 @@ import yaml
 from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from irstd.config import consistency
 from irstd.config.messages import sentence
 from irstd.errors import InputError, hint
 
@@ -77,7 +78,6 @@ class Dataset:
     validation: Annotated[float, Field(ge=0, lt=1)]  # share of the training images held out to choose the epoch
     budget: str  # which of each method's budgets its cells train with
     clicks: Path | None = None  # CSV of name, row, col: point labels to train with instead of centroids
-    portable: bool = False  # one instruction set for any x86 CPU with AVX2; hardware and time not recorded
 
 
 @record
@@ -137,12 +137,16 @@ class Recipe:
 
 @record
 class Row:
-    """One row of the tables: a method with its options and recipe. A variant is another row."""
+    """One row of the tables: a method with its options and recipe.
+
+    A variant is another row: it names the row it is a variant `of`, and holds what differs.
+    """
 
     options: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
     budgets: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    method: str | None = None  # file in irstd/methods, if the row's name is not it
+    method: str | None = None  # file in irstd/methods; that of the original, or the row's own name, if not given
+    of: str | None = None  # the row whose recipe, budgets and, of the same method, options are inherited, key by key
 
 
 @record
@@ -233,12 +237,34 @@ class Params:
     cost: Cost
 
     def row(self, name: str) -> Row:
-        """The row called `name`.
+        """The row called `name`, with what it inherits, and its method's name.
 
         Raises:
-            InputError: params.yaml has no such row.
+            InputError: params.yaml has no such row, or its originals lead back to it.
         """
-        return _entry(self.method, name, "method")
+        line = [name]  # from the row to the original of all
+        while (parent := _entry(self.method, line[-1], "method").of) is not None:
+            if parent in line:
+                raise InputError(f"params.yaml: method.{line[-1]}.of: {parent!r} is a variant of it; break the circle")
+            if parent not in self.method:
+                raise InputError(
+                    f"params.yaml: method.{line[-1]}.of: there is no row {parent!r}; {hint(parent, self.method)}"
+                )
+            line.append(parent)
+        found = Row(method=line[-1])  # type: ignore[call-arg] # mypy does not see fields behind `record`
+        for one in (self.method[row] for row in reversed(line)):
+            budgets = {
+                budget: {**found.budgets.get(budget, {}), **one.budgets.get(budget, {})}
+                for budget in (*found.budgets, *one.budgets)
+            }
+            found = Row(  # type: ignore[call-arg]
+                # Another method has options of its own.
+                options={**({} if one.method else found.options), **one.options},
+                recipe={**found.recipe, **one.recipe},
+                budgets=budgets,
+                method=one.method or found.method,
+            )
+        return found
 
     def data(self, name: str) -> Dataset:
         """How the dataset `name` is used.
@@ -247,6 +273,14 @@ class Params:
             InputError: params.yaml has no such dataset.
         """
         return _entry(self.dataset, name, "dataset")
+
+    def full_recipe(self, row: str) -> Recipe:
+        """The row's own recipe, as `budget: full` takes it.
+
+        Raises:
+            InputError: an unknown row or key, or a value out of range.
+        """
+        return check(Recipe, self.row(row).recipe, f"method.{row}.recipe")
 
     def recipe(self, dataset: str, row: str) -> Recipe:
         """The recipe of a cell: the row's own, changed by the budget that the dataset names.
@@ -266,6 +300,28 @@ class Params:
                 )
             changes, path = entry.budgets[budget], f"method.{row}.budgets.{budget}"
         return check(Recipe, {**entry.recipe, **changes}, path)
+
+    def rows(self) -> list[str]:
+        """Every row that is used: methods, baselines, and those of studies."""
+        of_studies = [row for study in self.studies.values() for row in study.methods]
+        return list(dict.fromkeys([*self.methods, *self.baselines, *of_studies]))
+
+    def cells(self) -> dict[str, dict[str, Any]]:
+        """Every dataset, row and seed that is trained, by the name of its stages: what cells.yaml holds."""
+        every = {(d, m, s): None for d in self.datasets for m in self.methods for s in self.seeds}
+        every |= {(d, m, 0): None for d in self.datasets for m in self.baselines}
+        for rows in self.studies.values():
+            every |= {(d, m, s): None for d in rows.datasets for m in rows.methods for s in rows.seeds}
+        return {f"{d}-{m}-{s}": {"dataset": d, "method": m, "seed": s} for d, m, s in every}
+
+    def cells_text(self) -> str:
+        """cells.yaml as it should be: `rows` and `cells`, over which dvc.yaml repeats its stages."""
+        lines = [f"  {name}: {yaml.safe_dump(cell, default_flow_style=True)}" for name, cell in self.cells().items()]
+        rows = "".join(f"  - {row}\n" for row in self.rows())
+        return (
+            "# Made from params.yaml by `make cells`: dvc.yaml repeats its stages over these.\n"
+            f"rows:\n{rows}cells:\n{''.join(lines)}"
+        )
 
 
 def _entry(entries: Mapping[str, Any], name: str, kind: str) -> Any:
@@ -291,57 +347,8 @@ def check(kind: type, values: Mapping[str, Any], path: str) -> Any:
 def _closed(kind: type) -> type:
     """`kind`, refusing unknown keys and lax conversions; a method's plain dataclass does not say so itself."""
     if is_dataclass(kind) and not hasattr(kind, "__pydantic_config__"):
-        kind.__pydantic_config__ = {"extra": "forbid", "strict": True}
+        kind.__pydantic_config__ = {"extra": "forbid", "strict": True}  # type: ignore[attr-defined]
     return kind
-
-
-def _check_studies(params: Params) -> None:
-    """Raises InputError where a study needs what the pipeline does not make, or makes the same again."""
-    taken = dict.fromkeys(params.methods, "methods") | dict.fromkeys(params.baselines, "baselines")
-    for study, rows in params.studies.items():
-        for dataset in rows.datasets:
-            if dataset not in params.datasets:
-                raise InputError(
-                    f"params.yaml: studies.{study}.datasets: {dataset!r} is not in `datasets`; take it out, or add it "
-                    "there"
-                )
-        for name in rows.methods:
-            if name in taken:
-                raise InputError(
-                    f"params.yaml: studies.{study}.methods: {name!r} is in `{taken[name]}` already; take it out of one"
-                )
-            taken[name] = f"studies.{study}.methods"
-
-
-def _check_baselines(params: Params) -> None:
-    """Raises InputError where a row without anything to train is to be trained, or the other way round."""
-    for name in (*params.methods, *params.baselines, *(m for study in params.studies.values() for m in study.methods)):
-        epochs = check(Recipe, params.row(name).recipe, f"method.{name}.recipe").epochs
-        if name in params.baselines and epochs:
-            raise InputError(
-                f"params.yaml: baselines: {name!r} is trained; take it out, or set epochs: 0 in its recipe"
-            )
-        if name not in params.baselines and not epochs:
-            raise InputError(f"params.yaml: {name!r} has epochs: 0 in its recipe; list it in `baselines` only")
-
-
-def _check_pictures(params: Params) -> None:
-    """Raises InputError where pictures or weights are wanted of what is not there, or not trained."""
-    wanted, lists = params.orientation, {kind: getattr(params, kind) for kind in ("datasets", "methods", "seeds")}
-    asked = [("public", "datasets", params.public)]
-    if params.publish.datasets:
-        asked += [(f"publish.{kind}", kind, getattr(params.publish, kind)) for kind in lists]
-    for path, kind, names in asked:
-        if unknown := [name for name in names if name not in lists[kind]]:
-            raise InputError(
-                f"params.yaml: {path}: {unknown[0]!r} is not among `{kind}`; add it there, or drop it here"
-            )
-    for dataset in wanted.datasets:
-        if dataset not in params.datasets or wanted.method not in params.methods or wanted.seed not in params.seeds:
-            raise InputError(
-                f"params.yaml: orientation: {wanted.method!r} is not trained on {dataset!r} with seed {wanted.seed}; "
-                "name a cell of `datasets`, `methods` and `seeds`, or no dataset"
-            )
 
 
 def parse(text: str) -> Params:
@@ -356,13 +363,14 @@ def parse(text: str) -> Params:
         where = getattr(error, "problem_mark", None)
         raise InputError(f"params.yaml: line {where.line + 1 if where else '?'} is not YAML; mend it there") from None
     params = check(Params, values or {}, "")
-    for name, row in params.method.items():
+    for name in params.method:
+        row = params.row(name)
         if row.recipe:
             check(Recipe, row.recipe, f"method.{name}.recipe")
         for budget, changes in row.budgets.items():
             check(Recipe, {**row.recipe, **changes}, f"method.{name}.budgets.{budget}")
-    _check_studies(params)
-    _check_baselines(params)
+    consistency.studies(params)
+    consistency.baselines(params)
     for run in (params, *params.studies.values()):
         for dataset in run.datasets:
             params.data(dataset)
@@ -371,7 +379,7 @@ def parse(text: str) -> Params:
     for dataset in params.datasets:
         for name in params.baselines:
             params.recipe(dataset, name)
-    _check_pictures(params)
+    consistency.pictures(params)
     return params
 
 

@@ -6,8 +6,10 @@ A method is a file here, or an entry point of the group `irstd.methods` in anybo
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import iter_modules
@@ -109,6 +111,12 @@ class Method:
 
 
 def _plugins() -> dict[str, EntryPoint]:
+    return _installed(tuple(sys.path))
+
+
+@cache
+def _installed(_path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """Entry points of our group; asking every package takes a while, so it is done once for each search path."""
     return {e.name: e for e in entry_points(group=GROUP)}
 
 

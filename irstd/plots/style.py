@@ -97,7 +97,7 @@ def unlabelled(figure: Figure) -> list[str]:
 
 
 def save(figure: Figure, folder: Path | str, name: str) -> None:
-    """Writes `name.svg` and `name.png` to `folder`, without dates, and shows the figure in a notebook.
+    """Writes `name.svg` to `folder`, without a date, and shows the figure in a notebook.
 
     The picture shown knows the file's name, so that an export to Markdown links to it.
 
@@ -109,24 +109,20 @@ def save(figure: Figure, folder: Path | str, name: str) -> None:
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     if faults := unlabelled(figure):
         raise ValueError(f"{name}: {'; '.join(faults)}; label them before the figure is saved")
-    figure.savefig(folder / f"{name}.png", metadata={"Software": None})
-    _display(figure, (folder / f"{name}.png").read_bytes(), name, (folder / f"{name}.png").as_posix())
+    show(figure, name, (folder / f"{name}.svg").as_posix())
 
 
-def show(figure: Figure, name: str) -> None:
+def show(figure: Figure, name: str, link: str | None = None) -> None:
     """Shows a figure in a notebook without keeping a file, and closes it.
 
     Args:
         name: what a reader is told who cannot see it.
+        link: a file with the figure, which an export to Markdown links to.
     """
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
-    _display(figure, buffer.getvalue(), name)
-
-
-def _display(figure: Figure, png: bytes, name: str, link: str | None = None) -> None:
     width = round(figure.get_figwidth() * SCREEN_DPI)
     plt.close(figure)
     about = {"alt": name.replace("-", " "), "width": width}
     metadata = {"image/png": about, **({"filenames": {"image/png": link}} if link else {})}
-    display({"image/png": b2a_base64(png, newline=False).decode()}, metadata=metadata, raw=True)
+    display({"image/png": b2a_base64(buffer.getvalue(), newline=False).decode()}, metadata=metadata, raw=True)

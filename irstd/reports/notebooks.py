@@ -88,7 +88,7 @@ def markdown(notebook: nbformat.NotebookNode, above: str = "../reports/") -> str
     body, _ = MarkdownExporter(config=config).from_notebook_node(notebook, {"output_files_dir": ""})
     # What a reader is told who cannot see a figure is the name that it was saved under.
     named = re.sub(
-        r"!\[png\]\(([^)]*?)([^/)]+)\.png\)", lambda m: f"![{m[2].replace('-', ' ')}]({m[1]}{m[2]}.png)", body
+        r"!\[png\]\(([^)]*?)([^/)]+)\.svg\)", lambda m: f"![{m[2].replace('-', ' ')}]({m[1]}{m[2]}.svg)", body
     )
     text = "\n".join(
         line.rstrip() for line in named.replace(f"]({quote(above)}", "](").replace(f"]({above}", "](").splitlines()

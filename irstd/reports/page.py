@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from jinja2 import Environment, PackageLoader
 
 TEMPLATES = Environment(loader=PackageLoader("irstd.reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
 UP = "../"  # from a page to the folder of the reports
-SHOWN = 0.62  # of their pixels: figures are saved finer than screens show them
+PX_PER_PT = 96 / 72
 
 
 class _Site(mistune.HTMLRenderer):
@@ -50,11 +51,11 @@ class _Site(mistune.HTMLRenderer):
         source, files, width = url, "", ""
         if self.folder is not None and not url.startswith("data:"):
             picture = self.folder / url
-            png = picture.read_bytes()
-            source = f"data:image/png;base64,{b64encode(png).decode()}"
-            width = f' width="{round(int.from_bytes(png[16:20]) * SHOWN)}"'  # where a PNG says how wide it is
-            links = [f'<a href="{UP}{Path(url).with_suffix(f".{k}")}" download>{k.upper()}</a>' for k in ("svg", "png")]
-            files = f"<figcaption>{mistune.escape(text)}: {' '.join(links)}</figcaption>"
+            svg = picture.read_bytes()
+            source = f"data:image/svg+xml;base64,{b64encode(svg).decode()}"
+            if points := re.search(rb'<svg[^>]* width="([\d.]+)pt"', svg):
+                width = f' width="{round(float(points[1]) * PX_PER_PT)}"'
+            files = f'<figcaption>{mistune.escape(text)}: <a href="{UP}{url}" download>SVG</a></figcaption>'
         return f'<figure><img src="{source}" alt="{mistune.escape(text)}"{width}>{files}</figure>'
 
 

@@ -8,6 +8,8 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +17,8 @@ from typing import Any
 
 import yaml
 
-# Modules that check and carry values: editing one changes no result, and must not look as if it did.
-CARRIERS = ("irstd.config.messages", "irstd.errors", "irstd.config.params")
+# What checks, carries or names values: editing one of these changes no result, and must not look as if it did.
+CARRIERS = ("irstd.config", "irstd.errors", "irstd.results")
 PACKAGES = ("torch", "kornia", "lightning", "numpy", "scipy", "opencv-python-headless")
 
 
@@ -72,6 +74,7 @@ def digest(values: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+@cache
 def imports(source: str, module: str, package: str) -> set[str]:
     """Modules of `package` that the source code of `module` (of a package: `NAME.__init__`) may import."""
     found = set()
@@ -87,30 +90,63 @@ def imports(source: str, module: str, package: str) -> set[str]:
     return {name for name in found if name == package or name.startswith(f"{package}.")}
 
 
-def sources(module: str) -> list[Path]:
-    """Source files of `module` and of all it imports from its own package and from irstd, directly or not.
+def sources(module: str, without: Sequence[str] = CARRIERS) -> dict[str, Path]:
+    """Source files of `module` and of all it imports from its own package and from irstd, directly or not, by module.
 
-    The packages' `__init__` files count too; `CARRIERS` do not. The module is not imported.
+    The packages' `__init__` files count too. Nothing is imported.
+
+    Args:
+        without: modules and packages that are left out, with all that only they import.
     """
     todo, files = [module], {}
     packages = {module.split(".", maxsplit=1)[0], "irstd"}
     while todo:
         name = todo.pop()
-        try:
-            spec = find_spec(name)
-        except (ModuleNotFoundError, ValueError):
-            spec = None  # a name inside a module, not a module
-        if name in files or name in CARRIERS or spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        if name in files or any(name == one or name.startswith(f"{one}.") for one in without):
             continue
-        files[name] = Path(spec.origin)
-        inside = f"{name}.__init__" if files[name].name == "__init__.py" else name
-        todo += {m for package in packages for m in imports(files[name].read_text(), inside, package)}
-    return sorted(files.values())
+        path = _source_of(name)
+        if path is None:
+            continue
+        files[name] = path
+        inside = f"{name}.__init__" if path.name == "__init__.py" else name
+        todo += {m for package in packages for m in imports(path.read_text(), inside, package)}
+    return dict(sorted(files.items()))
+
+
+@cache
+def _source_of(module: str) -> Path | None:
+    """The file of a module, found without importing it; None for a name inside a module."""
+    top, *inside = module.split(".")
+    spec = find_spec(top)
+    if spec is None or not spec.origin:
+        return None
+    if not inside:
+        return Path(spec.origin)
+    stem = Path(spec.origin).parent.joinpath(*inside)
+    return next((path for path in (stem / "__init__.py", stem.with_name(f"{stem.name}.py")) if path.is_file()), None)
+
+
+@cache
+def code_digest(source: str) -> str:
+    r"""First 16 hex digits of the SHA-256 of what Python code does: comments, docstrings and layout do not count.
+
+    >>> code_digest('def f(x):\n    "Twice."\n    return 2 * x  # px') == code_digest("def f(x): return 2*x")
+    True
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+
+
+def code_digests(module: str, without: Sequence[str] = CARRIERS) -> dict[str, str]:
+    """Digest of the code of `module` and of all it imports, by module; arguments as of `sources`."""
+    return {name: code_digest(path.read_text()) for name, path in sources(module, without).items()}
 
 
 def source_digest(module: str) -> str:
-    """First 16 hex digits of the SHA-256 of those sources."""
-    total = hashlib.sha256()
-    for path in sources(module):
-        total.update(path.name.encode() + path.read_bytes())
-    return total.hexdigest()[:16]
+    """One digest of the code of `module` and of all it imports."""
+    return digest(code_digests(module))

@@ -6,7 +6,7 @@ It holds, for dataset D, method M and seed S:
     D/crops.csv D/crops.png                    worst hits, misses and false alarms, where images may be passed on
     D/M/S/metrics.json                         scores, with their convention
     D/M/S/per_image.csv D/M/S/per_target.csv   what they are made of
-    D/M/S/curve.csv D/M/S/history.csv          over thresholds, over epochs
+    D/M/S/history.csv                          over epochs
     D/M/S/conventions.csv D/M/S/sweep.csv      under every convention, at every level; D/M/S/summary.json of these
     D/M/S/provenance.json                      what made them
     D/M/S/watched.csv                          what a method follows over its training
@@ -25,6 +25,7 @@ from numpy import ndarray
 from PIL import Image
 
 from irstd.errors import InputError
+from irstd.results.overlay import RECORD, origin_of
 from irstd.results.schemas import SCHEMAS
 from irstd.results.store import read
 
@@ -38,7 +39,7 @@ def cells(folder: Path | str, datasets: list[str] | None = None) -> pd.DataFrame
     Raises:
         InputError: there is none.
     """
-    rows = []
+    rows, origins = [], origin_of(Path(folder))
     for path in sorted(Path(folder).glob("*/*/*/metrics.json")):
         dataset, method, seed = path.parts[-4:-1]
         if datasets is None or dataset in datasets:
@@ -47,7 +48,14 @@ def cells(folder: Path | str, datasets: list[str] | None = None) -> pd.DataFrame
             made["arithmetic"] = made.pop("precision", None)  # metrics have a precision too: that of regions
             made["supervision"] = json.loads(card.read_text())["supervision"] if card.exists() else None
             rows.append(
-                {**made, **json.loads(path.read_text()), "dataset": dataset, "method": method, "seed": int(seed)}
+                {
+                    **made,
+                    **json.loads(path.read_text()),
+                    "dataset": dataset,
+                    "method": method,
+                    "seed": int(seed),
+                    "origin": origins.get((dataset, method, int(seed)), RECORD),
+                }
             )
     if not rows:
         raise InputError(f"there are no results for {', '.join(datasets or ['any dataset'])} yet; run `dvc repro`")
@@ -63,7 +71,8 @@ def gather(folder: Path | str, kind: str, datasets: list[str] | None = None) -> 
             table = read(path, kind)
             keys = pd.DataFrame({"dataset": dataset, "method": method, "seed": int(seed)}, index=table.index)
             tables.append(pd.concat([keys, table], axis=1))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    empty = pd.DataFrame(columns=["dataset", "method", "seed", *SCHEMAS[kind]])
+    return pd.concat(tables, ignore_index=True) if tables else empty
 
 
 def crops(folder: Path | str, dataset: str) -> tuple[pd.DataFrame, list[ndarray]]:

@@ -112,7 +112,6 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "rank": "what it is ranked by: distance of a hit, area of a miss or false alarm, px, or the score",
         "ranked_by": "px or score",
     },
-    "curve": CURVE,
     "imports": {
         "dataset": "of a cell that was trained on another machine",
         "method": "row",

@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.metrics import curves, detection, matching, points, statistics
+from irstd.metrics import detection, matching, points, statistics
 from irstd.metrics.conventions import Convention, ours
 from irstd.metrics.counts import Counts, Pair, Scored, count, niou
 from irstd.metrics.ratios import RATIOS
@@ -32,7 +32,6 @@ class Evaluated:
     metrics: dict[str, Any]
     per_image: pd.DataFrame
     per_target: pd.DataFrame
-    curve: pd.DataFrame
     gallery: dict[str, ndarray]
 
 
@@ -61,7 +60,6 @@ def evaluate(
     kept: list[tuple[str, float, int, float, float]] = []  # kind, rank, scene, row, col
     counts: list[Counts] = []
     detections = detection.Detections()
-    histogram = np.zeros((2, curves.LEVELS), np.int64)
     for number in numbers:
         name, mask = prepared.names[number], prepared.mask(number)
         levels = scores.get(name)
@@ -76,8 +74,6 @@ def evaluate(
             sides = scored.truth.boxes.astype(float)
             corners = np.concatenate([sides[:, :2], sides[:, :2] + sides[:, 2:]], 1) - 0.5
             detections.add(boxes[name], corners, scored.truth.centroids)
-        if levels is not None:
-            histogram += curves.histogram(levels, mask)
         row = {"name": name, **{k: v for k, v in asdict(scored.counts).items() if k != "images"}}
         if levels is None:
             row |= dict.fromkeys(("intersection", "predicted"))
@@ -97,7 +93,6 @@ def evaluate(
         metrics={**metrics, **_of_points(table, per_target), **of_boxes, "interval": _intervals(table)},
         per_image=table,
         per_target=pd.DataFrame(per_target, columns=columns),
-        curve=pd.DataFrame(curves.curve(histogram) if has_map else {}, columns=list(SCHEMAS["curve"])),
         gallery=_gallery(prepared, numbers, scores, given, kept, pictures, convention.threshold),
     )
 

@@ -105,7 +105,7 @@ def sources(compared: DataFrame, titles: Mapping[str, str]) -> DataFrame:
 
 
 def taken_in(record: DataFrame, cells: DataFrame, titles: dict[str, str]) -> DataFrame:
-    """Which trainings came from another checkout or machine by `pipelines/take_in.py`; predictions are made here.
+    """Which trainings came from another checkout or machine by `pipelines/import_cell.py`; predictions are made here.
 
     Args:
         record: `imports` of `irstd.results.store`; rows of cells that were trained again since are left out.

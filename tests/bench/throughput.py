@@ -33,7 +33,7 @@ from irstd.data.augment import inside
 from irstd.data.batches import Batch, Resident, epoch
 from irstd.data.clicks import Clicks, PointView
 from irstd.data.prepared import Prepared
-from irstd.inference import profiling
+from irstd.inference import devices, profiling
 from irstd.methods import Method
 from irstd.results import provenance
 from irstd.training import loop
@@ -251,7 +251,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0, help=f"of measuring a setting; {FEWEST} rounds at least")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    on = loop.device(asked.device)
+    on = devices.device(asked.device)
     precision, side = loop.precision(asked.precision, on), asked.side or SIDES[on.type]
     with tempfile.TemporaryDirectory() as name:
         prepared = drawn(Path(name), SCENES, max(side, SCENE_SIDE))

@@ -1,0 +1,54 @@
+"""Results of several folders seen as one: the record, and over it what was computed here."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+ORIGINS = "origins.csv"  # in the folder that is seen: dataset, method, seed, and where the run's results are from
+RECORD, HERE = "record", "this machine"
+
+
+def overlay(folders: Path | str | Sequence[Path | str]) -> Path:
+    """One folder with the results of all.
+
+    A run's results (the folder DATASET/METHOD/SEED that holds metrics.json) are those of the last folder that has them,
+    whole: files of two runs never mix. Any other file is that of the last folder that has it.
+
+    Args:
+        folders: one, which is returned as it is; or the record and then folders of results computed here, which need
+            not exist. These are copied together into `view`, beside the last.
+    """
+    if isinstance(folders, (str, Path)):
+        return Path(folders)
+    there = [Path(f) for f in folders if Path(f).is_dir()]
+    if len(there) < 2:
+        return there[0] if there else Path(folders[0])
+    sources: dict[Path, Path] = {}
+    origins: dict[Path, str] = {}
+    for place, folder in enumerate(there):
+        files = {p.relative_to(folder): p for p in sorted(folder.rglob("*")) if p.is_file()}
+        runs = {path.parent for path in files if path.match("*/*/*/metrics.json")}
+        sources = {path: source for path, source in sources.items() if not runs & {path.parent, *path.parents}}
+        sources |= files
+        origins |= dict.fromkeys(runs, HERE if place else RECORD)
+    view = there[-1].parent / "view"
+    for path in sorted(view.rglob("*")):
+        if path.is_file() and path.relative_to(view) not in sources:
+            path.unlink()
+    for path, source in sources.items():
+        target = view / path
+        if not target.exists() or target.read_bytes() != source.read_bytes():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    lines = [",".join((*run.parts, origin)) for run, origin in sorted(origins.items())]
+    (view / ORIGINS).write_text("\n".join(["dataset,method,seed,origin", *lines, ""]))
+    return view
+
+
+def origin_of(folder: Path) -> dict[tuple[str, str, int], str]:
+    """Where the results of each run in `folder` are from; empty where it is one folder, and no view of several."""
+    path = folder / ORIGINS
+    rows = [line.split(",") for line in path.read_text().splitlines()[1:]] if path.exists() else []
+    return {(dataset, method, int(seed)): origin for dataset, method, seed, origin in rows}

@@ -1,0 +1,66 @@
+"""Angles that the oriented kernels of a trained network choose: DATASET -> tables in runs/results/analysis."""
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+from irstd.analysis import orientation
+from irstd.config import params
+from irstd.data.prepared import Prepared
+from irstd.layers.pinwheel import OrientedGaussian2d
+from irstd.results import store
+from pipelines import PREPARED, RESULTS, RUNS, repeatable, run
+from pipelines.lookup import method_of
+
+LAYERS = ("encoder.0.0.spatial.blur", "decoder.0.0.spatial.blur")  # at full size, before and after
+
+
+def main(dataset: str) -> None:
+    given = params.load()
+    wanted = given.orientation
+    repeatable(given.train.threads, "cpu")
+    method, options = method_of(given, wanted.method)
+    network = method.build(options)
+    place = (dataset, wanted.method, str(wanted.seed))
+    network.load_state_dict(load_file(RUNS.joinpath("train", *place, "best.safetensors")))
+    prepared = Prepared(PREPARED / dataset)
+    numbers = prepared.roles(given.data(dataset).split, 0.0)["test"]
+
+    def padded(pixels: np.ndarray) -> torch.Tensor:
+        whole = torch.from_numpy(pixels.astype(np.float32))[None, None]
+        return F.pad(whole, (0, -whole.shape[3] % method.multiple, 0, -whole.shape[2] % method.multiple))
+
+    images = [padded(prepared.image(n) / 255) for n in numbers]
+    masks = [padded(prepared.mask(n)) for n in numbers]
+    trained = {name: layer for name, layer in orientation.oriented(network).items() if name in LAYERS}
+    first = next(k for k, n in enumerate(numbers) if len(prepared.points[n]))
+    tables = {
+        "kernels": orientation.kernels(network),
+        "learnt": orientation.learnt(network),
+        "choices": orientation.shares(network, images, masks),
+        "turning": orientation.turning_target(
+            {"as it starts": OrientedGaussian2d(), "two bars": OrientedGaussian2d(arms=2), **trained}
+        ),
+        "equivariance": orientation.equivariance(orientation.attentions()),
+        "orientation_map": _map(prepared, numbers[first], orientation.choices(network, images[first])[LAYERS[0]]),
+    }
+    for kind, table in tables.items():
+        store.write(table, RESULTS / "analysis" / f"orientation-{dataset}" / f"{kind}.csv", kind)
+
+
+def _map(prepared: Prepared, number: int, chosen: torch.Tensor) -> pd.DataFrame:
+    """A scene's pixels with the angle that each chooses at full size."""
+    image = prepared.image(number)
+    row, col = np.indices(image.shape).reshape(2, -1)
+    return pd.DataFrame(
+        {
+            "row": row, "col": col, "grey": image.ravel(), "target": prepared.mask(number).ravel().astype(int),
+            "candidate": chosen[: image.shape[0], : image.shape[1]].numpy().ravel(),
+        }
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,105 @@
+"""Every report: which notebook makes it, with which parameters."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from irstd.config import params
+from irstd.errors import InputError
+from irstd.reports import notebooks
+from pipelines import RUNS
+
+NOTEBOOKS, UP = Path("notebooks"), Path("..")  # notebooks run in their own folder
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A notebook and its parameters.
+
+    dataset: whose it is, if it is of one.
+    public: false for a page of pictures that may not be passed on: it is never in the record, and made of `runs/`.
+    """
+
+    notebook: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    dataset: str | None = None
+    public: bool = True
+
+    @property
+    def path(self) -> Path:
+        return NOTEBOOKS / f"{self.notebook}.ipynb"
+
+
+def reports(given: params.Params, results: Path) -> dict[str, Report]:
+    """Every report there are results for, by name, in the order to be read; the home page comes last, since it links to
+    the others.
+
+    Args:
+        results: folder of results.
+
+    Raises:
+        InputError: a dataset is called like a report.
+    """
+    datasets, methods, baselines = list(given.datasets), list(given.methods), list(given.baselines)
+    studies, every, look = given.studies, [*given.methods, *given.baselines], given.orientation
+    galleries = str(UP / RUNS / "gallery")
+    found = {"start": Report("00_start")}
+    for d in datasets:
+        both = {"methods": methods, "baselines": baselines}
+        found |= {
+            d: Report("01_comparison", {"datasets": [d], "methods": every}, d),
+            f"{d}-conventions": Report("07_conventions", {"dataset": d, **both}, d),
+            f"{d}-failures": Report("12_failures", {"dataset": d, "methods": every}, d),
+            f"{d}-pictures": Report(
+                "06_pictures", {"datasets": [d], "methods": methods, "galleries": galleries}, d, public=False
+            ),
+        }
+    for d in studies["labelling"].datasets:
+        shown = {"datasets": [d], "methods": methods, **_by_labels(given, results)}
+        found[f"{d}-labels"] = Report("02_labels", shown, d)
+    for study, notebook, ending in (
+        ("losses", "03_loss_gradients", "losses"),
+        ("detection", "05_detectors", "detectors"),
+    ):
+        for d in studies[study].datasets:
+            found[f"{d}-{ending}"] = Report(notebook, {"datasets": [d], "methods": list(studies[study].methods)}, d)
+    for d in look.datasets:
+        shown = {"dataset": d, "method": look.method, "seed": look.seed}
+        found[f"{d}-pinwheel"] = Report("04_pinwheel_orientation", shown, d)
+    whole = {
+        "ranking": Report("08_ranking", {"datasets": datasets, "methods": methods, "baselines": baselines}),
+        "efficiency": Report("11_efficiency", {"datasets": datasets, "methods": methods}),
+        "datasets": Report("10_datasets", {"datasets": datasets}),
+        "metrics": Report("09_metrics"),
+        "your-method": Report("13_your_method", {"methods": every}),
+    }
+    if all(any((results / kind).rglob("*.csv")) for kind in ("transfer", "robustness")):
+        whole["transfer"] = Report("17_transfer", {"methods": methods})
+    if taken := [d for d in datasets if d in {*whole, "start", "index", "figures"}]:
+        raise InputError(f"params.yaml: datasets: {taken[0]!r} is the name of a report; give the dataset another")
+    found = {name: one for name, one in (found | whole).items() if _has_results(one, results)}
+    asked = {name: notebooks.question(one.path) for name, one in found.items()}
+    home = {"datasets": datasets, "methods": [*methods, *studies["losses"].methods], "baselines": baselines}
+    return found | {"index": Report("16_home", {**home, "reports": asked})}
+
+
+def _has_results(one: Report, results: Path) -> bool:
+    """Whether there is something to report: pictures, or scores of the dataset that the report is of."""
+    if one.dataset is None:
+        return True
+    folder, kind = (results, "metrics.json") if one.public else (RUNS / "gallery", "gallery.npz")
+    return any((folder / one.dataset).glob(f"*/*/{kind}"))
+
+
+def _by_labels(given: params.Params, results: Path) -> dict[str, list[str]]:
+    """Rows trained on points that the study of labels varies, and rows trained on masks."""
+    study, found = given.studies["labelling"].methods, {"clicks": [], "masks": []}
+    originals = {given.row(name).method for name in study}
+    for name in (*given.methods, *study):
+        card = results / "methods" / f"{name}.json"
+        if card.exists():
+            of_masks = json.loads(card.read_text())["supervision"] == "mask"
+            if of_masks or name in originals or name in study:
+                found["masks" if of_masks else "clicks"].append(name)
+    return found

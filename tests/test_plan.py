@@ -1,0 +1,239 @@
+"""Which stages a change makes run again: a table of kinds of change."""
+
+import os
+import shutil
+
+import networkx as nx
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from irstd.config import params
+from irstd.errors import InputError
+from irstd.results import provenance
+from pipelines import plan, report_list, reports
+from tests.conftest import RECORDED, ROOT
+from tests.test_pipeline import copy
+
+# DVC is run in this process to read its graph; what its own packages warn of is not ours to mend.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of the repository, and DVC's graph of it."""
+    folder = copy(tmp_path_factory.mktemp("repo"))
+    with Repo(folder) as repo:
+        graph = repo.index.graph
+        stages = {stage.name: stage for stage in repo.index.stages}
+        above = {name: {s.name for s in nx.ancestors(graph, stage)} for name, stage in stages.items()}
+        needs = {name: _needs(stage, folder) for name, stage in stages.items()}
+    return folder, needs, above
+
+
+def _needs(stage, folder):
+    """Paths and parameters that a stage depends on."""
+    paths = {os.path.relpath(dep.fs_path, folder) for dep in stage.deps if not hasattr(dep, "params")}
+    return paths, {key for dep in stage.deps for key in getattr(dep, "params", ())}
+
+
+def _value(values, key):
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
+
+
+@pytest.fixture
+def reruns(checkout, monkeypatch):
+    """Which stages a change of a file makes run again: those whose dependencies differ, and all that depend on them.
+
+    Of what is computed it is taken that it differs wherever its stage runs again.
+    """
+    folder, needs, above = checkout
+    monkeypatch.chdir(folder)
+    found = provenance._source_of
+
+    def inside(module):
+        path = found(module)
+        return path and (folder / path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+    monkeypatch.setattr(provenance, "_source_of", inside)
+
+    def look():
+        for function in (provenance.imports, provenance.code_digest):
+            function.cache_clear()
+        return plan.resolve(params.load()), yaml.safe_load((folder / "params.yaml").read_text())
+
+    def planned(name, edit):
+        path = folder / name
+        before, text = look(), path.read_text()
+        path.write_text(edit(text))
+        try:
+            assert path.read_text() != text, "the edit changes nothing"
+            after = look()
+        finally:
+            path.write_text(text)
+        changed = {f"runs/plan/{k}.json" for k in {*before[0], *after[0]} if before[0].get(k) != after[0].get(k)}
+        direct = {
+            stage for stage, (paths, keys) in needs.items()
+            if stage != "plan" and (
+                paths & changed or any(name == p or name.startswith(f"{p}/") for p in paths)
+                or any(_value(before[1], k) != _value(after[1], k) for k in keys)
+            )
+        }  # fmt: skip
+        return direct | {below for stage in direct for below in above[stage]} - {"plan"}
+
+    return planned
+
+
+GIVEN = params.load(ROOT / "params.yaml")
+CELLS = GIVEN.cells()
+
+
+def of(stage, **chosen):
+    """Stages of the runs whose dataset, method or seed is among those given."""
+    return {f"{stage}@{n}" for n, c in CELLS.items() if all(c[key] in values for key, values in chosen.items())}
+
+
+def runs(name, stages=("train", "predict", "score")):
+    return {f"{stage}@{run}" for stage in stages for run in CELLS if run == name}
+
+
+def kinds(names):
+    """Stages without what they are repeated over."""
+    return {name.partition("@")[0] for name in names}
+
+
+def swap(old, new):
+    def edit(text):
+        assert old in text
+        return text.replace(old, new, 1)
+
+    return edit
+
+
+OF_WEIGHTS = {"pack-weights", "transfer", "robustness", "model-card"}
+VARIANTS = [row for row in GIVEN.method if GIVEN.row(row).method == "ggl_net"]
+
+
+class TestPlan:
+    """What each kind of change runs again."""
+
+    def test_words_that_are_no_code_rerun_nothing(self, reruns):
+        for path in ("irstd/training/loop.py", "irstd/methods/ggl_net.py", "irstd/metrics/counts.py"):
+            assert reruns(path, lambda text: text + "\n# a comment\n") == {"reports"}  # whose pages see no difference
+
+    def test_a_docstring_reruns_nothing(self, reruns):
+        assert reruns("irstd/data/augment.py", swap('"""Random changes', '"""Changes at random')) == {"reports"}
+
+    def test_a_sentence_of_an_error_reruns_nothing(self, reruns):
+        assert reruns("irstd/errors.py", lambda text: text + "\nX = 1\n") == {"reports"}
+
+    def test_a_comment_in_the_parameters_reruns_nothing(self, reruns):
+        assert reruns("params.yaml", lambda text: f"# a comment\n{text}") == set()
+
+    def test_a_rate_that_no_budget_uses_reruns_nothing(self, reruns):
+        assert not self._trained(reruns("params.yaml", self._of_recipe("ggl_net", "grad_clip", None)))
+
+    def _of_recipe(self, row, key, budget, value=3):
+        """Sets a field of a row's recipe, or of one of its budgets; the budgets in use override what they name."""
+
+        def edit(text):
+            values = yaml.safe_load(text)
+            recipe = values["method"][row]["recipe"]
+            if budget is None:
+                for changes in values["method"][row]["budgets"].values():
+                    changes.setdefault(key, recipe.get(key, 0.0))
+                before = params.parse(yaml.safe_dump(values))
+                recipe[key] = value
+                assert all(
+                    before.recipe(c["dataset"], c["method"]) == params.parse(yaml.safe_dump(values)).recipe(c["dataset"], c["method"])
+                    for c in CELLS.values()
+                )  # fmt: skip
+            else:
+                values["method"][row]["budgets"][budget][key] = value
+            return yaml.safe_dump(values, sort_keys=False)
+
+        return edit
+
+    def _trained(self, names):
+        return {name for name in names if name.startswith("train@")}
+
+    def test_a_field_that_a_budget_uses_retrains_exactly_its_runs(self, reruns):
+        budget = GIVEN.data("nuaa-sirst").budget
+        planned = reruns("params.yaml", self._of_recipe("ggl_net", "batch", budget))
+
+        used = {d for d in GIVEN.datasets if GIVEN.data(d).budget == budget}
+        assert self._trained(planned) == of("train", method=VARIANTS, dataset=used)
+
+    def test_an_option_retrains_its_row_and_its_variants(self, reruns):
+        def edit(text):
+            values = yaml.safe_load(text)
+            values["method"]["gaussian_pinwheel"]["options"] = {"arms": 2}
+            return yaml.safe_dump(values, sort_keys=False)
+
+        rows = [row for row in GIVEN.method if GIVEN.row(row).method == "gaussian_pinwheel"]
+        assert self._trained(reruns("params.yaml", edit)) == of("train", method=rows)
+
+    def test_code_of_a_method_retrains_that_method_alone(self, reruns):
+        planned = reruns("irstd/methods/ggl_net.py", lambda text: text + "\nX = 1\n")
+
+        assert self._trained(planned) == of("train", method=VARIANTS)
+        assert {"score", "reports", *OF_WEIGHTS} <= kinds(planned)
+
+    def test_code_of_an_augmentation_retrains_all(self, reruns):
+        assert self._trained(reruns("irstd/data/augment.py", lambda text: text + "\nX = 1\n")) == of("train")
+
+    def test_a_layer_retrains_the_methods_that_use_it(self, reruns):
+        planned = self._trained(reruns("irstd/layers/odconv.py", lambda text: text + "\nX = 1\n"))
+
+        rows = [row for row in GIVEN.method if GIVEN.row(row).method.startswith("point_regression")]
+        assert planned == of("train", method=rows)
+
+    def test_a_metric_scores_again_and_trains_and_predicts_nothing(self, reruns):
+        planned = reruns("irstd/metrics/counts.py", lambda text: text + "\nX = 1\n")
+
+        assert of("score") | {"cases", "reports"} <= planned
+        assert not kinds(planned) & {"train", "predict", "prepare", "pack-weights"}
+
+    def test_another_distance_scores_again(self, reruns):
+        planned = reruns("params.yaml", swap("match_px: 3.0", "match_px: 5.0"))
+
+        assert of("score") <= planned and not kinds(planned) & {"train", "predict", "pack-weights"}
+
+    def test_a_plot_its_pages_alone(self, reruns):
+        assert reruns("irstd/plots/curves.py", lambda text: text + "\nX = 1\n") == {"reports"}
+
+    def test_a_notebook_its_pages_alone(self, reruns):
+        assert reruns("notebooks/08_ranking.ipynb", swap('"nbformat"', '"nbformat" ')) == {"reports"}
+
+    def test_a_source_of_datasets_is_asked_again_and_nothing_trains_unless_pixels_differ(self, reruns):
+        planned = reruns("irstd/data/catalogue.py", lambda text: text + "\nX = 1\n")
+
+        assert {f"download@{d}" for d in GIVEN.datasets} <= planned
+
+    def test_precision_and_device_are_part_of_a_run(self, reruns):
+        assert self._trained(reruns("params.yaml", swap("precision: auto", "precision: bf16"))) == of("train")
+
+    def test_how_often_checkpoints_are_written_is_not(self, reruns):
+        assert reruns("params.yaml", swap("checkpoint_s: 20", "checkpoint_s: 60")) == set()
+
+    def test_lists_that_cells_yaml_does_not_have_are_refused(self, checkout, monkeypatch):
+        folder, *_ = checkout
+        monkeypatch.chdir(folder)
+        given = params.parse((folder / "params.yaml").read_text().replace("\nseeds: [0]", "\nseeds: [0, 1]"))
+
+        with pytest.raises(InputError, match=r"cells.yaml is not what params.yaml asks for now; run `make cells`"):
+            plan._check(given)
+
+    def test_a_page_is_written_again_only_if_what_it_shows_changed(self, tmp_path):
+        results = tmp_path / "results"
+        shutil.copytree(RECORDED, results)
+        known = report_list.reports(GIVEN, results)
+        before = {name: reports.inputs(one, results) for name, one in known.items()}
+        (results / "nuaa-sirst/scenes.csv").write_text("changed")
+        after = {name: reports.inputs(one, results) for name, one in known.items()}
+
+        changed = {name for name in known if before[name] != after[name]}
+        assert {"nuaa-sirst", "nuaa-sirst-conventions", "index"} <= changed
+        assert not changed & {"irstd-1k", "synthetic", "nudt-sirst-conventions"}
