@@ -82,16 +82,20 @@ class Down(nn.Module):
 
 
 class GradientSupplement(nn.Module):
-    """GSM: encodes the gradient image (3 channels) and adds what it tells to the features."""
+    """GSM: encodes the gradient image (3 channels) and adds its message to the features.
+
+    The message ends in batch normalisation without a ReLU, so that it can also lower a feature.
+    """
 
     def __init__(self, c: int, *, squeeze: bool) -> None:
         super().__init__()
 
-        def encoder(a: int) -> nn.Sequential:
+        def encoder(a: int) -> list[nn.Module]:
             between = [SqueezeExcite(c)] if squeeze else []
-            return nn.Sequential(*conv_bn_relu(a, c), *between, *conv_bn_relu(c, c))
+            return [*conv_bn_relu(a, c), *between, *conv_bn(c, c)]
 
-        self.gradient, self.fuse = encoder(3), encoder(2 * c)
+        self.gradient = nn.Sequential(*encoder(3), nn.ReLU(inplace=True))
+        self.fuse = nn.Sequential(*encoder(2 * c))
 
     def forward(self, x: Float[Tensor, "B C H W"], gradient: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C H W"]:
         return F.relu(x + self.fuse(torch.cat([x, self.gradient(gradient)], 1)))
