@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from irstd.losses.overlap import soft_iou
-from irstd.losses.pixelwise import edge_hard_bce
+from irstd.losses.pixelwise import edge_hard_bce, edges
 
 
 def test_soft_iou_of_a_hand_computed_case():
@@ -47,15 +47,45 @@ def test_half_precision_is_summed_in_single():
     assert float(soft_iou(large, large)[0]) == 0
 
 
-def test_edge_hard_bce_of_a_hand_computed_case():
-    # One target pixel in the middle of 5×5: its 3×3 neighbourhood is edge, weighted 4; the other 16 are not.
-    mask = torch.zeros(1, 1, 5, 5)
-    mask[0, 0, 2, 2] = 1
-    logits = torch.zeros(1, 1, 5, 5)
-    one = torch.log(torch.tensor(2.0))  # of each pixel at logit 0
+def test_edges_are_the_four_neighbours_on_both_sides_and_the_border_as_pal_leaves_it():
+    mask = torch.zeros(1, 1, 7, 6)
+    mask[0, 0, 3:5, 2] = 1
+    mask[0, 0, 6, 4] = 1  # at the lower border, which is no edge
 
-    assert float((9 * 4 + 3) * one / 12) == pytest.approx(float(edge_hard_bce(logits, mask)[0]), rel=1e-6)
-    assert float((9 * 4 + 16) * one / 25) == pytest.approx(float(edge_hard_bce(logits, mask, keep=1.0)[0]), rel=1e-6)
+    expected = """
+        .####.
+        ......
+        ..#...
+        .###..
+        .###..
+        ..#.#.
+        ......
+    """
+    drawn = ["".join(".#"[int(e)] for e in row) for row in edges(mask)[0, 0].tolist()]
+    assert drawn == expected.split()
+
+
+def test_edge_hard_bce_of_a_hand_computed_case():
+    # One target pixel in the middle of 7 x 7: it and its four neighbours are edge, and the first row but for its ends.
+    mask = torch.zeros(1, 1, 7, 7)
+    mask[0, 0, 3, 3] = 1
+    logits = torch.full((1, 1, 7, 7), -1.0)
+    low, high = (float(torch.nn.functional.softplus(torch.tensor(x))) for x in (-1.0, 1.0))  # background, target
+
+    whole = edge_hard_bce(logits, mask, keep=1.0)
+    assert pytest.approx(float(whole[0]), rel=1e-6) == (4 * high + 9 * 4 * low + 39 * low) / 49
+    hardest = edge_hard_bce(logits, mask, keep=0.1)
+    assert pytest.approx(float(hardest[0]), rel=1e-6) == (4 * high + 9 * 4 * low) / 10
+
+
+def test_edge_hard_bce_keeps_the_harder_half_of_the_batch_not_of_each_image():
+    mask = torch.zeros(2, 1, 8, 8)
+    logits = torch.stack([torch.full((1, 8, 8), -9.0), torch.full((1, 8, 8), 2.0)])
+
+    each = edge_hard_bce(logits, mask, edge_weight=1.0)
+
+    assert each[0] == 0
+    assert pytest.approx(float(each.mean())) == float(torch.nn.functional.softplus(torch.tensor(2.0)))
 
 
 def test_edge_hard_bce_without_weights_or_mining_is_plain_cross_entropy():
