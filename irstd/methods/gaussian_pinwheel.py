@@ -28,7 +28,7 @@ from irstd.methods import Method, Prediction, Step
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as MSHNet's code
 REDUCTION = 16  # of channel attention
-WARM_SHARE = 0.2  # of a training, at most, is warm-up: where epochs are few, five would be half of them
+WARM_SHARE = 0.2  # of a training, at most, is warm-up: where epochs are few, six would be half of them
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class Options:
     loss: member of the scale-loss family, `sd` for the SD loss, `soft_iou` for no weight and no location.
     location: whether the loss has its location term.
     centroid: of that term; `pixels` is MSHNet's, which divides by the number of pixels instead of the mass.
-    warm_epochs: of the full-size head alone, by IoU alone; never more than a fifth of the training.
+    warm_epochs: of the full-size head alone, by IoU alone; never more than a fifth of the training. MSHNet's code
+        says 5 and means six: it counts epochs from 0 and ends the warm-up after number 5.
     """
 
     width: int = 16
@@ -61,7 +62,7 @@ class Options:
     loss: Weight | Literal["sd", "soft_iou"] = "diff"
     location: bool = True
     centroid: Centroid = "mass"
-    warm_epochs: int = 5
+    warm_epochs: int = 6
 
 
 class GaussianAttention(nn.Module):
