@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from irstd.losses.overlap import soft_iou
+from irstd.losses.overlap import empty_cost, soft_iou
 from irstd.losses.pixelwise import edge_hard_bce, edges
+from irstd.losses.scale import scale_loss
 
 
 def test_soft_iou_of_a_hand_computed_case():
@@ -107,3 +108,56 @@ def test_edge_hard_bce_is_finite_when_saturated(truth):
     loss.sum().backward()
 
     assert loss.isfinite().all() and logits.grad.isfinite().all()
+
+
+class TestEmptyImages:
+    """How images without a target count; a false pixel there must cost about what it costs elsewhere."""
+
+    @pytest.fixture
+    def batch(self):
+        mask = torch.zeros(2, 1, 32, 32)
+        mask[0, 0, 10:15, 10:15] = 1
+        return 0.01 + 0.9 * mask, mask
+
+    @staticmethod
+    def slopes(loss, probability, mask, kind):
+        p = probability.clone().requires_grad_()
+        loss(p, mask, kind).mean().backward()
+        return p.grad[0, 0, 0, 0] * 2, p.grad[1, 0, 0, 0] * 2
+
+    LOSSES = {
+        "soft_iou": lambda p, g, kind: soft_iou(p, g, empty=kind),
+        "scale": lambda p, g, kind: scale_loss(p, g, "diff", locate=False, empty=kind),
+    }
+
+    @pytest.mark.parametrize("name", LOSSES)
+    def test_with_the_batch_as_one_image_a_false_pixel_costs_the_same_everywhere(self, batch, name):
+        beside, empty = self.slopes(self.LOSSES[name], *batch, "batch")
+
+        assert beside > 0
+        torch.testing.assert_close(beside, empty)
+
+    @pytest.mark.parametrize("name", LOSSES)
+    def test_with_the_area_of_a_usual_target_it_costs_about_the_same(self, batch, name):
+        beside, empty = self.slopes(self.LOSSES[name], *batch, "area")
+
+        assert 0.3 < empty / beside < 3
+
+    def test_the_mean_probability_costs_hundreds_of_times_less(self, batch):
+        beside, empty = self.slopes(self.LOSSES["scale"], *batch, "own")
+
+        assert empty < beside / 20
+
+    @pytest.mark.parametrize("name", LOSSES)
+    @pytest.mark.parametrize("kind", ["own", "area", "bce", "batch"])
+    def test_without_any_target_the_loss_falls_with_the_prediction(self, name, kind):
+        mask = torch.zeros(2, 1, 16, 16)
+        low, high = (float(self.LOSSES[name](torch.full_like(mask, p), mask, kind).mean()) for p in (0.01, 0.9))
+
+        assert 0 <= low < high
+
+    def test_costs_by_hand(self):
+        probability = torch.full((1, 1, 10, 5), 0.5)
+
+        assert float(empty_cost(probability, "area")) == pytest.approx(0.5)  # 25 px of 25 + 25
+        assert float(empty_cost(probability, "bce")) == pytest.approx(0.6931472)

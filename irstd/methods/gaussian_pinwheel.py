@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from irstd.layers.attention import ChannelAttention, SpatialAttention, mean_and_maximum
 from irstd.layers.gaussian import GaussianConv2d
 from irstd.layers.pinwheel import Estimator, OrientedGaussian2d, PinwheelConv2d, Selection
-from irstd.losses.overlap import soft_iou
+from irstd.losses.overlap import Empty, soft_iou
 from irstd.losses.scale import Centroid, Weight, scale_loss
 from irstd.methods import Method, Prediction, Step
 
@@ -48,6 +48,7 @@ class Options:
     centroid: of that term; `pixels` is MSHNet's, which divides by the number of pixels instead of the mass.
     warm_epochs: of the full-size head alone, by IoU alone; never more than a fifth of the training. MSHNet's code
         says 5 and means six: it counts epochs from 0 and ends the warm-up after number 5.
+    empty: how crops without a target count; see `irstd.losses.scale`.
     """
 
     width: int = 16
@@ -63,6 +64,7 @@ class Options:
     location: bool = True
     centroid: Centroid = "mass"
     warm_epochs: int = 6
+    empty: Empty = "own"
 
 
 class GaussianAttention(nn.Module):
@@ -170,16 +172,19 @@ def loss(
 ) -> Float[Tensor, "B"]:
     """Mean over the five maps of the loss that the options name; in warm-up the IoU of the one map there is."""
     if len(maps) == 1:
-        return scale_loss(maps[0].float().sigmoid(), mask, None, locate=False)
+        return scale_loss(maps[0].float().sigmoid(), mask, None, locate=False, empty=options.empty)
 
     def each(logits: Tensor) -> Tensor:
         probability = logits.float().sigmoid()
         truth = F.max_pool2d(mask, mask.shape[-1] // logits.shape[-1])
         if options.loss == "soft_iou":
-            return soft_iou(probability, truth)
+            return soft_iou(probability, truth, empty=options.empty)
         small = options.loss == "sd"
         weight = "variance" if small else options.loss
-        return scale_loss(probability, truth, weight, locate=options.location, centroid=options.centroid, small=small)
+        return scale_loss(
+            probability, truth, weight, locate=options.location, centroid=options.centroid, small=small,
+            empty=options.empty,
+        )  # fmt: skip
 
     return torch.stack([each(logits) for logits in maps]).mean(0)
 
