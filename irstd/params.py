@@ -113,6 +113,17 @@ class Augment:
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.2
     noise: Share = 0.0  # probability of sensor noise
     noise_std: tuple[NonNegative, NonNegative] = (0.0124, 0.0277)  # grey levels of 1, least and most
+    border: Literal["zeros", "reflection"] = "zeros"  # what a warp brings in from outside
+    paste: Share = 0.0  # probability that a crop also gets the targets of another of its batch; needs masks
+
+
+@record
+class Phase:
+    """An early part of a training, on crops and batches of its own."""
+
+    until: Share  # of the epochs
+    size: Annotated[int, Field(ge=32, le=4096)]  # px
+    batch: Count
 
 
 @record
@@ -132,6 +143,8 @@ class Recipe:
     selection: Literal["validation", "last", "test"] = "validation"
     grad_clip: NonNegative = 0.0  # norm; 0 for none
     threads: Annotated[int, Field(ge=0)] = 0  # of torch on a CPU, if other than train.threads; 0: as train.threads
+    phases: tuple[Phase, ...] = ()  # before `size` and `batch` hold, in order of `until`; with `geometry: crop`
+    average_epochs: NonNegative = 0.0  # memory of the running average of weights that replaces `best`; 0: no average
     jitter: NonNegative = 0.0  # deviation of point labels from centroids, in halves of the target's box
 
 

@@ -70,9 +70,13 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
+PHASED = replace(RECIPE, average_epochs=1.0, phases=(params.Phase(until=0.5, size=64, batch=2),))
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, PHASED], ids=["plain", "averaged"])
 @pytest.mark.parametrize("after", [1, 3])
-def test_a_killed_run_ends_with_weights_equal_to_the_bit(prepared, tmp_path, after):
-    whole = fit(prepared)
+def test_a_killed_run_ends_with_weights_equal_to_the_bit(prepared, tmp_path, after, recipe):
+    whole = fit(prepared, recipe=recipe)
 
     def kill(row):
         if row["epoch"] == after:
@@ -80,13 +84,17 @@ def test_a_killed_run_ends_with_weights_equal_to_the_bit(prepared, tmp_path, aft
 
     checkpoint = tmp_path / "run.pt"
     with pytest.raises(Killed):
-        fit(prepared, checkpoint=checkpoint, checkpoint_s=0.0, on_epoch=kill)
+        fit(prepared, recipe=recipe, checkpoint=checkpoint, checkpoint_s=0.0, on_epoch=kill)
     rest = []
-    again = fit(prepared, checkpoint=checkpoint, on_epoch=rest.append)
+    again = fit(prepared, recipe=recipe, checkpoint=checkpoint, on_epoch=rest.append)
 
     assert list(range(after + 1, 5)) == [row["epoch"] for row in rest]
     assert same(whole.last, again.last) and same(whole.best, again.best)
-    assert (whole.history, whole.best_epoch) == (again.history, again.best_epoch)
+    assert (untimed(whole.history), whole.best_epoch) == (untimed(again.history), again.best_epoch)
+
+
+def untimed(history):
+    return [{k: v for k, v in row.items() if k != "cpu_s"} for row in history]
 
 
 def test_a_seed_fixes_the_run_and_another_changes_it(prepared):
@@ -109,6 +117,65 @@ def test_the_best_epoch_is_the_one_with_the_best_score(prepared):
 
     assert list(scores) == [2, 4, 6]
     assert max(scores, key=scores.get) == fitted.best_epoch
+
+
+def test_the_average_of_weights_replaces_the_best_epoch(prepared):
+    fitted = fit(prepared, recipe=replace(RECIPE, average_epochs=1.0))
+    plain = fit(prepared)
+
+    assert same(fitted.last, plain.last)  # what is trained is untouched
+    assert fitted.best_epoch == 4 and not same(fitted.best, fitted.last)
+    assert int(fitted.best["1.num_batches_tracked"]) == 8
+
+
+def test_the_average_forgets_the_start_and_holds_buffers():
+    network = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+    average = training._Average(network, memory=4.0)
+    for value in range(1, 101):
+        for tensor in (network[0].weight.data, network[1].running_mean):
+            tensor.fill_(value)
+        average.update()
+
+    # An exponential average lags a ramp by its memory, but for the present step.
+    torch.testing.assert_close(torch.tensor([[97.0]]), average.own[0].weight.data, atol=1e-3, rtol=0)
+    torch.testing.assert_close(torch.tensor([97.0]), average.own[1].running_mean, atol=1e-3, rtol=0)
+
+
+def test_both_weights_are_predicted_for_who_asks(prepared):
+    seen = []
+    fit(
+        prepared,
+        recipe=replace(RECIPE, average_epochs=1.0),
+        on_validation=lambda row, by: seen.append((row["epoch"], *by)),
+    )
+
+    assert seen == [(2, "raw", "averaged"), (4, "raw", "averaged")]
+
+
+def test_crops_grow_in_phases_and_pixels_are_counted(prepared):
+    sizes = []
+    watch = lambda _network, outputs, _targets: sizes.append(tuple(outputs.shape)) or {}  # noqa: E731
+    fitted = fit(prepared, recipe=PHASED, method=replace(BLOB, watch=watch), validation=[])
+
+    assert [(2, 1, 64, 64)] * 8 + [(3, 1, 32, 32)] * 4 == sizes
+    each = [8 * 64**2] * 2 + [6 * 32**2] * 2
+    assert [sum(each[: n + 1]) for n in range(4)] == [row["pixels"] for row in fitted.history]
+
+
+def test_one_device_does_not_ask_a_cluster_how_many_tasks_there_are(prepared, monkeypatch):
+    for name, value in (("SLURM_NTASKS", "4"), ("SLURM_JOB_NAME", "train"), ("SLURM_PROCID", "0")):
+        monkeypatch.setenv(name, value)
+
+    assert fit(prepared, recipe=replace(RECIPE, epochs=1), validation=[]).best_epoch == 1
+
+
+def test_pasting_needs_masks(prepared):
+    with pytest.raises(InputError, match=r"^augment\.paste cuts targets out by their masks, which Blob never sees"):
+        fit(
+            prepared,
+            method=replace(BLOB, supervision="point"),
+            recipe=replace(RECIPE, augment=params.Augment(paste=0.5)),
+        )
 
 
 def test_without_validation_the_last_epoch_is_taken(prepared):
@@ -374,6 +441,44 @@ class TestAugmentation:
 
         assert image.min() >= 0 and image.max() <= 1
         assert {0.0, 1.0} >= set(mask.unique().tolist())
+
+    def test_pasted_targets_come_whole_with_their_points_at_the_level_around_them(self):
+        image, mask = torch.full((2, 1, 48, 48), 0.2), torch.zeros(2, 1, 48, 48)
+        image[1] = 0.5
+        mask[1, 0, 20:23, 30:32] = 1
+        image[1, 0, 20:23, 30:32] = 0.9
+        points = torch.full((2, 1, 2), torch.nan)
+        points[1, 0] = torch.tensor([21.0, 30.5])
+
+        out, drawn, moved = Augmentation(params.Augment(paste=1.0))(image.clone(), mask.clone(), points)
+
+        assert torch.equal(drawn[0], mask[1]) and torch.equal(drawn[1], mask[1])  # the first has nothing to give
+        torch.testing.assert_close(torch.full((6,), 0.6), out[0][mask[1] > 0])
+        torch.testing.assert_close(torch.full((48 * 48 - 6,), 0.2), out[0][mask[1] == 0])
+        assert torch.equal(out[1], image[1])
+        assert moved[0][moved[0].isfinite().all(-1)].tolist() == [[21.0, 30.5]]
+
+    def test_a_target_is_not_pasted_over_another_nor_where_the_border_cuts_it(self):
+        mask = torch.zeros(2, 1, 48, 48)
+        mask[0, 0, 20, 20] = mask[1, 0, 22, 22] = 1
+        border = torch.zeros(2, 1, 48, 48)
+        border[1, 0, 0:3, 20] = 1
+        for one in (mask, border):
+            _, drawn, _ = Augmentation(params.Augment(paste=1.0))(
+                torch.rand(2, 1, 48, 48), one.clone(), torch.full((2, 1, 2), torch.nan)
+            )
+            assert torch.equal(drawn, one)
+
+    def test_a_mirrored_border_leaves_nothing_black(self):
+        torch.manual_seed(0)
+        black = {}
+        for border in ("zeros", "reflection"):
+            augmentation = Augmentation(params.Augment(affine=1.0, border=border))
+            image = torch.ones(16, 1, 32, 32)
+            out, _, _ = augmentation(image, torch.zeros_like(image), torch.full((16, 1, 2), torch.nan))
+            black[border] = float((out < 0.5).float().mean())
+
+        assert black["reflection"] == 0 < black["zeros"]
 
     def test_points_outside_become_nan(self):
         points = torch.tensor([[[-0.6, 3.0], [0.0, 3.0], [3.4, 4.4], [3.0, 4.6]]])
