@@ -17,7 +17,7 @@ from irstd.config import params
 from irstd.errors import InputError
 from irstd.inference import devices
 from irstd.results import provenance, store
-from irstd.training import loop
+from irstd.training import steps
 from pipelines import CELLS, PLAN, run
 from pipelines.lookup import Run, method_of
 
@@ -42,7 +42,7 @@ def code(stage: str) -> dict[str, str]:
 def _check(given: params.Params) -> None:
     if not CELLS.is_file() or CELLS.read_text() != given.cells_text():
         raise InputError(f"{CELLS} is not what params.yaml asks for now; run `make cells`, which writes it anew")
-    loop.precision(given.train.precision, devices.device(given.train.device))
+    steps.precision(given.train.precision, devices.device(given.train.device))
 
 
 def resolve(given: params.Params) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ from irstd.inference import devices
 from irstd.inference.predict import predict
 from irstd.results import provenance
 from irstd.results.schemas import SCHEMAS
-from irstd.training import loop, selection
+from irstd.training import loop, selection, steps
 from pipelines import PREPARED, RUNS, plan, repeatable, run
 from pipelines.lookup import Run
 
@@ -28,7 +28,7 @@ def main(dataset: str, method: str, seed: str) -> None:
     cell = Run.load(dataset, method, seed)
     recipe, entry = cell.recipe, cell.entry
     on = devices.device(cell.given.train.device)
-    in_precision = loop.precision(cell.given.train.precision, on)
+    in_precision = steps.precision(cell.given.train.precision, on)
     repeatable(cell.threads, on.type)
     prepared = Prepared(PREPARED / dataset)
     # Only the protocol `validation` gives up training scenes; `test` is the papers' habit, and labelled.

@@ -216,13 +216,32 @@ class TestPointRegression:
         assert 0.005 < float(heat.detach().mean()) < 0.02
 
     @pytest.mark.parametrize(
-        "options", [{"attention_norm": "batch"}, {"standardise": False}, {"loss": "mse"}, {"kernels": 1}]
+        "options",
+        [{"attention_norm": "batch"}, {"standardise": False}, {"loss": "mse"}, {"kernels": 1}, {"enlarge": 2}],
     )
     def test_ablations_are_options(self, point, options):
         chosen = point.options(widths=(16, 8, 8), **options)
         maps = point.build(chosen)(torch.rand(2, 1, 32, 32))
 
         assert point.loss(maps, torch.tensor([[[9.0, 9.0, torch.nan]]] * 2), START, chosen).isfinite().all()
+
+    @pytest.mark.parametrize("enlarge", [1, 2])
+    def test_a_perfect_map_decodes_to_the_points_it_was_made_of(self, point, enlarge):
+        options = point.options(widths=(16, 8, 8), enlarge=enlarge)
+        maps = point.build(options)(torch.rand(1, 1, 32, 32))
+        assert tuple(maps.shape) == (1, 4, 16 * enlarge, 16 * enlarge)
+        truth = torch.tensor([[[9.2, 20.7, torch.nan]]])
+        stride = 2 / enlarge
+        cell = (truth[0, 0, :2] + 0.5) / stride - 0.5
+        perfect = torch.zeros_like(maps)
+        perfect[:, 0] = -8
+        row, col = cell.round().long()
+        perfect[0, 0, row, col] = 8
+        perfect[0, 1:3] = (cell - cell.round())[:, None, None]
+
+        (found,) = point.decode(perfect, options).points
+
+        torch.testing.assert_close(truth[0, :, :2], found[:, :2])
 
     @pytest.mark.parametrize("standardise", [True, False])
     def test_brightness_and_contrast_of_a_scene_change_little_if_it_is_standardised(self, point, standardise):

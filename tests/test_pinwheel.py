@@ -248,7 +248,9 @@ class TestNetwork:
         assert sizes() == [(32, 48), (32, 48), (16, 24), (8, 12), (4, 6)]
         unet.at_epoch(network, Step(0, 100, 0), options)
         assert sizes() == [(32, 48)]
-        unet.at_epoch(network, Step(5, 100, 0), options)
+        unet.at_epoch(network, Step(5, 100, 0), options)  # the sixth epoch
+        assert sizes() == [(32, 48)]
+        unet.at_epoch(network, Step(6, 100, 0), options)
         assert len(sizes()) == 5
         unet.at_epoch(network, Step(1, 5, 0), options)  # a fifth of a short training
         assert len(sizes()) == 5

@@ -9,15 +9,12 @@ import torch
 from torch import nn
 
 from irstd.config import params
-from irstd.data.augment import Augmentation, inside
-from irstd.data.batches import Resident, epoch
 from irstd.errors import InputError
 from irstd.inference import devices
 from irstd.inference.predict import Predicted
 from irstd.losses.overlap import soft_iou
 from irstd.methods import Method, Prediction
-from irstd.metrics.regions import regions
-from irstd.training import loop
+from irstd.training import loop, steps
 from irstd.training.selection import score
 
 RECIPE = params.Recipe(
@@ -72,9 +69,13 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
+PHASED = replace(RECIPE, average_epochs=1.0, phases=(params.Phase(until=0.5, size=64, batch=2),))
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, PHASED], ids=["plain", "averaged"])
 @pytest.mark.parametrize("after", [1, 3])
-def test_a_killed_run_ends_with_weights_equal_to_the_bit(prepared, tmp_path, after):
-    whole = fit(prepared)
+def test_a_killed_run_ends_with_weights_equal_to_the_bit(prepared, tmp_path, after, recipe):
+    whole = fit(prepared, recipe=recipe)
 
     def kill(row):
         if row["epoch"] == after:
@@ -82,13 +83,17 @@ def test_a_killed_run_ends_with_weights_equal_to_the_bit(prepared, tmp_path, aft
 
     checkpoint = tmp_path / "run.pt"
     with pytest.raises(Killed):
-        fit(prepared, checkpoint=checkpoint, checkpoint_s=0.0, on_epoch=kill)
+        fit(prepared, recipe=recipe, checkpoint=checkpoint, checkpoint_s=0.0, on_epoch=kill)
     rest = []
-    again = fit(prepared, checkpoint=checkpoint, on_epoch=rest.append)
+    again = fit(prepared, recipe=recipe, checkpoint=checkpoint, on_epoch=rest.append)
 
     assert list(range(after + 1, 5)) == [row["epoch"] for row in rest]
     assert same(whole.last, again.last) and same(whole.best, again.best)
-    assert (whole.history, whole.best_epoch) == (again.history, again.best_epoch)
+    assert (untimed(whole.history), whole.best_epoch) == (untimed(again.history), again.best_epoch)
+
+
+def untimed(history):
+    return [{k: v for k, v in row.items() if k != "cpu_s"} for row in history]
 
 
 def test_a_seed_fixes_the_run_and_another_changes_it(prepared):
@@ -111,6 +116,65 @@ def test_the_best_epoch_is_the_one_with_the_best_score(prepared):
 
     assert list(scores) == [2, 4, 6]
     assert max(scores, key=scores.get) == fitted.best_epoch
+
+
+def test_the_average_of_weights_replaces_the_best_epoch(prepared):
+    fitted = fit(prepared, recipe=replace(RECIPE, average_epochs=1.0))
+    plain = fit(prepared)
+
+    assert same(fitted.last, plain.last)  # what is trained is untouched
+    assert fitted.best_epoch == 4 and not same(fitted.best, fitted.last)
+    assert int(fitted.best["1.num_batches_tracked"]) == 8
+
+
+def test_the_average_forgets_the_start_and_holds_buffers():
+    network = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+    average = training._Average(network, memory=4.0)
+    for value in range(1, 101):
+        for tensor in (network[0].weight.data, network[1].running_mean):
+            tensor.fill_(value)
+        average.update()
+
+    # An exponential average lags a ramp by its memory, but for the present step.
+    torch.testing.assert_close(torch.tensor([[97.0]]), average.own[0].weight.data, atol=1e-3, rtol=0)
+    torch.testing.assert_close(torch.tensor([97.0]), average.own[1].running_mean, atol=1e-3, rtol=0)
+
+
+def test_both_weights_are_predicted_for_who_asks(prepared):
+    seen = []
+    fit(
+        prepared,
+        recipe=replace(RECIPE, average_epochs=1.0),
+        on_validation=lambda row, by: seen.append((row["epoch"], *by)),
+    )
+
+    assert seen == [(2, "raw", "averaged"), (4, "raw", "averaged")]
+
+
+def test_crops_grow_in_phases_and_pixels_are_counted(prepared):
+    sizes = []
+    watch = lambda _network, outputs, _targets: sizes.append(tuple(outputs.shape)) or {}  # noqa: E731
+    fitted = fit(prepared, recipe=PHASED, method=replace(BLOB, watch=watch), validation=[])
+
+    assert [(2, 1, 64, 64)] * 8 + [(3, 1, 32, 32)] * 4 == sizes
+    each = [8 * 64**2] * 2 + [6 * 32**2] * 2
+    assert [sum(each[: n + 1]) for n in range(4)] == [row["pixels"] for row in fitted.history]
+
+
+def test_one_device_does_not_ask_a_cluster_how_many_tasks_there_are(prepared, monkeypatch):
+    for name, value in (("SLURM_NTASKS", "4"), ("SLURM_JOB_NAME", "train"), ("SLURM_PROCID", "0")):
+        monkeypatch.setenv(name, value)
+
+    assert fit(prepared, recipe=replace(RECIPE, epochs=1), validation=[]).best_epoch == 1
+
+
+def test_pasting_needs_masks(prepared):
+    with pytest.raises(InputError, match=r"^augment\.paste cuts targets out by their masks, which Blob never sees"):
+        fit(
+            prepared,
+            method=replace(BLOB, supervision="point"),
+            recipe=replace(RECIPE, augment=params.Augment(paste=0.5)),
+        )
 
 
 def test_without_validation_the_last_epoch_is_taken(prepared):
@@ -200,7 +264,7 @@ def test_a_device_that_is_not_there_is_one_sentence():
     with pytest.raises(InputError) as odd:
         devices.device("mps")
     with pytest.raises(InputError) as half:
-        loop.precision("16", CPU)
+        steps.precision("16", CPU)
 
     assert str(cuda.value) == (
         "params.yaml: train.device: 'cuda' is asked for, but torch sees 0 CUDA devices here; set it to auto or cpu"
@@ -212,10 +276,10 @@ def test_a_device_that_is_not_there_is_one_sentence():
 
 def test_the_learning_rate_rises_then_falls_as_a_cosine():
     schedule = params.Schedule("cosine", 2.0)
-    rates = [loop.learning_rate(at, 10, 1.0, schedule) for at in (0.0, 1.0, 2.0, 6.0, 10.0)]
+    rates = [steps.learning_rate(at, 10, 1.0, schedule) for at in (0.0, 1.0, 2.0, 6.0, 10.0)]
 
     np.testing.assert_allclose([0.0, 0.5, 1.0, 0.5, 0.0], rates, atol=1e-12)
-    assert loop.learning_rate(9.0, 10, 0.3, params.Schedule("constant")) == 0.3
+    assert steps.learning_rate(9.0, 10, 0.3, params.Schedule("constant")) == 0.3
 
 
 class TestScore:
@@ -254,133 +318,6 @@ class TestScore:
 
         assert f1 == 1 and 0.41 <= of_points < 0.62
         assert iou == 1 and 0.2 <= of_map < 0.3
-
-
-class TestBatches:
-    def test_crops_are_pieces_of_their_scene_with_its_points(self, prepared):
-        resident = Resident(prepared, range(6), least=32)
-        generator = torch.Generator().manual_seed(0)
-
-        corner = resident.crops(torch.arange(6), 32, 1.0, generator)
-        batch = resident.cut(torch.arange(6), corner, 32)
-
-        assert tuple(batch.image.shape) == (6, 1, 32, 32)
-        for number in range(6):
-            image = prepared.image(number)
-            crop = (batch.image[number, 0] * 255).round().numpy().astype(np.uint8)
-            windows = np.lib.stride_tricks.sliding_window_view(image, (32, 32))
-            assert (windows == crop).all((2, 3)).any()
-            centres = regions(batch.mask[number, 0].numpy() > 0).centroids
-            found = batch.points[number][batch.points[number].isfinite().all(-1)].numpy()
-            assert len(found)  # each was placed to hold a target
-            inner = [c for c in centres if (c > 3).all() and (c < 28).all()]
-            for centre in inner:
-                assert np.abs(found - centre).sum(1).min() < 1e-3
-
-    def test_every_scene_comes_once_an_epoch_in_a_new_order(self, prepared):
-        resident = Resident(prepared, range(8), least=32)
-        real, seen = resident.cut, []
-        resident.cut = lambda indices, *rest: (seen.append(indices.tolist()), real(indices, *rest))[1]
-        for number in range(2):
-            list(epoch(resident, replace(RECIPE, batch=4, size=32), 0, number))
-        first, second = sum(seen[:2], []), sum(seen[2:], [])
-
-        assert sorted(first) == sorted(second) == list(range(8)) and first != second
-
-    def test_a_scene_smaller_than_the_crop_is_black_beyond(self, prepared):
-        resident = Resident(prepared, [0], least=96)
-        corner = resident.crops(torch.tensor([0]), 96, 0.5, torch.Generator().manual_seed(0))
-        batch = resident.cut(torch.tensor([0]), corner, 96)
-
-        assert tuple(batch.image.shape[-2:]) == (96, 96)
-        assert batch.image[0, 0, 64:].max() == batch.image[0, 0, :, 64:].max() == 0
-
-    def test_resizing_moves_image_mask_and_points_together(self, prepared):
-        resident = Resident(prepared, range(6), square=128)
-        batch = whole(resident, 6, 128)
-
-        for number in range(6):
-            centres = regions(batch.mask[number, 0].numpy() > 0).centroids
-            found = batch.points[number][batch.points[number].isfinite().all(-1)].numpy()
-            assert np.abs(found[:, None] - centres[None]).sum(-1).min(1).max() < 1.0
-
-
-def whole(resident, count=8, side=64, turns=None):
-    """The first scenes, whole."""
-    return resident.cut(torch.arange(count), torch.zeros(count, 2, dtype=torch.long), side, turns)
-
-
-class TestTurns:
-    def test_the_eight_orientations_are_those_of_numpy_and_points_follow(self, prepared):
-        resident = Resident(prepared, [0], least=64)
-        turns = torch.tensor([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)]).bool()
-        batch = resident.cut(torch.zeros(8, dtype=torch.long), torch.zeros(8, 2, dtype=torch.long), 64, turns)
-
-        seen = set()
-        for (down, along, over), image, mask, points in zip(
-            turns.tolist(), batch.image, batch.mask, batch.points, strict=True
-        ):
-            expected = prepared.image(0)
-            expected = np.flip(expected, 0) if down else expected
-            expected = np.flip(expected, 1) if along else expected
-            expected = expected.T if over else expected
-            np.testing.assert_array_equal(expected, (image[0] * 255).round().numpy())
-            seen.add(expected.tobytes())
-            centres = regions(mask[0].numpy() > 0).centroids
-            known = points[points.isfinite().all(-1)].numpy()
-            assert np.hypot(*(known[:, None] - centres[None]).transpose(2, 0, 1)).min(1).max() < 1e-3
-        assert len(seen) == 8
-
-    def test_an_epoch_turns_as_often_as_asked(self, prepared):
-        resident = Resident(prepared, range(8), least=64)
-        counts = torch.zeros(3)
-        real = resident.cut
-        resident.cut = lambda i, c, s, turns: (counts.add_(turns.sum(0)), real(i, c, s, turns))[1]
-        recipe = replace(RECIPE, batch=8, crops=100, augment=params.Augment(flip=0.25, transpose=1.0))
-        list(epoch(resident, recipe, 0, 0))
-
-        np.testing.assert_allclose([0.25, 0.25, 1.0], counts / 800, atol=0.05)
-
-
-class TestAugmentation:
-    def test_points_stay_on_their_targets(self, prepared):
-        torch.manual_seed(0)
-        augmentation = Augmentation(params.Augment(affine=0.8))
-        far = []
-        for _ in range(6):
-            batch = whole(Resident(prepared, range(8)))
-            _, mask, points = augmentation(batch.image, batch.mask, batch.points)
-            for one, found in zip(mask, points, strict=True):
-                centres = regions(one[0].numpy() > 0).centroids
-                inner = [c for c in centres if (c > 5).all() and (c < 58).all()]
-                known = found[found.isfinite().all(-1)].numpy()
-                far += [np.hypot(*(known - c).T).min() for c in inner]
-
-        assert len(far) > 20
-        assert np.median(far) < 0.2 and max(far) < 1.0
-
-    def test_only_the_images_drawn_are_touched_and_by_the_share_asked(self):
-        torch.manual_seed(1)
-        image = torch.rand(400, 1, 8, 8)
-        out, _, _ = Augmentation(params.Augment(affine=0.3))(
-            image.clone(), torch.zeros_like(image), torch.zeros(400, 1, 2)
-        )
-
-        assert pytest.approx(float((out != image).flatten(1).any(1).float().mean()), abs=0.06) == 0.3
-
-    def test_grey_levels_stay_in_range_and_masks_binary(self, prepared):
-        torch.manual_seed(3)
-        wanted = params.Augment(affine=1.0, colour=1.0, brightness=0.9, contrast=0.9, noise=1.0, noise_std=(0.2, 0.3))
-        batch = whole(Resident(prepared, range(8)))
-        image, mask, _ = Augmentation(wanted)(batch.image, batch.mask, batch.points)
-
-        assert image.min() >= 0 and image.max() <= 1
-        assert {0.0, 1.0} >= set(mask.unique().tolist())
-
-    def test_points_outside_become_nan(self):
-        points = torch.tensor([[[-0.6, 3.0], [0.0, 3.0], [3.4, 4.4], [3.0, 4.6]]])
-
-        assert inside(points, (4, 5)).isnan().all(-1)[0].tolist() == [True, False, False, True]
 
 
 def test_a_size_that_does_not_suit_the_method_is_one_sentence(prepared):

@@ -14,19 +14,31 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
 
 from irstd.config import consistency
 from irstd.config.messages import sentence
+from irstd.config.recipe import (  # the names of recipes are used as those of this module
+    Augment as Augment,
+)
+from irstd.config.recipe import (
+    Count,
+    Name,
+    NonNegative,
+    Positive,
+    Recipe,
+    Share,
+    record,
+)
+from irstd.config.recipe import (
+    Optimiser as Optimiser,
+)
+from irstd.config.recipe import (
+    Phase as Phase,
+)
+from irstd.config.recipe import (
+    Schedule as Schedule,
+)
 from irstd.errors import InputError, hint
-
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-
-record = dataclass(frozen=True, config={"extra": "forbid", "strict": True})
 
 
 @record
@@ -78,61 +90,6 @@ class Dataset:
     validation: Annotated[float, Field(ge=0, lt=1)]  # share of the training images held out to choose the epoch
     budget: str  # which of each method's budgets its cells train with
     clicks: Path | None = None  # CSV of name, row, col: point labels to train with instead of centroids
-
-
-@record
-class Optimiser:
-    """Optimiser and learning rate."""
-
-    name: Literal["adam", "adamw", "adagrad", "sgd"]
-    lr: Positive
-    weight_decay: NonNegative = 0.0
-    momentum: Share = 0.9  # sgd only
-
-
-@record
-class Schedule:
-    """Learning rate over the training: linear rise over `warmup_epochs`, then constant or cosine to zero."""
-
-    name: Literal["constant", "cosine"] = "constant"
-    warmup_epochs: NonNegative = 0.0
-
-
-@record
-class Augment:
-    """Random changes of a training crop; `irstd.data.augment` says what each does."""
-
-    flip: Share = 0.5
-    transpose: Share = 0.5
-    affine: Share = 0.0  # probability of rotation, shift and scale together
-    rotate_deg: NonNegative = 45.0
-    shift: Share = 0.1  # of the crop's side
-    scale: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    colour: Share = 0.0  # probability of brightness and contrast together
-    brightness: NonNegative = 0.2
-    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    noise: Share = 0.0  # probability of sensor noise
-    noise_std: tuple[NonNegative, NonNegative] = (0.0124, 0.0277)  # grey levels of 1, least and most
-
-
-@record
-class Recipe:
-    """How a method trains."""
-
-    epochs: Annotated[int, Field(ge=0)]  # 0: nothing is trained, only a threshold chosen; for `baselines`
-    batch: Count
-    optimiser: Optimiser
-    schedule: Schedule = Schedule()
-    augment: Augment = Augment()
-    geometry: Literal["crop", "resize"] = "crop"
-    size: Annotated[int, Field(ge=32, le=4096)] = 256  # px: side of a crop, or of the resized square
-    target_share: Share = 0.5  # of the crops, at least so many contain a target
-    crops: Count = 1  # from each image in an epoch
-    validate_every: Count = 1  # epochs
-    selection: Literal["validation", "last", "test"] = "validation"
-    grad_clip: NonNegative = 0.0  # norm; 0 for none
-    threads: Annotated[int, Field(ge=0)] = 0  # of torch on a CPU, if other than train.threads; 0: as train.threads
-    jitter: NonNegative = 0.0  # deviation of point labels from centroids, in halves of the target's box
 
 
 @record

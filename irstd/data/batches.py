@@ -157,6 +157,19 @@ def seed_of(*parts: int | str) -> int:
     return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
 
 
+def phase(recipe: Any, number: int) -> tuple[int, int]:
+    """Side of a crop (px) and batch in epoch `number`, counted from 0."""
+    done = number / max(recipe.epochs, 1)
+    current = next((p for p in recipe.phases if done < p.until), recipe)
+    return current.size, current.batch
+
+
+def steps(scenes: int, recipe: Any, number: int) -> tuple[int, int]:
+    """Batches of epoch `number`, and images in each, with so many scenes to learn from."""
+    batch = min(phase(recipe, number)[1], scenes * recipe.crops)
+    return scenes * recipe.crops // batch, batch
+
+
 def epoch(resident: Resident, recipe: Any, seed: int, number: int) -> Iterator[Batch]:
     """The batches of one epoch: every scene `recipe.crops` times, in an order of its own.
 
@@ -168,13 +181,13 @@ def epoch(resident: Resident, recipe: Any, seed: int, number: int) -> Iterator[B
     """
     generator = torch.Generator().manual_seed(seed_of("batches", seed, number))
     order = torch.cat([torch.randperm(len(resident), generator=generator) for _ in range(recipe.crops)])
-    batch = min(recipe.batch, len(order))
+    side, (_, batch) = phase(recipe, number)[0], steps(len(resident), recipe, number)
     augment = recipe.augment
     probability = torch.tensor([augment.flip, augment.flip, augment.transpose])
     for start in range(0, len(order) - batch + 1, batch):
         chosen = order[start : start + batch]
         corner = torch.zeros(batch, 2, dtype=torch.long)
         if recipe.geometry == "crop":
-            corner = resident.crops(chosen, recipe.size, recipe.target_share, generator)
+            corner = resident.crops(chosen, side, recipe.target_share, generator)
         turns = torch.rand(batch, 3, generator=generator) < probability
-        yield resident.cut(chosen, corner, recipe.size, turns)
+        yield resident.cut(chosen, corner, side, turns)

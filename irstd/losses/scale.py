@@ -26,6 +26,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from irstd.losses.overlap import Empty, empty_cost
+
 Weight = Literal["diff", "variance", "mobius", "linear", "quadratic", "ratio", "log_ratio"]
 Centroid = Literal["mass", "pixels"]
 
@@ -157,6 +159,7 @@ def scale_loss(
     locate: bool = True,
     centroid: Centroid = "mass",
     small: bool = False,
+    empty: Empty = "own",
 ) -> Float[Tensor, "B"]:
     """1 - α IoU of each image, plus the location term.
 
@@ -169,17 +172,24 @@ def scale_loss(
         locate: whether to add the location term.
         small: the SD loss of masks (arXiv 2412.16986): scale weighs 1 + β and location 1 - β, with β growing with
             the true area, averaged over the images with a target, to at most one half.
+        empty: how images without a target count, `own` being the mean probability; with `batch` areas and
+            intersections are summed over the batch first, and all images have the one scale term.
     """
     p = _wide(probability)
     g = mask.to(p.dtype)
     both, predicted, true = _areas(p, g)
-    empty = true == 0
-    safe = torch.where(empty, 1, true)
+    without = true == 0
+    if empty == "batch" and not without.all():
+        both, predicted, true = (t.sum().expand(len(p)) for t in (both, predicted, true))
+    safe = torch.where(true == 0, 1, true)
     factor = 1 if weight is None else alpha(weight, predicted, safe)
     scale = 1 - factor * both / (predicted + safe - both)
     where = location(p, g, centroid) if locate else torch.zeros_like(scale)
     if small:
         per_px = SD_SIDE_PX**2 / (mask.shape[-2] * mask.shape[-1]) * SD_SHARE / SD_AREA_PX
-        beta = (true * per_px).clamp(max=SD_SHARE).sum() / (~empty).sum().clamp(min=1)
+        beta = (true * per_px).clamp(max=SD_SHARE).sum() / (~without).sum().clamp(min=1)
         scale, where = (1 + beta) * scale, (1 - beta) * where
-    return torch.where(empty, p.mean((1, 2, 3)), scale + where)
+    if empty == "batch" and not without.all():
+        return scale + where.masked_fill(without, 0)
+    alone = empty_cost(p, empty) if empty in ("area", "bce") else p.mean((1, 2, 3))
+    return torch.where(without, alone.to(scale.dtype), scale + where)

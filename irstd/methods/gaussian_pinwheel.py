@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from irstd.layers.attention import ChannelAttention, SpatialAttention, mean_and_maximum
 from irstd.layers.gaussian import GaussianConv2d
 from irstd.layers.pinwheel import Estimator, OrientedGaussian2d, PinwheelConv2d, Selection
-from irstd.losses.overlap import soft_iou
+from irstd.losses.overlap import Empty, soft_iou
 from irstd.losses.scale import Centroid, Weight, scale_loss
 from irstd.methods import Method, Prediction, Step
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as MSHNet's code
 REDUCTION = 16  # of channel attention
-WARM_SHARE = 0.2  # of a training, at most, is warm-up: where epochs are few, five would be half of them
+WARM_SHARE = 0.2  # of a training, at most, is warm-up: where epochs are few, six would be half of them
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ class Options:
     loss: member of the scale-loss family, `sd` for the SD loss, `soft_iou` for no weight and no location.
     location: whether the loss has its location term.
     centroid: of that term; `pixels` is MSHNet's, which divides by the number of pixels instead of the mass.
-    warm_epochs: of the full-size head alone, by IoU alone; never more than a fifth of the training.
+    warm_epochs: of the full-size head alone, by IoU alone; never more than a fifth of the training. MSHNet's code
+        says 5 and means six: it counts epochs from 0 and ends the warm-up after number 5.
+    empty: how crops without a target count; see `irstd.losses.scale`.
     """
 
     width: int = 16
@@ -61,7 +63,8 @@ class Options:
     loss: Weight | Literal["sd", "soft_iou"] = "diff"
     location: bool = True
     centroid: Centroid = "mass"
-    warm_epochs: int = 5
+    warm_epochs: int = 6
+    empty: Empty = "own"
 
 
 class GaussianAttention(nn.Module):
@@ -169,16 +172,19 @@ def loss(
 ) -> Float[Tensor, "B"]:
     """Mean over the five maps of the loss that the options name; in warm-up the IoU of the one map there is."""
     if len(maps) == 1:
-        return scale_loss(maps[0].float().sigmoid(), mask, None, locate=False)
+        return scale_loss(maps[0].float().sigmoid(), mask, None, locate=False, empty=options.empty)
 
     def each(logits: Tensor) -> Tensor:
         probability = logits.float().sigmoid()
         truth = F.max_pool2d(mask, mask.shape[-1] // logits.shape[-1])
         if options.loss == "soft_iou":
-            return soft_iou(probability, truth)
+            return soft_iou(probability, truth, empty=options.empty)
         small = options.loss == "sd"
         weight = "variance" if small else options.loss
-        return scale_loss(probability, truth, weight, locate=options.location, centroid=options.centroid, small=small)
+        return scale_loss(
+            probability, truth, weight, locate=options.location, centroid=options.centroid, small=small,
+            empty=options.empty,
+        )  # fmt: skip
 
     return torch.stack([each(logits) for logits in maps]).mean(0)
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from irstd.layers.attention import ChannelAttention, SpatialAttention, SqueezeExcite
 from irstd.layers.gradient import GradientMagnitude
-from irstd.losses.overlap import soft_iou
+from irstd.losses.overlap import Empty, soft_iou
 from irstd.losses.pixelwise import edge_hard_bce
 from irstd.methods import Method, Prediction, Step
 
@@ -37,6 +37,7 @@ class Options:
     squeeze: squeeze-and-excitation inside the residual and supplementary modules.
     fusion: `tgfm` as published, or `add` (ablation).
     loss: `soft_iou` of the team's training code, or `edge_hard_bce` of their later framework.
+    empty: how `soft_iou` counts crops without a target; see `irstd.losses.overlap`.
     """
 
     width: int = 16
@@ -45,6 +46,7 @@ class Options:
     squeeze: bool = True
     fusion: Literal["tgfm", "add"] = "tgfm"
     loss: Literal["soft_iou", "edge_hard_bce"] = "soft_iou"
+    empty: Empty = "own"
 
 
 def conv_bn(a: int, c: int, size: int = 3, stride: int = 1) -> list[nn.Module]:
@@ -82,16 +84,20 @@ class Down(nn.Module):
 
 
 class GradientSupplement(nn.Module):
-    """GSM: encodes the gradient image (3 channels) and adds what it tells to the features."""
+    """GSM: encodes the gradient image (3 channels) and adds its message to the features.
+
+    The message ends in batch normalisation without a ReLU, so that it can also lower a feature.
+    """
 
     def __init__(self, c: int, *, squeeze: bool) -> None:
         super().__init__()
 
-        def encoder(a: int) -> nn.Sequential:
+        def encoder(a: int) -> list[nn.Module]:
             between = [SqueezeExcite(c)] if squeeze else []
-            return nn.Sequential(*conv_bn_relu(a, c), *between, *conv_bn_relu(c, c))
+            return [*conv_bn_relu(a, c), *between, *conv_bn(c, c)]
 
-        self.gradient, self.fuse = encoder(3), encoder(2 * c)
+        self.gradient = nn.Sequential(*encoder(3), nn.ReLU(inplace=True))
+        self.fuse = nn.Sequential(*encoder(2 * c))
 
     def forward(self, x: Float[Tensor, "B C H W"], gradient: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C H W"]:
         return F.relu(x + self.fuse(torch.cat([x, self.gradient(gradient)], 1)))
@@ -180,7 +186,7 @@ def loss(
         return edge_hard_bce(logits, mask)
     # Differs from the paper: the sigmoid is here and in `decode`, not in the network, so that mixed
     # precision computes it in float32; the function is the same.
-    return soft_iou(logits.float().sigmoid(), mask)
+    return soft_iou(logits.float().sigmoid(), mask, empty=options.empty)
 
 
 def decode(logits: Float[Tensor, "B 1 H W"], _options: Options) -> Prediction:

@@ -50,6 +50,8 @@ class Options:
         limit, since the threshold is chosen on the validation scenes already.
     merge_px: of points nearer than this the best stays.
     subpixel: how the place within a cell is found.
+    enlarge: times that the image is enlarged before the network, bilinearly, in training and in use; cells are then
+        2 / enlarge px, and so is the unit of sigma.
     """
 
     widths: tuple[int, int, int] = (72, 48, 32)
@@ -66,6 +68,7 @@ class Options:
     relative: float = 1.0
     merge_px: float = 3.0
     subpixel: Subpixel = "offset"
+    enlarge: int = 1
 
 
 class PointRegression(nn.Module):
@@ -78,7 +81,7 @@ class PointRegression(nn.Module):
     def __init__(self, options: Options) -> None:
         super().__init__()
         high, middle, low = options.widths
-        self.standardise = options.standardise
+        self.standardise, self.enlarge = options.standardise, options.enlarge
 
         def unit(c: int) -> AsymmetricDynamicUnit:
             return AsymmetricDynamicUnit(c, options.kernels, options.attention_norm)
@@ -113,6 +116,8 @@ class PointRegression(nn.Module):
         if self.standardise:
             mean, deviation = image.mean((2, 3), keepdim=True), image.std((2, 3), keepdim=True)
             image = (image - mean) / (deviation + FLOOR)
+        if self.enlarge > 1:
+            image = F.interpolate(image, scale_factor=self.enlarge, mode="bilinear")
         high = self.stage1(self.stem(image))
         levels = [high, self.down1(high)]
         levels = self.fuse1([stage(x) for stage, x in zip(self.stage2, levels, strict=True)])
@@ -136,8 +141,9 @@ def loss(
         targets: row and column (px; NaN for none) and area (px; NaN if unknown) of each target.
     """
     height, width = maps.shape[-2:]
-    cells = to_cells(targets[..., :2], STRIDE)
-    radius = (targets[..., 2] / torch.pi).sqrt() / STRIDE
+    stride = STRIDE / options.enlarge
+    cells = to_cells(targets[..., :2], stride)
+    radius = (targets[..., 2] / torch.pi).sqrt() / stride
     # Choice: a target of known area has a Gaussian of its own radius, neither wider nor narrower, within limits.
     sigma = radius.clamp(0.75, 2.5).nan_to_num(options.sigma)
     heatmap = gaussian_heatmap(cells, sigma, height, width)
@@ -156,18 +162,18 @@ def decode(maps: Float[Tensor, "B 4 h w"], options: Options, *, adaptive: bool =
     Args:
         adaptive: windows of local maxima grow with the predicted radius; only where that was trained.
     """
-    maps = maps.float()
+    maps, stride = maps.float(), STRIDE / options.enlarge
     found = peaks(
         maps[:, :1].sigmoid(),
         maps[:, 1:3],
         maps[:, 3:].exp() if adaptive else None,
         least=options.least,
         relative=options.relative,
-        merge=options.merge_px / STRIDE,
+        merge=options.merge_px / stride,
         subpixel=options.subpixel,
         blur=options.sigma,
     )
-    return Prediction(points=[torch.cat([to_px(p[:, :2], STRIDE), p[:, 2:]], 1) for p in found])
+    return Prediction(points=[torch.cat([to_px(p[:, :2], stride), p[:, 2:]], 1) for p in found])
 
 
 def at_epoch(network: nn.Module, step: Step, options: Options) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from irstd.results.schemas import SCHEMAS
+from irstd.results.schemas import ADDED, SCHEMAS
 
 
 def check(table: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -20,6 +20,7 @@ def check(table: pd.DataFrame, kind: str) -> pd.DataFrame:
         ValueError: a column is missing or unknown.
     """
     wanted = list(SCHEMAS[kind])
+    table = table.assign(**{name: None for name in ADDED.get(kind, ()) if name not in table})
     if set(table.columns) != set(wanted):
         lacks, unknown = sorted(set(wanted) - set(table.columns)), sorted(set(table.columns) - set(wanted))
         raise ValueError(

@@ -7,6 +7,7 @@ weights equal to the bit. Needs torch, lightning, numpy, scipy and kornia only.
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 import time
@@ -17,18 +18,20 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments import LightningEnvironment
 from numpy import ndarray
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from irstd.data.augment import Augmentation
-from irstd.data.batches import Resident, epoch, seed_of
+from irstd.data.batches import Resident, epoch, phase, seed_of, steps
 from irstd.data.clicks import Clicks, PointView
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.inference.predict import predict
+from irstd.inference.predict import Predicted, predict
 from irstd.methods import Labels, Method, Step
 from irstd.training.selection import score
+from irstd.training.steps import learning_rate, optimiser
 
 SHOW_EVERY_S = 1.0  # the loss is read from the device so often, for the progress bar
 LOG_EVERY_S = 10.0  # a line of progress so often where there is no terminal
@@ -38,10 +41,11 @@ LOG_EVERY_S = 10.0  # a line of progress so often where there is no terminal
 class Fitted:
     """What a training leaves.
 
-    best, last: weights of the chosen and of the last epoch. best_epoch: counted from 1.
+    best, last: weights of the chosen and of the last epoch; `best` is the running average of all weights where the
+        recipe asks for one, and is then of the last epoch. best_epoch: counted from 1.
     threshold: that scores must exceed: the method's own, or chosen together with the epoch.
-    history: a row an epoch: epoch (from 1), lr, loss, score (None where not validated), and watched, what the
-        method's `watch` gives.
+    history: a row an epoch: epoch (from 1), lr, loss, score (None where not validated; of the average where there is
+        one), pixels (seen so far), cpu_s (of all threads so far, s), and watched, what the method's `watch` gives.
     wall_s: time spent, in all the processes that a killed run took.
     """
 
@@ -51,44 +55,6 @@ class Fitted:
     threshold: float
     history: list[dict[str, Any]]
     wall_s: float
-
-
-def precision(name: str, on: torch.device) -> str:
-    """Lightning's name of the precision; `auto` is bf16 on a CUDA device that has it.
-
-    Raises:
-        InputError: 16 on a CPU.
-    """
-    if name == "16" and on.type == "cpu":
-        raise InputError("params.yaml: train.precision: a CPU has no 16; use auto, 32 or bf16")
-    if name == "auto":
-        name = "bf16" if on.type == "cuda" and torch.cuda.is_bf16_supported() else "32"
-    return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[name]
-
-
-def optimiser(network: nn.Module, wanted: Any, *, fused: bool = True) -> torch.optim.Optimizer:
-    """The optimiser of a recipe; fused where that exists, unless `fused` is false."""
-    decay = {"lr": wanted.lr, "weight_decay": wanted.weight_decay}
-    parameters = list(network.parameters())
-    match wanted.name:
-        case "adam":
-            return torch.optim.Adam(parameters, **decay, fused=fused)
-        case "adamw":
-            return torch.optim.AdamW(parameters, **decay, fused=fused)
-        case "adagrad":
-            return torch.optim.Adagrad(parameters, **decay)
-        case _:
-            return torch.optim.SGD(parameters, **decay, momentum=wanted.momentum, fused=fused)
-
-
-def learning_rate(at: float, epochs: int, lr: float, schedule: Any) -> float:
-    """Learning rate at `at` epochs into a training: linear warm-up, then constant or half a cosine to zero."""
-    if at < schedule.warmup_epochs:
-        return lr * at / schedule.warmup_epochs
-    if schedule.name == "constant":
-        return lr
-    done = (at - schedule.warmup_epochs) / max(epochs - schedule.warmup_epochs, 1e-9)
-    return lr * (1 + math.cos(math.pi * min(done, 1.0))) / 2
 
 
 def save(path: Path, write: Callable[[Path], object]) -> None:
@@ -130,7 +96,38 @@ class _Run:
     resident: Resident
     augmentation: Augmentation
     seed: int
-    steps: int
+    average: _Average | None
+
+
+class _Average:
+    """Running average of a network's weights and buffers over its steps: an exponential one, whose memory grows with
+    the steps taken until it reaches `memory`, so that the first weights are soon forgotten.
+    """
+
+    def __init__(self, network: nn.Module, memory: float) -> None:
+        self.network, self.memory = network, memory
+        self.own, self.steps = copy.deepcopy(network), 0
+
+    def update(self) -> None:
+        self.steps += 1
+        share = 1 / min(self.memory, 1 + self.steps / 8)
+        pairs = [(a, b) for a, b in zip(_tensors(self.own), _tensors(self.network), strict=True)]
+        real = [(a, b) for a, b in pairs if a.dtype.is_floating_point]
+        torch._foreach_lerp_([a for a, _ in real], [b.detach() for _, b in real], share)
+        for a, b in pairs:
+            if not a.dtype.is_floating_point:
+                a.copy_(b)
+
+    def synchronised(self) -> nn.Module:
+        """The averaged network, in the state besides tensors that the trained one is in, such as a warm-up."""
+        extra = {n: v for n, v in self.network.state_dict().items() if n.endswith("_extra_state")}
+        self.own.load_state_dict(self.own.state_dict() | extra)
+        return self.own
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    """Parameters and buffers, those not stored included, without slopes."""
+    return [t.data for t in (*network.parameters(), *network.buffers())]
 
 
 @dataclass
@@ -144,6 +141,9 @@ class _State:
     best: dict[str, Tensor] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     wall_s: float = 0.0
+    cpu_s: float = 0.0
+    pixels: int = 0
+    average_steps: int = 0
 
 
 def fit(
@@ -162,6 +162,7 @@ def fit(
     checkpoint: Path | None = None,
     checkpoint_s: float = 20.0,
     on_epoch: Callable[[dict[str, Any]], None] = lambda _row: None,
+    on_validation: Callable[[dict[str, Any], dict[str, list[Predicted]]], None] | None = None,
     progress: bool = False,
 ) -> Fitted:
     """Trains `network`.
@@ -178,47 +179,47 @@ def fit(
             must be keyed by whatever determines the run.
         checkpoint_s: a checkpoint is saved after the epoch that ends so long after the last.
         on_epoch: called with each new row of the history.
+        on_validation: called after each validation with the row so far and the predictions of the `raw` weights and,
+            if there are, the `averaged` ones; without it only those that are scored are predicted.
         progress: whether to show a bar with loss, images/s and time left.
 
     Raises:
         InputError: the size does not suit the method, the loss is no longer finite, or a checkpoint cannot be
             written.
     """
-    if recipe.size % method.multiple:
-        raise InputError(
-            f"the recipe's size is {recipe.size} px, but {method.title} needs a multiple of {method.multiple}"
-        )
+    _check(method, recipe)
     square = recipe.size if recipe.geometry == "resize" else None
     # From here on a method supervised by points cannot come by a mask.
     by_points = method.supervision == "point"
     scenes = PointView(prepared, Clicks(prepared, recipe.jitter, seed, clicks)) if by_points else prepared
-    resident = Resident(scenes, training, on, least=recipe.size, square=square)
+    least = max(recipe.size, *(p.size for p in recipe.phases), 1)
+    resident = Resident(scenes, training, on, least=least, square=square)
     images = [scenes.image(n) for n in validation]
     truth = [(None if by_points else scenes.mask(n), scenes.points[n]) for n in validation]
     fabric = Fabric(
         accelerator="cuda" if on.type == "cuda" else "cpu",
         devices=[on.index or 0] if on.type == "cuda" else 1,
         precision=in_precision,
+        plugins=[LightningEnvironment()],  # one device: a cluster's launcher is not asked how many tasks it started
     )
     if on.type == "cuda" or in_precision != "32-true":  # half precision's convolutions want it on a CPU as well
         network = network.to(memory_format=torch.channels_last)
     # A fused step undoes half precision's loss scale itself, too late for clipping.
     fused = not (recipe.grad_clip and in_precision == "16-mixed")
     model, optim = fabric.setup(network, optimiser(network, recipe.optimiser, fused=fused))
-    state = _State()
-    if checkpoint is not None and checkpoint.exists():
-        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        network.load_state_dict(saved["network"])
-        optim.load_state_dict(saved["optimiser"])
-        state = _State(**saved["state"])
-    batch = min(recipe.batch, len(resident) * recipe.crops)
-    steps = len(resident) * recipe.crops // batch
+    average = None
+    if recipe.average_epochs:
+        per_epoch = steps(len(resident), recipe, recipe.epochs - 1)[0]
+        average = _Average(network, max(1.0, recipe.average_epochs * per_epoch))
+    state = _resumed(checkpoint, network, optim, average)
     run = _Run(
-        method, options, recipe, network, model, optim, fabric, resident, Augmentation(recipe.augment), seed, steps
+        method, options, recipe, network, model, optim, fabric, resident, Augmentation(recipe.augment), seed, average
     )
+    counts = [math.prod(steps(len(resident), recipe, number)) for number in range(recipe.epochs)]
     saved_at = since = time.monotonic()
+    cpu = time.process_time()
     with tqdm(
-        total=recipe.epochs * steps * batch, initial=state.epoch * steps * batch,
+        total=sum(counts), initial=sum(counts[: state.epoch]),
         unit="img", desc=f"epoch {state.epoch + 1}/{recipe.epochs}", disable=not progress,
         mininterval=SHOW_EVERY_S if sys.stderr.isatty() else LOG_EVERY_S,
     ) as bar:  # fmt: skip
@@ -226,45 +227,110 @@ def fit(
             bar.set_description(f"epoch {state.epoch + 1}/{recipe.epochs}")
             row = _train_epoch(run, state.epoch, bar)
             state.epoch += 1
+            state.pixels += counts[state.epoch - 1] * phase(recipe, state.epoch - 1)[0] ** 2
+            state.cpu_s, cpu = state.cpu_s + time.process_time() - cpu, time.process_time()
+            row |= {"pixels": state.pixels, "cpu_s": state.cpu_s}
             last = state.epoch == recipe.epochs
             if validation and (last or state.epoch % recipe.validate_every == 0):
-                predicted = predict(
-                    model, method, options, images, device=on, geometry=recipe.geometry, side=recipe.size
-                )
-                row["score"], threshold = score(predicted, truth, method.threshold)
-                if row["score"] > state.best_score:
-                    state.best_score, state.best_epoch, state.best = row["score"], state.epoch, _copy(network)
-                    state.threshold = threshold
+                predicted = _validate(run, state, row, images, truth, both=on_validation is not None)
+                if on_validation:
+                    on_validation(row, predicted)
+                cpu = time.process_time()  # what is judged beside the training is no part of it
             state.history.append(row)
             state.wall_s, since = state.wall_s + time.monotonic() - since, time.monotonic()
             if checkpoint is not None and (last or time.monotonic() - saved_at > checkpoint_s):
                 # Kept also at the end, until the caller has the weights in place.
-                _save_checkpoint(checkpoint, network, optim, state)
+                _save_checkpoint(checkpoint, network, optim, state, average)
                 saved_at = time.monotonic()
             on_epoch(row)
-    final = _copy(network)
-    threshold = method.threshold if state.threshold is None else state.threshold
+    return _finished(run, state)
+
+
+def _check(method: Method, recipe: Any) -> None:
+    """Whether the recipe suits the method; the same InputErrors as `fit`."""
+    for size in (recipe.size, *(p.size for p in recipe.phases)):
+        if size % method.multiple:
+            raise InputError(
+                f"the recipe's size is {size} px, but {method.title} needs a multiple of {method.multiple}"
+            )
+    if recipe.augment.paste and method.supervision == "point":
+        raise InputError(f"augment.paste cuts targets out by their masks, which {method.title} never sees; set it to 0")
+
+
+def _resumed(checkpoint: Path | None, network: nn.Module, optim: Any, average: _Average | None) -> _State:
+    """The state that a checkpoint holds, its tensors put in place; a new one where there is none."""
+    if checkpoint is None or not checkpoint.exists():
+        return _State()
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    network.load_state_dict(saved["network"])
+    optim.load_state_dict(saved["optimiser"])
+    state = _State(**saved["state"])
+    if average is not None:
+        average.own.load_state_dict(saved["average"])
+        average.steps = state.average_steps
+    return state
+
+
+def _validate(
+    run: _Run, state: _State, row: dict[str, Any], images: list[ndarray], truth: list[tuple[Any, Any]], *, both: bool
+) -> dict[str, list[Predicted]]:
+    """Scores the weights of this epoch, or their average, and keeps what that chooses; the predictions by weights.
+
+    Args:
+        both: predict with the raw weights too where the average is scored.
+    """
+    recipe, method = run.recipe, run.method
+    judged = {"raw": run.model} if run.average is None or both else {}
+    if run.average is not None:
+        judged["averaged"] = run.average.synchronised()
+    # The average is a network beside the one that Fabric wraps, and runs in the same precision.
+    with run.fabric.autocast():
+        predicted = {
+            kind: list(
+                predict(
+                    network, method, run.options, images,
+                    device=run.resident.device, geometry=recipe.geometry, side=recipe.size,
+                )
+            )
+            for kind, network in judged.items()
+        }  # fmt: skip
+    row["score"], threshold = score(predicted[list(judged)[-1]], truth, method.threshold)
+    if run.average is not None:
+        state.threshold = threshold
+    elif row["score"] > state.best_score:
+        state.best_score, state.best_epoch, state.best = row["score"], state.epoch, _copy(run.network)
+        state.threshold = threshold
+    return predicted
+
+
+def _finished(run: _Run, state: _State) -> Fitted:
+    final = _copy(run.network)
+    best, epoch_of_best = state.best or final, state.best_epoch or state.epoch
+    if run.average is not None:
+        best, epoch_of_best = _copy(run.average.synchronised()), state.epoch
+    threshold = run.method.threshold if state.threshold is None else state.threshold
     # Choice: without validation scenes there is nothing to choose by, and one half it is.
-    threshold = 0.5 if threshold is None else threshold
-    return Fitted(state.best or final, final, state.best_epoch or state.epoch, threshold, state.history, state.wall_s)
+    return Fitted(best, final, epoch_of_best, 0.5 if threshold is None else threshold, state.history, state.wall_s)
 
 
 def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
     method, recipe, model, optim = run.method, run.recipe, run.model, run.optim
     model.train()
-    method.at_epoch(model, Step(number, recipe.epochs, number * run.steps), run.options)
+    before = sum(steps(len(run.resident), recipe, n)[0] for n in range(number))
+    count = steps(len(run.resident), recipe, number)[0]
+    method.at_epoch(model, Step(number, recipe.epochs, before), run.options)
     # Augmentation and dropout draw from the global generators.
     torch.manual_seed(seed_of("augmentation", run.seed, number))
     total = torch.zeros((), device=run.resident.device)
     watched: dict[str, Tensor] = {}
     shown = time.monotonic()
     for step, batch in enumerate(epoch(run.resident, recipe, run.seed, number)):
-        lr = learning_rate(number + (step + 1) / run.steps, recipe.epochs, recipe.optimiser.lr, recipe.schedule)
+        lr = learning_rate(number + (step + 1) / count, recipe.epochs, recipe.optimiser.lr, recipe.schedule)
         for group in optim.param_groups:
             group["lr"] = lr
         image, mask, points = run.augmentation(batch.image, batch.mask, batch.points)
         outputs = model(image)
-        at = Step(number, recipe.epochs, number * run.steps + step)
+        at = Step(number, recipe.epochs, before + step)
         targets = method.targets(Labels(mask, points))
         loss = method.loss(outputs, targets, at, run.options).mean()
         for name, value in method.watch(run.network, outputs, targets).items():
@@ -274,17 +340,19 @@ def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
         if recipe.grad_clip:
             run.fabric.clip_gradients(model, optim, max_norm=recipe.grad_clip, error_if_nonfinite=False)
         optim.step()
+        if run.average is not None:
+            run.average.update()
         total += loss.detach()
         bar.update(len(image))
         if not bar.disable and time.monotonic() - shown > SHOW_EVERY_S:
             bar.set_postfix(loss=f"{float(loss.detach()):.3f}", refresh=False)
             shown = time.monotonic()
-    mean = float(total) / run.steps
+    mean = float(total) / count
     if not math.isfinite(mean):
         raise InputError(
             f"the loss is {mean} in epoch {number + 1}; lower the learning rate (optimiser.lr) of this recipe"
         )
-    means = {name: float(value) / run.steps for name, value in watched.items()}
+    means = {name: float(value) / count for name, value in watched.items()}
     return {"epoch": number + 1, "lr": lr, "loss": mean, "score": None, "watched": means}
 
 
@@ -295,6 +363,11 @@ def _copy(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def _save_checkpoint(path: Path, network: nn.Module, optim: torch.optim.Optimizer, state: _State) -> None:
+def _save_checkpoint(
+    path: Path, network: nn.Module, optim: torch.optim.Optimizer, state: _State, average: _Average | None
+) -> None:
     whole = {"network": network.state_dict(), "optimiser": optim.state_dict(), "state": vars(state)}
+    if average is not None:
+        state.average_steps = average.steps
+        whole["average"] = average.own.state_dict()
     save(path, lambda beside: torch.save(whole, beside))

@@ -44,8 +44,8 @@ def score(
             pixels += np.stack([both, found, np.full_like(both, mask.sum())])
         else:
             for number, least in enumerate(thresholds):
-                found = _points(one, least)
-                points[:, number] += _right(found, centres), len(found), len(centres)
+                found = points_above(one, least)
+                points[:, number] += right(found, centres), len(found), len(centres)
     if pixels.any():
         scores = pixels[0] / np.maximum(pixels[1] + pixels[2] - pixels[0], 1)
     else:
@@ -55,7 +55,7 @@ def score(
     return float(scores[chosen]), float(thresholds[chosen])
 
 
-def _points(one: Predicted, least: float) -> Float[ndarray, "P 2"]:
+def points_above(one: Predicted, least: float) -> Float[ndarray, "P 2"]:
     """A method's own points above a score, or the centroids of its map's regions."""
     if one.points is not None:
         return one.points[one.points[:, 2] > least, :2]
@@ -64,7 +64,8 @@ def _points(one: Predicted, least: float) -> Float[ndarray, "P 2"]:
     return np.array(center_of_mass(labels > 0, labels, range(1, count + 1))).reshape(-1, 2)
 
 
-def _right(found: Float[ndarray, "P 2"], centres: Float[ndarray, "T 2"]) -> int:
+def right(found: Float[ndarray, "P 2"], centres: Float[ndarray, "T 2"]) -> int:
+    """How many points are matched, one to one at least total distance, to a centre within 3 px."""
     if not len(found) or not len(centres):
         return 0
     far = np.minimum(cdist(centres, found), 1e6)

@@ -36,7 +36,7 @@ from irstd.data.prepared import Prepared
 from irstd.inference import devices, profiling
 from irstd.methods import Method
 from irstd.results import provenance
-from irstd.training import loop
+from irstd.training import loop, steps
 from tests.bench.training import AUGMENT, Files, drawn, library, plain, started
 
 METHODS = ("ggl_net", "gaussian_pinwheel", "point_regression")
@@ -252,7 +252,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     on = devices.device(asked.device)
-    precision, side = loop.precision(asked.precision, on), asked.side or SIDES[on.type]
+    precision, side = steps.precision(asked.precision, on), asked.side or SIDES[on.type]
     with tempfile.TemporaryDirectory() as name:
         prepared = drawn(Path(name), SCENES, max(side, SCENE_SIDE))
         bench = Bench(on, precision, side, asked.seconds, ceiling(on, precision), prepared)

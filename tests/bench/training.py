@@ -33,7 +33,7 @@ from irstd.data.batches import Resident, epoch
 from irstd.data.prepared import Prepared
 from irstd.losses.overlap import soft_iou
 from irstd.methods import Labels, Method, Prediction
-from irstd.training import loop
+from irstd.training import loop, steps
 
 BATCH, SIDE, IMAGES, ROUNDS = 8, 128, 32, 5
 AUGMENT = params.Augment(flip=0.5, transpose=0.5, affine=0.5, colour=0.2, noise=0.2)
@@ -174,9 +174,9 @@ def started(
     fabric = Fabric(accelerator=on.type, devices=[on.index or 0] if on.type == "cuda" else 1, precision=in_precision)
     if on.type == "cuda" or in_precision != "32-true":
         network = network.to(memory_format=torch.channels_last)
-    model, optimiser = fabric.setup(network, loop.optimiser(network, recipe.optimiser))
-    change, steps = Augmentation(recipe.augment), len(resident) * recipe.crops // recipe.batch
-    return loop._Run(method, method.options(), recipe, network, model, optimiser, fabric, resident, change, 0, steps)
+    model, optimiser = fabric.setup(network, steps.optimiser(network, recipe.optimiser))
+    change, number = Augmentation(recipe.augment), len(resident) * recipe.crops // recipe.batch
+    return loop._Run(method, method.options(), recipe, network, model, optimiser, fabric, resident, change, 0, number)
 
 
 def ours(network: nn.Module, method: Method, resident: Resident, recipe: params.Recipe) -> float:

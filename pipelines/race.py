@@ -1,0 +1,191 @@
+"""Race changes of a recipe at equal CPU time: METHODS (with commas) -> runs/race.
+
+For each cell DATASET/METHOD/ARM/SEED.csv, and SEED-images.csv with the counts of each image.
+The arms are those of pipelines/race.yaml, judged on held-out training scenes. Several processes may run it at once:
+each takes the next cell that no other has, and a killed one is gone on with. An epoch's length differs between arms,
+so how many fit into the time is measured once for each network, crop and batch, and kept.
+"""
+
+import csv
+import fcntl
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from scipy.ndimage import label
+
+from irstd import methods
+from irstd.config import params
+from irstd.data.prepared import Prepared
+from irstd.inference.predict import Predicted
+from irstd.methods import Labels, Step
+from irstd.training import loop
+from irstd.training.selection import points_above, right, score
+from pipelines import PREPARED, RUNS, run
+
+PLACE = RUNS / "race"
+COLUMNS = (
+    "dataset", "method", "arm", "seed", "weights", "epoch", "epochs", "core_minutes", "pixels", "score", "low", "high",
+    "false_per_million", "threshold",
+)  # fmt: skip
+COUNTED = ("epoch", "weights", "scene", "right", "found", "there", "false", "pixels")
+RESAMPLES = 1000
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`base` with `changes`, key by key at every level."""
+    both = dict(base)
+    for key, value in changes.items():
+        nested = isinstance(value, dict) and isinstance(base.get(key), dict)
+        both[key] = merged(base[key], value) if nested else value
+    return both
+
+
+def entry(given: dict[str, Any], method: str, arm: str) -> dict[str, Any]:
+    """Recipe and options of an arm, through the arms it starts from."""
+    changes = given["arms"][arm]
+    start = entry(given, method, changes["of"]) if "of" in changes else given["base"][method]
+    return merged(start, {key: changes[key] for key in ("recipe", "options") if key in changes})
+
+
+def seconds(method: str, options: Any, size: int, batch: int) -> float:
+    """CPU time of one training step, measured once and kept."""
+    kept, key = PLACE / "seconds.json", f"{method} {options} {size} {batch}"
+    known = json.loads(kept.read_text()) if kept.exists() else {}
+    if key not in known:
+        chosen = methods.get(method)
+        network = chosen.build(options).train()
+        optimiser = torch.optim.AdamW(network.parameters(), 1e-4, fused=True)
+        image, mask = torch.rand(batch, 1, size, size), torch.zeros(batch, 1, size, size)
+        mask[..., 8:12, 8:12] = 1
+        labels = Labels(mask if chosen.supervision == "mask" else None, torch.full((batch, 1, 2), 9.5))
+        taken = []
+        for _ in range(5):
+            since = time.process_time()
+            chosen.loss(network(image), chosen.targets(labels), Step(9, 10, 9), options).mean().backward()
+            optimiser.step()
+            optimiser.zero_grad()
+            taken.append(time.process_time() - since)
+        # Another process may have measured meanwhile; its other keys must stay.
+        known = json.loads(kept.read_text()) if kept.exists() else {}
+        known.setdefault(key, sorted(taken)[2])
+        loop.save(kept, lambda beside: beside.write_text(json.dumps(known, indent=1) + "\n"))
+    return known[key]
+
+
+def epochs(given: dict[str, Any], method: str, options: Any, recipe: params.Recipe, scenes: int) -> int:
+    """Epochs that fit into the time, the early phases' shares included."""
+    total, since = 0.0, 0.0
+    for part in (*recipe.phases, recipe):
+        until = part.until if part is not recipe else 1.0
+        batch = min(part.batch, scenes)
+        total += (until - since) * (scenes // batch) * seconds(method, options, part.size, batch)
+        since = until
+    return max(3, round(60 * given["minutes"] / total))
+
+
+def counts(one: Predicted, mask: np.ndarray, centres: np.ndarray, threshold: float) -> tuple[int, int, int, int]:
+    """Of one image: rightly found, found, there, and falsely found; pixels, or points where a method gives those.
+
+    Falsely found pixels are those of regions that touch no target.
+    """
+    if one.score is None:
+        found = points_above(one, threshold)
+        matched = right(found, centres)
+        return matched, len(found), len(centres), len(found) - matched
+    above = one.score > threshold
+    regions, count = label(above, np.ones((3, 3)))
+    touching = np.zeros(count + 1, bool)
+    touching[regions[mask]] = True
+    return int((above & mask).sum()), int(above.sum()), int(mask.sum()), int((above & ~touching[regions]).sum())
+
+
+def pooled(table: np.ndarray, *, points: bool) -> np.ndarray:
+    """IoU, or F1 of points, from sums (..., 3) of rightly found, found and there."""
+    both, found, there = np.moveaxis(table.astype(float), -1, 0)
+    return 2 * both / np.maximum(found + there, 1) if points else both / np.maximum(found + there - both, 1)
+
+
+def cell(given: dict[str, Any], dataset: str, method: str, arm: str, seed: int) -> None:
+    """Trains and judges one cell."""
+    folder, wanted = PLACE.joinpath(dataset, method, arm), entry(given, method, arm)
+    chosen, prepared = methods.get(method), Prepared(PREPARED / dataset)
+    options = chosen.options(**wanted.get("options", {}))
+    roles = prepared.roles(params.load().data(dataset).split, given["hold_out"])
+    learn, held = roles["train"], roles["validation"]
+    held = [held[k] for k in np.linspace(0, len(held) - 1, min(given["most"], len(held))).round().astype(int)]
+    draft = params.check(params.Recipe, wanted["recipe"] | {"average_epochs": given["average_epochs"]}, f"arms.{arm}")
+    number = epochs(given, method, options, draft, len(learn))
+    every = {"epochs": number, "validate_every": math.ceil(number / given["checks"])}
+    recipe = params.check(params.Recipe, wanted["recipe"] | every | {"average_epochs": given["average_epochs"]}, arm)
+    # Truth to judge by; a method supervised by points is trained without any of it.
+    truth = [(prepared.mask(n), prepared.points[n]) for n in held]
+    rows, images = folder / f"{seed}.csv.part", folder / f"{seed}-images.csv.part"
+
+    def judge(row: dict[str, Any], predicted: dict[str, list[Predicted]]) -> None:
+        for weights, found in predicted.items():
+            points = found[0].score is None
+            threshold = score(found, truth, chosen.threshold)[1]
+            table = np.array([counts(p, *t, threshold) for p, t in zip(found, truth, strict=True)])
+            sizes = [mask.size for mask, _ in truth]
+            drawn = np.random.default_rng(0).integers(len(table), size=(RESAMPLES, len(table)))
+            low, high = np.quantile(pooled(table[drawn, :3].sum(1), points=points), (0.025, 0.975))
+            append(rows, COLUMNS, [(
+                dataset, method, arm, seed, weights, row["epoch"], number, f"{row['cpu_s'] / 60:.2f}", row["pixels"],
+                f"{pooled(table[:, :3].sum(0), points=points):.4f}", f"{low:.4f}", f"{high:.4f}",
+                f"{table[:, 3].sum() / sum(sizes) * 1e6:.2f}", f"{threshold:.3f}",
+            )])  # fmt: skip
+            append(images, COUNTED, [
+                (row["epoch"], weights, prepared.names[n], *counted, size)
+                for n, counted, size in zip(held, table.tolist(), sizes, strict=True)
+            ])  # fmt: skip
+
+    torch.manual_seed(seed)
+    checkpoint = folder / f"{seed}.pt"
+    loop.fit(
+        chosen, options, chosen.build(options), recipe, prepared, training=learn, validation=held, seed=seed,
+        on=torch.device("cpu"), checkpoint=checkpoint, checkpoint_s=60, on_validation=judge,
+    )  # fmt: skip
+    images.replace(images.with_suffix(""))
+    rows.replace(rows.with_suffix(""))
+    checkpoint.unlink()
+
+
+def append(path: Path, header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    """Adds rows to a CSV; what a killed process judged after its last checkpoint comes twice, and is the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows] if new else rows)
+
+
+def main(names: str) -> None:
+    """Runs all cells of the methods named that are not done or under way elsewhere."""
+    torch.set_num_threads(1)
+    wanted = names.split(",")
+    given = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
+    for seed in given["seeds"]:
+        for arm, changes in given["arms"].items():
+            for method in wanted:
+                for dataset in given["datasets"]:
+                    done = PLACE.joinpath(dataset, method, arm, f"{seed}.csv")
+                    if method not in changes.get("methods", wanted) or done.exists():
+                        continue
+                    done.parent.mkdir(parents=True, exist_ok=True)
+                    with done.with_suffix(".lock").open("w") as lock:
+                        try:
+                            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of when the process ends
+                        except BlockingIOError:
+                            continue
+                        if not done.exists():
+                            print(time.strftime("%H:%M"), dataset, method, arm, seed, flush=True)
+                            cell(given, dataset, method, arm, seed)
+
+
+if __name__ == "__main__":
+    run(main)
