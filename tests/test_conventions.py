@@ -116,6 +116,30 @@ class TestCases:
         ]
         assert hits == [0, 1]
 
+    @pytest.mark.parametrize(
+        ("box", "hit"),
+        [
+            # Centroid (6.5, 6.5), rounded to (6, 6): rows and columns 4 and 5.
+            ((5, 5, 4, 4), {(4, 4), (4, 5), (5, 4), (5, 5)}),
+            # Centroid (7.5, 6.5), rounded to (8, 6): rows 6 and 7, columns 4 and 5.
+            ((6, 5, 4, 4), {(6, 4), (6, 5), (7, 4), (7, 5)}),
+            # Centroid (2, 1): the window would begin left of the image.
+            ((1, 0, 3, 3), set()),
+            # Centroid (2, 2): the first one inside.
+            ((1, 1, 3, 3), {(0, 0), (0, 1), (1, 0), (1, 1)}),
+        ],
+    )
+    def test_the_window_of_rdian_by_hand(self, box, hit):
+        truth = cases.paint((box,))
+        found = set()
+        for row, col in np.ndindex(truth.shape):
+            levels = np.zeros(truth.shape, np.uint16)
+            levels[row, col] = TOP
+            if count(Pair(truth, levels), CONVENTIONS["rdian"]).counts.detected:
+                found.add((row, col))
+
+        assert found == hit
+
     def test_the_window_of_rdian_is_empty_at_the_left_border(self):
         truth = cases.paint(((5, 0, 3, 1),))
 

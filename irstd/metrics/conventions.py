@@ -206,7 +206,8 @@ ENTRIES = (
     Convention(
         "rdian", "RDIAN", truth="full", match="window", assign="many", false="off", per="background",
         empty_border=True,
-        faults="B8: the window around the centroid lacks its last row and column, and is empty at the top and left",
+        faults="B8: the window lies up and left of the rounded centroid, without its own row and column, and is empty "
+        "at the top and left",
         source="RDIAN e1df518 model/metrics.py:142-206",
     ),
     Convention(

@@ -151,13 +151,13 @@ def opdc(truth: Regions, found: Regions, common: Overlap, within_px: float) -> H
 
 
 def in_window(centroids: Float[ndarray, "T 2"], found: Regions) -> Hits:
-    """Targets with a predicted pixel among the four at and up and left of their centroid, and the regions of these.
+    """Targets with a predicted pixel among the four up and left of their centroid, and the regions of these.
 
-    A slice from one before to one after, which Python ends one early, and which is empty at the top and left border:
-    RDIAN's window (B8).
+    Rows r-2 and r-1, columns c-2 and c-1 about the centroid (r, c), rounded with halves to even: RDIAN's window (B8),
+    which is meant to lie around the centroid. It is empty where it would begin above or left of the image.
     """
-    rows, columns = centroids.astype(int).T
-    inside = (rows >= 1) & (columns >= 1)
-    seen = np.stack([found.labels[rows - down, columns - right] for down in (0, 1) for right in (0, 1)])
+    rows, columns = np.rint(centroids).astype(int).T
+    inside = (rows >= 2) & (columns >= 2)
+    seen = np.stack([found.labels[rows - up, columns - left] for up in (1, 2) for left in (1, 2)])
     seen = np.where(inside, seen, 0)
     return Hits((seen > 0).any(0), flags(seen.ravel(), len(found)), [])

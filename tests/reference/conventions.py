@@ -136,8 +136,8 @@ def counts(name, grey, score):
     if name == "rdian":
         hit = 0
         for target in targets:
-            row, col = (int(x) for x in centre(target))
-            seen = predicted[row - 1 : row + 1, col - 1 : col + 1] if row >= 1 and col >= 1 else predicted[:0]
+            row, col = (round(x) for x in centre(target))
+            seen = predicted[row - 2 : row, col - 2 : col] if row >= 2 and col >= 2 else predicted[:0]
             hit += bool(seen.any())
         off = {"pixels": mask.size - len(true)}
         return result | off | {"detected": hit, "false_pixels": len(pixels - true)}
