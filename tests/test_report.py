@@ -199,13 +199,6 @@ class TestTables:
         assert "0210002" in ours["source"]
         assert table["source"].str.len().min() > 5
 
-    def test_published_shares_are_percentages_and_sources_are_named(self):
-        table = literature.published()
-        shares = table[~table["metric"].isin(["fa_per_million"])]
-
-        assert shares["value"].between(0, 100).all() and table[["method", "source", "scored"]].ne("").all(axis=None)
-        assert not table.duplicated(["method", "dataset", "split", "metric", "source"]).any()
-
     def test_a_table_with_other_columns_is_refused(self, tmp_path):
         with pytest.raises(ValueError) as error:
             store.write(pd.DataFrame({"quirk": ["a"], "cuont": [1], "handling": ["b"]}), tmp_path / "q.csv", "quirks")

@@ -112,14 +112,14 @@ def points(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
 
 def published(figures: DataFrame) -> DataFrame:
     """Published figures side by side, a row for each method, split and source; none of them is ours."""
-    keys = ["method", "split", "scored", "source"]
+    keys = ["method", "split", "scored", "source", "note"]
     wide = figures[figures["metric"].isin(SCORES)].pivot_table(
         index=keys, columns="metric", values="value", sort=False, aggfunc="first"
     )
     wide = wide.reindex(columns=[metric for metric in SCORES if metric in wide]).rename(columns=SCORES)
     formatted = wide.map(lambda value: number(value, ".2f")).reset_index()
     formatted["split"] = formatted["split"].replace("", "not stated")
-    return formatted[["method", "split", *wide.columns, "scored", "source"]].sort_values(
+    return formatted[["method", "split", *wide.columns, "scored", "source", "note"]].sort_values(
         ["source", "split"], kind="stable"
     )
 
