@@ -17,28 +17,22 @@ from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
 
 from irstd.config import consistency
 from irstd.config.messages import sentence
-from irstd.config.recipe import (  # the names of recipes are used as those of this module
-    Augment as Augment,
-)
 from irstd.config.recipe import (
+    Augment,
     Count,
     Name,
     NonNegative,
+    Optimiser,
+    Phase,
     Positive,
     Recipe,
+    Schedule,
     Share,
     record,
 )
-from irstd.config.recipe import (
-    Optimiser as Optimiser,
-)
-from irstd.config.recipe import (
-    Phase as Phase,
-)
-from irstd.config.recipe import (
-    Schedule as Schedule,
-)
 from irstd.errors import InputError, hint
+
+__all__ = ["Augment", "Optimiser", "Phase", "Recipe", "Schedule"]  # of recipes, used by these names
 
 
 @record
