@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from irstd.apps import scoring_words
 from irstd.errors import InputError, hint
 
 
@@ -91,18 +92,24 @@ def score(given: argparse.Namespace, root: Path) -> str:
     from irstd.scoring import submission
 
     if given.truth:
-        truth = submission.of_folder(given.truth)
+        truth = submission.of_folder(given.truth, given.images, given.coco_images)
     else:
         split = given.split
         if split is None:
             split = params.load(root / "params.yaml").data(given.dataset).split
         truth = submission.of_dataset(root / "data/prepared" / given.dataset, split)
-    found = predictions.read(given.predictions, truth.sizes, fit=given.fit, logits=given.logits)
+    how = predictions.Reading(
+        given.fit, given.logits, given.stretch, given.threshold, given.key, given.coco_images, loose=truth.loose
+    )
+    found = predictions.read(given.predictions, truth.sizes, how)
+    if given.missing == "nothing":
+        found.take_missing_as_nothing(truth.sizes)
     found.refuse(given.skip)
     path = given.predictions.resolve()
     name = given.name or (path.name if path.is_dir() else path.stem)
     others = root / "reports/results"
-    report = submission.score(name, truth, found, side=given.size, points_above=given.threshold, results_folder=others)
+    above = 0.5 if given.threshold is None else given.threshold
+    report = submission.score(name, truth, found, side=given.size, points_above=above, results_folder=others)
     folder = given.out or root / "runs/score" / name
     submission.write(report, folder)
     if given.json:
@@ -185,22 +192,6 @@ def diff_of(before: str, after: str | None, out: Path | None) -> str:
     return f"{answer}\n\nOpen the report: {page}"
 
 
-def _side(word: str) -> int:
-    if not word.isdigit() or not 8 <= int(word) <= 8192:
-        raise argparse.ArgumentTypeError(f"{word!r} is no side in px; give a whole number from 8 to 8192")
-    return int(word)
-
-
-def _share(word: str) -> float:
-    try:
-        value = float(word)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{word!r} is no threshold; give a number from 0 to 1")
-    return value
-
-
 def _predict_arguments(commands: Any) -> None:
     parser = commands.add_parser("predict", help="find targets in your own pictures, with published weights")
     parser.add_argument(
@@ -213,7 +204,7 @@ def _predict_arguments(commands: Any) -> None:
         help="DATASET/METHOD of reports/weights, or a file of published weights; if not given %(default)s, which finds "
         "most with fewest false alarms on the datasets it was not trained on (reports/transfer.md)",
     )
-    parser.add_argument("--threshold", type=_share, help="of the score; that of the weights if not given")
+    parser.add_argument("--threshold", type=scoring_words.share, help="of the score; that of the weights if not given")
     parser.add_argument(
         "--out",
         type=Path,
@@ -230,34 +221,6 @@ def _predict_arguments(commands: Any) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
 
-def _score_arguments(commands: Any) -> None:
-    from irstd.formats.predictions import MEND
-
-    parser = commands.add_parser("score", help="score anyone's predictions under every convention")
-    parser.add_argument("predictions", type=Path, help="folder of masks or score maps, CSV of points, or COCO JSON")
-    truth = parser.add_mutually_exclusive_group(required=True)
-    truth.add_argument("--dataset", help="a prepared dataset; its test scenes")
-    truth.add_argument("--truth", type=Path, metavar="FOLDER", help="your own truth masks")
-    parser.add_argument("--split", help="of the dataset; that of params.yaml if not given")
-    parser.add_argument("--name", help="of the row; the folder's name if not given")
-    parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="where the report goes; runs/score/NAME if not given"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write {convention: numbers} there as well")
-    parser.add_argument("--fit", action="store_true", help="stretch predictions of another size to the image's")
-    parser.add_argument(
-        "--size", type=_side, metavar="PX", help="score at a square of this side, as codes that resize do"
-    )
-    parser.add_argument("--logits", action="store_true", help="floats are logits")
-    parser.add_argument(
-        "--threshold",
-        type=_share,
-        default=0.5,
-        help="what the score of a point or box must exceed; %(default)s if not given; maps have each convention's own",
-    )
-    parser.add_argument("--skip", nargs="+", default=[], choices=list(MEND), help="problems to go on without")
-
-
 def main(words: list[str] | None = None) -> None:
     """Runs the command line; what the user must mend is one sentence and exit 1."""
     parser = argparse.ArgumentParser(
@@ -267,14 +230,15 @@ def main(words: list[str] | None = None) -> None:
     commands.add_parser("datasets", help="the catalogue, and what is on disk")
     commands.add_parser("methods", help="each method's paper, supervision, size and multiply-adds")
     _predict_arguments(commands)
-    _score_arguments(commands)
+    scoring_words.add(commands)
     new = commands.add_parser("new-method", help="write a method's file, its test and its entry in params.yaml")
     new.add_argument("name", help="of its module: small letters, digits and _")
     diff = commands.add_parser("diff", help="report on what differs between the results of two revisions")
     diff.add_argument("before", help="a commit, tag or branch")
     diff.add_argument("after", nargs="?", help="another; the working folder if not given")
     diff.add_argument("--out", type=Path, metavar="FOLDER", help="where the report goes; runs/diff/BEFORE..AFTER")
-    given = parser.parse_args(words)
+    words = sys.argv[1:] if words is None else words
+    given = parser.parse_args(scoring_words.normal(words) if words[:1] == ["score"] else words)
     try:
         run = {
             "datasets": lambda: datasets(Path()),

@@ -17,7 +17,9 @@ from PIL import Image
 
 from irstd.data.raw import MODES, decode
 from irstd.errors import InputError
-from irstd.formats import predictions
+from irstd.formats import maps
+from irstd.formats.names import listing
+from irstd.formats.pixels import ANY
 from irstd.inference.predict import Predicted, encode, level, predict
 from irstd.inference.weights import Loaded
 from irstd.metrics.regions import regions
@@ -65,14 +67,14 @@ def files(given: Iterable[Path], out: Path | None = None) -> list[Path]:
     for path in given:
         if not path.exists():
             raise InputError(f"{path} does not exist; give pictures, or folders of them")
-        inside = [path] if path.is_file() else predictions.files(path)
+        inside = [path] if path.is_file() else listing(path).files
         if out is not None:
             inside = [one for one in inside if out.resolve() not in one.resolve().parents]
         if path.is_dir():  # nor do answers of earlier runs that lie in it
             answers = {folder for folder in {one.parent.parent for one in inside} if _holds_answers(folder)}
             inside = [one for one in inside if one.parent.parent not in answers]
         if not inside:
-            raise InputError(f"{path} holds no picture; accepted are {', '.join(predictions.MAPS)}")
+            raise InputError(f"{path} holds no picture; accepted are {', '.join(ANY)}")
         for one in inside:
             if found.setdefault(one.stem, one).resolve() != one.resolve():
                 raise InputError(
@@ -135,7 +137,7 @@ def _values(path: Path) -> ndarray:
         InputError: there are none.
     """
     try:
-        return predictions.values(path)
+        return maps.load(path)[0]
     except (ValueError, OSError) as error:
         raise InputError(f"{path.name} is no picture ({error}); replace it") from None
 
