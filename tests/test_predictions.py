@@ -181,7 +181,7 @@ class TestPoints:
                 "name,row\nMisc_1,3\n",
                 "p.csv has no column 'col' but name, row; it needs name, row, col (px), or name, xmin, ymin, xmax, ymax, and perhaps score",
             ),
-            ("name,row,col\nMisc_1,3,four\n", "p.csv: line 2 is not name, row, col, score; correct it"),
+            ("name,row,col\nMisc_1,3,four\n", "p.csv, line 2: row, col of 'Misc_1' must be numbers; correct the line"),
         ],
     )
     def test_a_bad_table_names_the_line(self, tmp_path, text, message):

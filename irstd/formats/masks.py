@@ -142,26 +142,23 @@ class Survey:
         self._counts: dict[str, dict[str, dict[Value, int]]] = {}  # kind, file, value
         self._coloured: set[str] = set()
 
-    def add(self, name: str, one: Layer) -> None:
-        """Counts a mask's values.
-
-        Raises:
-            UnreadableError: it has values that no mask has.
-        """
+    def add(self, name: str, one: Layer) -> str:
+        """Counts a mask's values; returns why they are no mask's, or an empty text."""
         if one.codes.dtype == np.uint8:
             counted = np.bincount(one.codes.ravel(), minlength=256)
             values = np.flatnonzero(counted)
             counts = counted[values]
         else:
             if one.codes.dtype.kind == "f" and not np.isfinite(one.codes).all():
-                raise UnreadableError("NaN or infinite values in a mask")
+                return "NaN or infinite values in a mask"
             values, counts = np.unique(one.codes, return_counts=True)
             if len(values) > MOST_VALUES:
-                raise UnreadableError(f"{len(values)} different values, {values[0]:g} to {values[-1]:g}, are no mask's")
+                return f"{len(values)} different values, {values[0]:g} to {values[-1]:g}, are no mask's"
         if one.colour:
             self._coloured.add(name)
         held = self._counts.setdefault(_kind(one), {})
         held[name] = dict(zip(values.tolist(), counts.tolist(), strict=True))
+        return ""
 
     def decide(self) -> Meaning:
         """What the values mean.
@@ -286,9 +283,11 @@ def read_all(paths: Mapping[str, Path], where: str) -> tuple[dict[str, UInt8[nda
     for name, path in paths.items():
         try:
             layers[name] = load(path)
-            survey.add(path.name, layers[name])
         except (UnreadableError, OSError) as error:
             faults.append(f"{path.name} ({error})")
+            continue
+        if why := survey.add(path.name, layers[name]):
+            faults.append(f"{path.name} ({why})")
     refuse(faults, where)
     meaning = survey.decide()
     return {name: meaning.grey(one) for name, one in layers.items()}, meaning.notes

@@ -139,9 +139,8 @@ def _mark(
         numbers = [_number(written[key], delimiter) for key in wanted]
         score = _number(written["score"], delimiter) if columns["score"] is not None else 1.0
     except ValueError:
-        said = ", ".join(("name", *wanted, "score"))
-        hint = "" if delimiter != "," or '"' not in "".join(cells) else " with decimal points"
-        raise InputError(f"{file}: line {line} is not {said}{hint}; correct it") from None
+        said = ", ".join(wanted) + (", score" if columns["score"] is not None else "")
+        raise InputError(f"{file}, line {line}: {said} of {scene!r} must be numbers; correct the line") from None
     a, b, *rest = numbers
     if kind in ("points", "sized"):
         extent = (int(rest[0]), int(rest[1])) if rest else (0, 0)
