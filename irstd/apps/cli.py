@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import math
 import re
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
-from irstd.apps import scoring_words
-from irstd.errors import InputError, hint
+from irstd.apps import converting, predicting, scoring_words
+from irstd.errors import InputError
 
 
 def datasets(root: Path) -> str:
@@ -120,53 +116,6 @@ def score(given: argparse.Namespace, root: Path) -> str:
     return "\n\n".join([*report.words, *shown, f"Written to {folder}: report.html, report.md, CSV and JSON."])
 
 
-def predict(given: argparse.Namespace, root: Path) -> str:
-    """Finds targets in anyone's pictures, and returns what was found and where it was written."""
-    from irstd.inference import pictures, weights
-    from irstd.training import loop
-
-    ours = Path(__file__).parents[1]  # a checkout that is installed as it lies, whatever the folder one works in
-    known = weights.published(root / "reports/weights") or weights.published(ours / "reports/weights")
-    if given.weights not in known and not Path(given.weights).is_file():
-        raise InputError(f"there are no weights {given.weights!r}; {hint(given.weights, known)}, or give a file")
-    path = known.get(given.weights, Path(given.weights))
-    loaded = weights.load(path)
-    label = loaded.label
-    folder = given.out or root / "runs/pictures" / f"{label.dataset}-{label.row}"
-    found, levels = pictures.files(given.images, folder), tuple(given.levels) if given.levels else None
-    if levels and not -math.inf < levels[0] < levels[1] < math.inf:
-        raise InputError(f"--levels {levels[0]:g} {levels[1]:g} is no range; give a lower and a higher grey level")
-    for one in found:
-        pictures.read(one, levels)  # so that nothing is half done when one of them cannot be used
-    try:
-        device = loop.device(given.device)
-    except InputError as error:
-        raise InputError(str(error).replace("params.yaml: train.device", "--device")) from None
-    pictures.make_room(folder)
-    threshold = label.threshold if given.threshold is None else given.threshold
-    answers = pictures.answers(loaded, (pictures.read(one, levels) for one in found), threshold, device)
-    rows, start = [], time.perf_counter()
-    for one in tqdm(pictures.write(answers, folder), "predict", len(found), unit="img", leave=False):
-        places = "; ".join(f"({row:.1f}, {col:.1f}) {score:.2f}" for row, col, score in one.points[:3].tolist())
-        more = f" and {len(one.points) - 3} more" if len(one.points) > 3 else ""
-        name, note = one.picture.path.name, one.picture.note
-        rows.append({"picture": name, "found": len(one.points), "(row, col) px, score": places + more, "note": note})
-    took = (time.perf_counter() - start) / len(found)
-    table = pd.DataFrame(rows)
-    table = table if table["note"].any() else table.drop(columns="note")
-    maps = "overlays/, masks/, scores/ and points.csv" if one.mask is not None else "overlays/ and points.csv"
-    trained = f"trained on {label.dataset}, split {label.split}, seed {label.seed}, budget {label.budget}"
-    card = path.with_suffix(".md")
-    return "\n\n".join(
-        [
-            f"{loaded.method.title}, {trained}; a target is what scores above {threshold:g}.",
-            table.to_markdown(index=False, disable_numparse=True),
-            f"{took:.2f} s a picture. Written to {folder}: {maps}."
-            + (f"\nWhat these weights can and cannot do: {card}" if card.is_file() else ""),
-        ]
-    )
-
-
 def new_method(name: str, root: Path) -> str:
     """Writes a new method, and returns what to do next."""
     from irstd.apps import scaffold
@@ -192,35 +141,6 @@ def diff_of(before: str, after: str | None, out: Path | None) -> str:
     return f"{answer}\n\nOpen the report: {page}"
 
 
-def _predict_arguments(commands: Any) -> None:
-    parser = commands.add_parser("predict", help="find targets in your own pictures, with published weights")
-    parser.add_argument(
-        "images", type=Path, nargs="+", metavar="IMAGE", help="pictures (PNG, BMP, JPEG, TIFF, NPY) or folders of them"
-    )
-    parser.add_argument(
-        "--weights",
-        # Of the published weights that draw masks: highest Pd, lowest Fa on the datasets they were not trained on.
-        default="nudt-sirst/ggl_net",
-        help="DATASET/METHOD of reports/weights, or a file of published weights; if not given %(default)s, which finds "
-        "most with fewest false alarms on the datasets it was not trained on (reports/transfer.md)",
-    )
-    parser.add_argument("--threshold", type=scoring_words.share, help="of the score; that of the weights if not given")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FOLDER",
-        help="where answers go, in place of those of an earlier run; runs/pictures/DATASET-METHOD if not given",
-    )
-    parser.add_argument(
-        "--levels",
-        type=float,
-        nargs=2,
-        metavar=("LOW", "HIGH"),
-        help="of pictures of more than 8 bits, that become black and white; their lowest and highest if not given",
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-
-
 def main(words: list[str] | None = None) -> None:
     """Runs the command line; what the user must mend is one sentence and exit 1."""
     parser = argparse.ArgumentParser(
@@ -229,7 +149,8 @@ def main(words: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("datasets", help="the catalogue, and what is on disk")
     commands.add_parser("methods", help="each method's paper, supervision, size and multiply-adds")
-    _predict_arguments(commands)
+    predicting.add(commands)
+    converting.add(commands)
     scoring_words.add(commands)
     new = commands.add_parser("new-method", help="write a method's file, its test and its entry in params.yaml")
     new.add_argument("name", help="of its module: small letters, digits and _")
@@ -243,7 +164,8 @@ def main(words: list[str] | None = None) -> None:
         run = {
             "datasets": lambda: datasets(Path()),
             "methods": methods,
-            "predict": lambda: predict(given, Path()),
+            "predict": lambda: predicting.run(given, Path()),
+            "convert": lambda: converting.run(given),
             "score": lambda: score(given, Path()),
             "new-method": lambda: new_method(given.name, Path()),
             "diff": lambda: diff_of(given.before, given.after, given.out),

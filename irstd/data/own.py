@@ -71,8 +71,8 @@ def take(folder: Path, split: str = "lists") -> Own:
 
     Images are in `images/` or a folder of another usual name, in subfolders if they are of sequences; masks beside them
     in `masks/`, of equal names or with a usual ending. Instead of masks there may be points or boxes: a CSV, a COCO
-    JSON, `labels/` of YOLO or LabelMe, `Annotations/` of VOC. The split is that of lists (see `irstd.formats.lists`), or
-    of folders `trainval/` and `test/`; without either, a fifth of the scenes tests.
+    JSON, `labels/` of YOLO or LabelMe, `Annotations/` of VOC. The split is that of lists (`irstd.formats.lists`), or of
+    folders `trainval/` and `test/`; without either, a fifth of the scenes tests.
 
     Args:
         split: what to call it.

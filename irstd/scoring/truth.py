@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from irstd.data.convert import sizes_of
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from irstd.formats import annotations, marks, masks, pixels
 from irstd.formats.names import Names, listing, own_names, shown
-from irstd.formats.pixels import PICTURES, UnreadableError
 
 WHITE = 255
 
@@ -91,7 +91,7 @@ def of_folder(path: Path, images: Path | None = None, coco_images: Path | str | 
 
 
 def _of_marks(path: Path, images: Path | None, coco_images: Path | str | None) -> Truth:
-    sizes = image_sizes(images) if images else None
+    sizes = sizes_of(images) if images else None
     found = annotations.read(path, sizes, Names(sizes) if sizes else None, coco_images)
     known = found.sizes if sizes is None else sizes
     if found.strangers:
@@ -114,28 +114,6 @@ def _of_marks(path: Path, images: Path | None, coco_images: Path | str | None) -
         notes.append(f"{lost} of them touch another one and count as one target with it.")
     grey = {name: mask.view(np.uint8) * np.uint8(WHITE) for name, mask in drawn.items()}
     return Truth(f"the marks in {path.name}", dict(known), grey.__getitem__, notes=notes)
-
-
-def image_sizes(folder: Path) -> dict[str, tuple[int, int]]:
-    """Height and width, px, of the pictures of a folder, by the names of scenes.
-
-    Raises:
-        InputError: there is none, or some cannot be read, all of which are named.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; give one with pictures")
-    named = own_names(listing(folder, PICTURES).files, folder, "pictures", strip=str)
-    if not named:
-        raise InputError(f"{folder} holds no picture; accepted are {', '.join(PICTURES)}")
-    found, faults = {}, []
-    for name, path in named.items():
-        try:
-            found[name] = pixels.size_of(path)
-        except (UnreadableError, OSError) as error:
-            faults.append(f"{path.name} ({error})")
-    if faults:
-        raise InputError(f"{folder}: pictures that cannot be read: {shown(faults)}; replace them")
-    return found
 
 
 def cut(grey: UInt8[ndarray, "_H _W"], size: tuple[int, int]) -> UInt8[ndarray, "_h _w"]:
