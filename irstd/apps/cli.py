@@ -15,7 +15,7 @@ from irstd.errors import InputError
 
 def datasets(root: Path) -> str:
     """The catalogue, and what of it is on disk below `root`."""
-    from irstd.data import catalogue, raw
+    from irstd.data import catalogue, own, raw
 
     blocks, rows = [], []
     for name, entry in catalogue.ENTRIES.items():
@@ -39,8 +39,12 @@ def datasets(root: Path) -> str:
         folder, prepared = root / "data/raw" / name, root / "data/prepared" / name
         row = {"on disk": name, "images": "–", "masks": "–", "targets": "–", "splits": "–", "verified": "–"}
         if folder.is_dir():
-            files = raw.pairs(folder)
-            row |= {"images": len(files), "masks": len(files)}
+            said = own.told(folder)
+            if said.get("labels", "masks") == "masks":
+                files = raw.pairs(folder)
+                row |= {"images": len(files), "masks": len(files)}
+            else:
+                row |= {"images": said["scenes"], "masks": f"{said['labels']} only"}
             row["splits"] = ", ".join(sorted({k for r in raw.read_splits(folder / "splits.csv").values() for k in r}))
             row["verified"] = _verified(folder, name)
         if prepared.is_dir():
