@@ -5,7 +5,8 @@ from pipelines import PREPARED, RAW, run
 
 
 def main(dataset: str) -> None:
-    prepare(RAW / dataset, PREPARED / dataset, progress=True)
+    for note in prepare(RAW / dataset, PREPARED / dataset, progress=True):
+        print(f"{dataset}: {note}")
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ ALLOWED = {  # room: the rooms it may import besides itself and EVERYONE; a room
     "metrics": set(),
     "results": set(),
     "reports": set(),
-    "data": {"metrics"},  # the table of targets is made of regions
-    "formats": {"data"},
+    "formats": set(),
+    "data": {"formats", "metrics"},  # the table of targets is made of regions
     "methods": {"layers", "losses"},
     "plots": {"results"},
     "tables": {"metrics"},

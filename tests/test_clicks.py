@@ -99,10 +99,10 @@ def test_clicks_are_read_from_a_table(prepared, tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("name,row\n", "clicks.csv lacks the column 'col'; it needs name, row and col"),
-        ("name,row,col\nnowhere,1,2\n", "clicks.csv, line 2: prepared has no scene 'nowhere'; mend the name"),
-        ("name,row,col\n{name},1,x\n", "clicks.csv, line 2: row and col of '{name}' must be numbers (px); mend the line"),
-        ("name,row,col\n{name},1\n", "clicks.csv, line 2: row and col of '{name}' must be numbers (px); mend the line"),
+        ("name,row\n", "clicks.csv has no column 'col' but name, row; it needs name, row, col (px), or name, xmin, ymin, xmax, ymax, and perhaps score"),
+        ("name,row,col\nnowhere,1,2\n", "clicks.csv: prepared has no scene 'nowhere'; correct the names"),
+        ("name,row,col\n{name},1,x\n", "clicks.csv, line 2: row, col of '{name}' must be numbers; correct the line"),
+        ("name,row,col\n{name},1\n", "clicks.csv, line 2: row, col of '{name}' must be numbers; correct the line"),
         ("name,row,col\n{name},64,2\n", "clicks.csv, line 2: (64, 2) is outside '{name}' (64 rows, 64 columns)"),
         ("name,row,col\n{name},nan,2\n", "clicks.csv, line 2: (nan, 2) is outside '{name}' (64 rows, 64 columns)"),
     ],

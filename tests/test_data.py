@@ -170,7 +170,7 @@ class TestPrepare:
         folder = tmp_path / "set"
         scenes = rng.integers(0, 256, (10, 64, 64), np.uint8)
         for number in range(20):
-            put(folder, f"s{number:02d}", scenes[number // 2] ^ np.uint8(number % 2), np.zeros((64, 64), np.uint8))
+            put(folder, f"s{number:02d}", scenes[number // 2] ^ np.uint8(number % 2), np.eye(64, dtype=np.uint8) * 255)
         raw.write_splits(folder / "splits.csv", {f"s{n:02d}": {"s": "train" if n < 18 else "test"} for n in range(20)})
         prepare.prepare(folder, tmp_path / "out")
 

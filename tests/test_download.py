@@ -300,7 +300,7 @@ def test_a_folder_of_the_users_own_is_split_by_its_lists_or_by_names(tmp_path, s
 @pytest.mark.parametrize(
     ("train", "test", "sentence"),
     [
-        ("s0\nnone\n", "s1\n", "own: train.txt names 'none', which images/ does not hold; mend the list"),
+        ("s0\nnone\n", "s1\n", "own: train.txt names 'none', which images/ does not hold; correct the list"),
         ("s0\ns1\n", "s1\n", "own: 's1' is in train.txt and in test.txt; remove it from one"),
         ("s0\n", None, "own: train.txt is there but test.txt is not; add it, or remove train.txt"),
     ],

@@ -8,7 +8,8 @@ from PIL import Image
 
 from irstd.errors import InputError
 from irstd.formats import predictions
-from irstd.formats.predictions import read, scene_of
+from irstd.formats.names import scene_of
+from irstd.formats.predictions import Reading, read
 
 SIZES = {"Misc_1": (20, 30), "Misc_11": (20, 30), "000007": (16, 16)}
 
@@ -81,7 +82,7 @@ class TestMaps:
         write(tmp_path / "000007.npy", np.full((16, 16), 2.0))
 
         assert read(tmp_path, {"000007": (16, 16)}).problems == {"range": ["000007.npy"]}
-        given = read(tmp_path, {"000007": (16, 16)}, logits=True)
+        given = read(tmp_path, {"000007": (16, 16)}, Reading(logits=True))
         assert given.maps["000007"][0, 0] == pytest.approx(1 / (1 + np.exp(-2)))
 
     def test_each_kind_of_problem_is_one_sentence_with_its_names(self, tmp_path):
@@ -96,13 +97,14 @@ class TestMaps:
 
         assert str(error.value).split("\n       ") == [
             "no scene of this name for stranger.png; take them out, or go on without them with --skip extra",
-            "no prediction for s3, s4, s5, s6, s7 and 1 more; add them, or go on without them with --skip missing",
-            "not readable: s2.png; replace them, or go on without them with --skip unreadable",
-            "NaN or infinite scores in s0.npy; mend the method, or go on without them with --skip nan",
+            "no prediction for s3, s4, s5, s6, s7 and 1 more; add them, or say with --missing nothing that nothing was "
+            "found there, or go on without them with --skip missing",
+            "not readable: s2.png (not an image); replace them, or go on without them with --skip unreadable",
+            "NaN or infinite scores in s0.npy; correct the method, or go on without them with --skip nan",
             "another size than the image in s1.png (10×12); predict at native size, or stretch them with --fit, or go on "
             "without them with --skip size",
         ]
-        read(tmp_path, sizes).refuse(predictions.MEND)  # all of them may be skipped
+        read(tmp_path, sizes).refuse(predictions.FIXES)  # all of them may be skipped
 
     def test_what_is_wrong_is_left_out_and_what_is_skipped_is_not_refused(self, tmp_path):
         write(tmp_path / "s0.png", np.zeros((10, 10), np.uint8))
@@ -123,7 +125,9 @@ class TestMaps:
 
     def test_a_folder_of_other_names_says_how_to_name_them(self, tmp_path):
         write(tmp_path / "a.png", np.zeros((10, 10), np.uint8))
-        with pytest.raises(InputError, match="has no prediction of any scene; name the files after the scenes: s0, …"):
+        with pytest.raises(
+            InputError, match=r"has no prediction of any scene but a\.png; name the files after the scenes: s0, …"
+        ):
             read(tmp_path, {"s0": (10, 10)})
         with pytest.raises(InputError, match="does not exist; give a folder of masks"):
             read(tmp_path / "nowhere", {"s0": (10, 10)})
@@ -153,7 +157,7 @@ class TestPoints:
         assert given.points["Misc_1"].tolist() == [[3.5, 4, 0.9], [9, 9, 0.2]]
         assert given.points["000007"].shape == (0, 3)
         assert given.problems == {"extra": ["other.png"]}
-        assert given.notes == ["2 scenes have no point: taken as nothing found"]
+        assert given.notes == ["2 scenes have no detection: taken as nothing found"]
 
     def test_tables_of_spreadsheets_are_read(self, tmp_path):
         (tmp_path / "p.csv").write_bytes("\ufeffname;row;col\r\nMisc_1;3;4\r\n".encode())
@@ -175,9 +179,9 @@ class TestPoints:
         [
             (
                 "name,row\nMisc_1,3\n",
-                "p.csv has no column 'col' but name, row; it needs name, row, col (px) and perhaps score",
+                "p.csv has no column 'col' but name, row; it needs name, row, col (px), or name, xmin, ymin, xmax, ymax, and perhaps score",
             ),
-            ("name,row,col\nMisc_1,3,four\n", "p.csv: line 2 is not name, row, col, score; mend it"),
+            ("name,row,col\nMisc_1,3,four\n", "p.csv, line 2: row, col of 'Misc_1' must be numbers; correct the line"),
         ],
     )
     def test_a_bad_table_names_the_line(self, tmp_path, text, message):
@@ -253,5 +257,7 @@ class TestCoco:
         (tmp_path / "c.json").write_text("{}")
         with pytest.raises(InputError, match=r"c.json is no COCO JSON \(KeyError\('annotations'\)\); it needs a list"):
             read(tmp_path / "c.json", SIZES)
-        with pytest.raises(InputError, match=r"annotation 0 cannot be used \(no bbox and no segmentation\); mend it"):
+        with pytest.raises(
+            InputError, match=r"annotation 0 cannot be used \(no bbox and no segmentation\); correct it"
+        ):
             self.coco(tmp_path, {"image_id": 0})

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import math
 import re
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
+from irstd.apps import converting, predicting, scoring_words
 from irstd.errors import InputError
 
 
 def datasets(root: Path) -> str:
     """The catalogue, and what of it is on disk below `root`."""
-    from irstd.data import catalogue, raw
+    from irstd.data import catalogue, own, raw
 
     blocks, rows = [], []
     for name, entry in catalogue.ENTRIES.items():
@@ -42,8 +39,12 @@ def datasets(root: Path) -> str:
         folder, prepared = root / "data/raw" / name, root / "data/prepared" / name
         row = {"on disk": name, "images": "–", "masks": "–", "targets": "–", "splits": "–", "verified": "–"}
         if folder.is_dir():
-            files = raw.pairs(folder)
-            row |= {"images": len(files), "masks": len(files)}
+            said = own.told(folder)
+            if said.get("labels", "masks") == "masks":
+                files = raw.pairs(folder)
+                row |= {"images": len(files), "masks": len(files)}
+            else:
+                row |= {"images": said["scenes"], "masks": f"{said['labels']} only"}
             row["splits"] = ", ".join(sorted({k for r in raw.read_splits(folder / "splits.csv").values() for k in r}))
             row["verified"] = _verified(folder, name)
         if prepared.is_dir():
@@ -91,18 +92,24 @@ def score(given: argparse.Namespace, root: Path) -> str:
     from irstd.scoring import submission
 
     if given.truth:
-        truth = submission.of_folder(given.truth)
+        truth = submission.of_folder(given.truth, given.images, given.coco_images)
     else:
         split = given.split
         if split is None:
             split = params.load(root / "params.yaml").data(given.dataset).split
         truth = submission.of_dataset(root / "data/prepared" / given.dataset, split)
-    found = predictions.read(given.predictions, truth.sizes, fit=given.fit, logits=given.logits)
+    how = predictions.Reading(
+        given.fit, given.logits, given.stretch, given.threshold, given.key, given.coco_images, loose=truth.loose
+    )
+    found = predictions.read(given.predictions, truth.sizes, how)
+    if given.missing == "nothing":
+        found.take_missing_as_nothing(truth.sizes)
     found.refuse(given.skip)
     path = given.predictions.resolve()
     name = given.name or (path.name if path.is_dir() else path.stem)
     others = root / "reports/results"
-    report = submission.score(name, truth, found, side=given.size, points_above=given.threshold, results_folder=others)
+    above = 0.5 if given.threshold is None else given.threshold
+    report = submission.score(name, truth, found, side=given.size, points_above=above, results_folder=others)
     folder = given.out or root / "runs/score" / name
     submission.write(report, folder)
     if given.json:
@@ -111,50 +118,6 @@ def score(given: argparse.Namespace, root: Path) -> str:
         f"{title}\n\n{table.to_markdown(index=False, disable_numparse=True)}" for title, table in report.pages.items()
     ]
     return "\n\n".join([*report.words, *shown, f"Written to {folder}: report.html, report.md, CSV and JSON."])
-
-
-def predict(given: argparse.Namespace, root: Path) -> str:
-    """Finds targets in anyone's pictures, and returns what was found and where it was written."""
-    from irstd.inference import devices, pictures, weights
-
-    ours = Path(__file__).parents[2]  # a checkout that is installed as it lies, whatever the folder one works in
-    places = [base / place for base in (root, ours) for place in ("runs/weights", "reports/weights")]
-    path = weights.find(given.weights, weights.published(*places))
-    loaded = weights.load(path)
-    label = loaded.label
-    folder = given.out or root / "runs/pictures" / f"{label.dataset}-{label.row}"
-    found, levels = pictures.files(given.images, folder), tuple(given.levels) if given.levels else None
-    if levels and not -math.inf < levels[0] < levels[1] < math.inf:
-        raise InputError(f"--levels {levels[0]:g} {levels[1]:g} is no range; give a lower and a higher grey level")
-    for one in found:
-        pictures.read(one, levels)  # so that nothing is half done when one of them cannot be used
-    try:
-        device = devices.device(given.device)
-    except InputError as error:
-        raise InputError(str(error).replace("params.yaml: train.device", "--device")) from None
-    pictures.make_room(folder)
-    threshold = label.threshold if given.threshold is None else given.threshold
-    answers = pictures.answers(loaded, (pictures.read(one, levels) for one in found), threshold, device)
-    rows, start = [], time.perf_counter()
-    for one in tqdm(pictures.write(answers, folder), "predict", len(found), unit="img", leave=False):
-        places = "; ".join(f"({row:.1f}, {col:.1f}) {score:.2f}" for row, col, score in one.points[:3].tolist())
-        more = f" and {len(one.points) - 3} more" if len(one.points) > 3 else ""
-        name, note = one.picture.path.name, one.picture.note
-        rows.append({"picture": name, "found": len(one.points), "(row, col) px, score": places + more, "note": note})
-    took = (time.perf_counter() - start) / len(found)
-    table = pd.DataFrame(rows)
-    table = table if table["note"].any() else table.drop(columns="note")
-    maps = "overlays/, masks/, scores/ and points.csv" if one.mask is not None else "overlays/ and points.csv"
-    trained = f"trained on {label.dataset}, split {label.split}, seed {label.seed}, budget {label.budget}"
-    card = path.with_suffix(".md")
-    return "\n\n".join(
-        [
-            f"{loaded.method.title}, {trained}; a target is what scores above {threshold:g}.",
-            table.to_markdown(index=False, disable_numparse=True),
-            f"{took:.2f} s a picture. Written to {folder}: {maps}."
-            + (f"\nWhat these weights can and cannot do: {card}" if card.is_file() else ""),
-        ]
-    )
 
 
 def new_method(name: str, root: Path) -> str:
@@ -183,79 +146,6 @@ def diff_of(before: str, after: str | None, out: Path | None) -> str:
     return f"{answer}\n\nOpen the report: {page}"
 
 
-def _side(word: str) -> int:
-    if not word.isdigit() or not 8 <= int(word) <= 8192:
-        raise argparse.ArgumentTypeError(f"{word!r} is no side in px; give a whole number from 8 to 8192")
-    return int(word)
-
-
-def _share(word: str) -> float:
-    try:
-        value = float(word)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{word!r} is no threshold; give a number from 0 to 1")
-    return value
-
-
-def _predict_arguments(commands: Any) -> None:
-    parser = commands.add_parser("predict", help="find targets in your own pictures, with published weights")
-    parser.add_argument(
-        "images", type=Path, nargs="+", metavar="IMAGE", help="pictures (PNG, BMP, JPEG, TIFF, NPY) or folders of them"
-    )
-    parser.add_argument(
-        "--weights",
-        # Of the published weights that draw masks: the highest Pd on the datasets they were not trained on.
-        default="irstd-1k/gaussian_pinwheel",
-        help="DATASET/METHOD of reports/weights, or a file of published weights; if not given %(default)s, which finds "
-        "most on the datasets it was not trained on (reports/transfer.md)",
-    )
-    parser.add_argument("--threshold", type=_share, help="of the score; that of the weights if not given")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FOLDER",
-        help="where answers go, in place of those of an earlier run; runs/pictures/DATASET-METHOD if not given",
-    )
-    parser.add_argument(
-        "--levels",
-        type=float,
-        nargs=2,
-        metavar=("LOW", "HIGH"),
-        help="of pictures of more than 8 bits, that become black and white; their lowest and highest if not given",
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-
-
-def _score_arguments(commands: Any) -> None:
-    from irstd.formats.predictions import MEND
-
-    parser = commands.add_parser("score", help="score anyone's predictions under every convention")
-    parser.add_argument("predictions", type=Path, help="folder of masks or score maps, CSV of points, or COCO JSON")
-    truth = parser.add_mutually_exclusive_group(required=True)
-    truth.add_argument("--dataset", help="a prepared dataset; its test scenes")
-    truth.add_argument("--truth", type=Path, metavar="FOLDER", help="your own truth masks")
-    parser.add_argument("--split", help="of the dataset; that of params.yaml if not given")
-    parser.add_argument("--name", help="of the row; the folder's name if not given")
-    parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="where the report goes; runs/score/NAME if not given"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write {convention: numbers} there as well")
-    parser.add_argument("--fit", action="store_true", help="stretch predictions of another size to the image's")
-    parser.add_argument(
-        "--size", type=_side, metavar="PX", help="score at a square of this side, as codes that resize do"
-    )
-    parser.add_argument("--logits", action="store_true", help="floats are logits")
-    parser.add_argument(
-        "--threshold",
-        type=_share,
-        default=0.5,
-        help="what the score of a point or box must exceed; %(default)s if not given; maps have each convention's own",
-    )
-    parser.add_argument("--skip", nargs="+", default=[], choices=list(MEND), help="problems to go on without")
-
-
 def main(words: list[str] | None = None) -> None:
     """Runs the command line; what the user must mend is one sentence and exit 1."""
     parser = argparse.ArgumentParser(
@@ -264,20 +154,23 @@ def main(words: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("datasets", help="the catalogue, and what is on disk")
     commands.add_parser("methods", help="each method's paper, supervision, size and multiply-adds")
-    _predict_arguments(commands)
-    _score_arguments(commands)
+    predicting.add(commands)
+    converting.add(commands)
+    scoring_words.add(commands)
     new = commands.add_parser("new-method", help="write a method's file, its test and its entry in params.yaml")
     new.add_argument("name", help="of its module: small letters, digits and _")
     diff = commands.add_parser("diff", help="report on what differs between the results of two revisions")
     diff.add_argument("before", help="a commit, tag or branch")
     diff.add_argument("after", nargs="?", help="another; the working folder if not given")
     diff.add_argument("--out", type=Path, metavar="FOLDER", help="where the report goes; runs/diff/BEFORE..AFTER")
-    given = parser.parse_args(words)
+    words = sys.argv[1:] if words is None else words
+    given = parser.parse_args(scoring_words.normal(words) if words[:1] == ["score"] else words)
     try:
         run = {
             "datasets": lambda: datasets(Path()),
             "methods": methods,
-            "predict": lambda: predict(given, Path()),
+            "predict": lambda: predicting.run(given, Path()),
+            "convert": lambda: converting.run(given),
             "score": lambda: score(given, Path()),
             "new-method": lambda: new_method(given.name, Path()),
             "diff": lambda: diff_of(given.before, given.after, given.out),

@@ -98,19 +98,21 @@ def folders(images: Path | str, masks: Path | str, predictions: Path | str) -> d
         InputError: a folder has nothing, or something that cannot be read.
     """
     from irstd.formats import predictions as reader  # noqa: PLC0415
+    from irstd.formats.names import listing, own_names  # noqa: PLC0415
+    from irstd.inference import sources  # noqa: PLC0415
     from irstd.inference.predict import encode  # noqa: PLC0415
     from irstd.scoring import submission  # noqa: PLC0415 - loads torch, which the rest does without
 
     truth = submission.of_folder(Path(masks))
     given = reader.read(Path(predictions), truth.sizes)
     given.refuse([])
-    pictures = {path.stem: path for path in reader.files(Path(images))}
+    folder = Path(images)
+    pictures = own_names(listing(folder).files, folder, "images", strip=str)
 
     def view(name: str) -> View:
-        grey, score = reader.values(pictures[name]).astype(float), given.maps.get(name)
-        image = np.rint(255 * grey / max(grey.max(), 1.0)).astype(np.uint8) if grey.max() > submission.WHITE else grey
+        score = given.maps.get(name)
         return View(
-            image.astype(np.uint8),
+            sources.read(pictures[name]).grey,
             truth.mask(name) > submission.WHITE // 2,
             None if score is None else encode(score),
             given.points.get(name),

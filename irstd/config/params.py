@@ -50,9 +50,13 @@ class Scenes:
 
 @record
 class Folder:
-    """A dataset of the user's own: `folder` holds `images/`, `masks/` and perhaps `train.txt`, `test.txt`."""
+    """A dataset of the user's own, in a layout that `irstd.data.own` takes: `folder` holds `images/` and `masks/`,
+    points or boxes, and perhaps lists of a split.
+    """
 
     folder: Path
+    levels: tuple[float, float] | None = None  # that become black and white in images of more than 8 bits
+    skip_broken: bool = False  # go on without scenes whose files cannot be decoded
 
 
 @record

@@ -19,6 +19,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from irstd.data.augment import inside
+from irstd.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,10 @@ class Resident:
         sides = [max(least, *(s[axis] for s in sizes)) for axis in (0, 1)]
         most = max([1, *(len(prepared.points[n]) for n in self.numbers)])
         self.masked = hasattr(prepared, "mask")
+        if self.masked and getattr(prepared, "labels", "masks") != "masks":
+            raise InputError(
+                f"the dataset has {prepared.labels} only, no masks; train a method of points, such as point_regression"
+            )
         canvas = np.zeros((1 + self.masked, len(native), *sides), np.uint8)
         points = np.full((len(native), most, 2), np.nan, np.float32)
         for index, (number, (height, width)) in enumerate(zip(self.numbers, sizes, strict=True)):

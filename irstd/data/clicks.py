@@ -6,7 +6,6 @@ clicks are, or clicks read from a file.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +16,9 @@ from numpy import ndarray
 from irstd.data.batches import seed_of
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
+from irstd.formats import annotations
+from irstd.formats.marks import outside, points
+from irstd.formats.names import Names, shown
 
 
 class Clicks(Mapping[int, ndarray]):
@@ -68,33 +70,29 @@ class PointView:
 
 
 def read_clicks(path: Path, prepared: Prepared) -> dict[str, Float64[ndarray, "T 2"]]:
-    """Clicks from a CSV file with the columns name, row and col (px, whole at pixel centres); others are ignored.
+    """Clicks from points or boxes in any format that `irstd.formats.annotations` reads, by scene.
 
-    A scene without a row has no target.
+    A CSV has the columns name, row and col (px, whole at pixel centres); others are ignored. A scene without a row has
+    no target. Of a box its centre is taken.
 
     Raises:
         InputError: the file or a column is missing, a scene is not in the dataset, or a click is no number or
             not in its image.
     """
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path} is missing; set dataset.{prepared.folder.name}.clicks to a CSV of name, row and col")
-    numbers = {name: n for n, name in enumerate(prepared.names)}
-    found: dict[str, list[tuple[float, float]]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file)
-        lacking = [c for c in ("name", "row", "col") if c not in (table.fieldnames or [])]
-        if lacking:
-            raise InputError(f"{path.name} lacks the column {lacking[0]!r}; it needs name, row and col")
-        for line in table:
-            name, place = line["name"], f"{path.name}, line {table.line_num}"
-            if name not in numbers:
-                raise InputError(f"{place}: {prepared.folder.name} has no scene {name!r}; mend the name")
-            try:
-                row, col = float(line["row"]), float(line["col"])
-            except (TypeError, ValueError):
-                raise InputError(f"{place}: row and col of {name!r} must be numbers (px); mend the line") from None
-            height, width = prepared.sizes[numbers[name]]
-            if not (-0.5 <= row < height - 0.5 and -0.5 <= col < width - 0.5):
-                raise InputError(f"{place}: ({row:g}, {col:g}) is outside {name!r} ({height} rows, {width} columns)")
-            found.setdefault(name, []).append((row, col))
-    return {name: np.array(clicks) for name, clicks in found.items()}
+    sizes = dict(zip(prepared.names, prepared.sizes, strict=True))
+    found = annotations.read(path, sizes, Names(sizes))
+    if found.strangers:
+        raise InputError(
+            f"{path.name}: {prepared.folder.name} has no scene {shown(map(repr, found.strangers))}; correct the names"
+        )
+    for mark in found.every:
+        if not np.isfinite(mark.centre).all() or outside(mark.box, sizes[mark.scene]):
+            row, col = mark.centre
+            height, width = sizes[mark.scene]
+            raise InputError(
+                f"{path.name}, {mark.where}: ({row:g}, {col:g}) is outside {mark.scene!r} ({height} rows, "
+                f"{width} columns)"
+            )
+    return {name: points(marks)[:, :2] for name, marks in found.of_scene().items()}

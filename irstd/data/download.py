@@ -6,7 +6,6 @@ the one that was verified; the dataset's folder appears whole or not at all.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -21,7 +20,7 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from irstd.data import catalogue, raw
+from irstd.data import catalogue, own, raw
 from irstd.data.catalogue import Entry, Source
 from irstd.errors import InputError
 
@@ -132,18 +131,20 @@ def unpack(archive: Path, source: Source, folder: Path) -> None:
         InputError: not a zip, damaged, without any image, or two members for one scene.
     """
     patterns = {"images": re.compile(source.images, re.IGNORECASE), "masks": re.compile(source.masks, re.IGNORECASE)}
-    taken: set[Path] = set()
+    taken: set[tuple[str, str]] = set()
     try:
         with zipfile.ZipFile(archive) as opened:
             for member in opened.infolist():
+                if any(part.startswith(".") and part.strip(".") for part in member.filename.split("/")):
+                    continue  # hidden, as the doubles that macOS adds
                 for kind, pattern in {**patterns, "labels": LABELS, "": LISTS}.items():
                     match = pattern.fullmatch(member.filename)
                     if match is None or member.is_dir():
                         continue
                     target = folder / kind / f"{match['name']}{Path(member.filename).suffix.lower()}"
-                    if target in taken and kind:
+                    if (kind, match["name"]) in taken and kind:
                         raise InputError(f"{archive.name} holds two files for {kind} {match['name']!r}; remove one")
-                    taken.add(target)
+                    taken.add((kind, match["name"]))
                     target.parent.mkdir(parents=True, exist_ok=True)
                     with opened.open(member) as read, target.open("wb") as write:
                         shutil.copyfileobj(read, write)
@@ -242,14 +243,7 @@ def obtain(
     raise InputError(_by_hand(entry, reasons))
 
 
-def finish(building: Path, folder: Path, roles: dict[str, dict[str, str]], origin: str) -> None:
-    """Writes splits and origin, and puts the finished folder in its place."""
-    for list_ in building.glob("*.txt"):
-        list_.unlink()
-    raw.write_splits(building / "splits.csv", roles)
-    (building / "source.json").write_text(json.dumps({"origin": origin, "scenes": len(roles)}, indent=1) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    building.rename(folder)
+finish = raw.finish
 
 
 def _by_hand(entry: Entry, reasons: list[str]) -> str:
@@ -263,22 +257,4 @@ def _by_hand(entry: Entry, reasons: list[str]) -> str:
     )
 
 
-def copy_own(name: str, source: Path, folder: Path) -> None:
-    """Copies a user's own `images/` and `masks/`, with `train.txt` and `test.txt` if there, to `folder`.
-
-    Raises:
-        InputError: the folder or a part of it is missing, or images and masks do not pair up.
-    """
-    if not source.is_dir():
-        raise InputError(
-            f"params.yaml: dataset.{name}.source.folder: there is no folder {str(source)!r}; mend the path"
-        )
-    files = raw.pairs(source)
-    roles = raw.listed_splits(source, files)
-    building = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(building, ignore_errors=True)
-    for kind, index in (("images", 0), ("masks", 1)):
-        (building / kind).mkdir(parents=True)
-        for scene, paths in files.items():
-            shutil.copyfile(paths[index], building / kind / f"{scene}{paths[index].suffix.lower()}")
-    finish(building, folder, roles, "a folder of the user's own")
+copy_own = own.copy

@@ -5,8 +5,9 @@ Native sizes are kept: resizing and cropping belong to a method.
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,11 @@ from numpy import ndarray
 from PIL import Image
 from tqdm import tqdm
 
-from irstd.data import raw
+from irstd.data import own, raw
 from irstd.errors import InputError
+from irstd.formats import images, labels, marks, masks, text
+from irstd.formats.names import listing, own_names
+from irstd.formats.pixels import UnreadableError
 from irstd.metrics.regions import regions
 
 NEAR = 0.99  # correlation of thumbnails above which two scenes are of one group
@@ -36,6 +40,7 @@ QUIRKS = {
     "single_pixel": "targets of one pixel; kept",
     "dark": "targets darker than their surroundings; kept",
 }
+DEEP = "images of more than 8 bits; stretched to 0 to 255 from their own lowest and highest level, or the levels given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +53,75 @@ class Pair:
     colour: bool
     mask_size: bool
     mask_grey: bool
+    deep: bool = False
 
 
-def read_pair(name: str, image_path: Path, mask_path: Path) -> Pair:
+def read_image(path: Path, levels: images.Levels | None = None) -> images.Grey:
+    """Decodes an image.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        return images.read(path, levels)
+    except (UnreadableError, OSError) as error:
+        raise InputError(f"{'/'.join(path.parts[-3:])} is damaged or no image ({error}); replace the file") from None
+
+
+def read_pair(
+    name: str, image_path: Path, mask_path: Path, meaning: masks.Meaning, levels: images.Levels | None = None
+) -> Pair:
     """Decodes an image and its mask.
+
+    Args:
+        meaning: of the values of masks, decided for the whole dataset.
+        levels: that become black and white in images of more than 8 bits; each image's own if not given.
 
     Raises:
         InputError: a file is damaged, or the sizes differ by more than one pixel.
     """
-    colours, mask = raw.decode(image_path), raw.decode(mask_path)
-    grey = bool((colours[..., :1] == colours).all())
-    image = colours[..., 0] if grey else np.asarray(Image.fromarray(colours).convert("L"))
-    levels = mask[..., 0]
-    shape, got = image.shape, levels.shape
+    grey = read_image(image_path, levels)
+    layer = _layer(mask_path)
+    shape, got = grey.levels.shape, layer.codes.shape
     if max(abs(a - b) for a, b in zip(shape, got, strict=True)) > 1:
         raise InputError(
             f"{name}: the mask is {got[1]}×{got[0]} px but the image {shape[1]}×{shape[0]}; replace the mask"
         )
     fitted = np.zeros(shape, np.uint8)
     height, width = (min(a, b) for a, b in zip(shape, got, strict=True))
-    fitted[:height, :width] = levels[:height, :width]
-    odd = bool(((levels != 0) & (levels != 255)).any())
-    return Pair(name, image, fitted > 127, not grey, shape != got, odd)
+    fitted[:height, :width] = meaning.grey(layer)[:height, :width]
+    odd = layer.colour or bool(((layer.codes != 0) & (layer.codes != 255)).any())
+    return Pair(name, grey.levels, fitted > 127, grey.colour, shape != got, odd, grey.stretched is not None)
+
+
+def _layer(path: Path) -> masks.Layer:
+    try:
+        return masks.load(path)
+    except (UnreadableError, OSError) as error:
+        raise InputError(f"{'/'.join(path.parts[-3:])} is no readable mask ({error}); replace the file") from None
+
+
+def survey(files: Mapping[str, tuple[Path, Path]], where: str) -> masks.Meaning:
+    """What the values of a dataset's masks mean.
+
+    Raises:
+        InputError: masks cannot be read, all of which are named; or as `masks.Survey.decide`.
+    """
+    counted, faults = masks.Survey(where), []
+
+    def load(path: Path) -> masks.Layer | str:
+        try:
+            return masks.load(path)
+        except (UnreadableError, OSError) as error:
+            return str(error)
+
+    paths = [mask for _, mask in files.values()]
+    with ThreadPoolExecutor() as pool:
+        for path, layer in zip(paths, pool.map(load, paths), strict=True):
+            why = layer if isinstance(layer, str) else counted.add(path.name, layer)
+            faults += [f"{path.name} ({why})"] if why else []
+    masks.refuse(faults, where)
+    return counted.decide()
 
 
 def measure(pair: Pair) -> list[dict[str, object]]:
@@ -128,26 +180,36 @@ def groups(thumbnails: Float64[ndarray, "N P"]) -> list[int]:
         group = spread
 
 
-def prepare(source: Path, folder: Path, *, progress: bool = False) -> None:
-    """Makes the prepared dataset `folder` from the raw one `source`.
+def prepare(source: Path, folder: Path, *, progress: bool = False) -> list[str]:
+    """Makes the prepared dataset `folder` from the raw one `source`; returns what values were taken for.
 
     Args:
         folder: made whole, or not at all; see `irstd.data.prepared` for its files. `quirks.csv` counts each
             kind of oddity; a synthetic dataset keeps its `truth.csv`, and boxes become `boxes.csv`.
 
     Raises:
-        InputError: as `raw.pairs` and `read_pair`.
+        InputError: as `raw.pairs`, `survey` and `read_pair`.
     """
-    files = raw.pairs(source)
+    told = own.told(source)
+    levels = tuple(float(level) for level in told["levels"]) if told.get("levels") else None
+    with_masks = told.get("labels", "masks") == "masks"
+    if with_masks:
+        files = raw.pairs(source)
+        meaning = survey(files, f"{source.name}/masks")
+        notes, made = meaning.notes, lambda name: read_pair(name, *files[name], meaning, levels)
+    else:
+        every = own.read_marks(source / own.MARKS)
+        files = own_names(listing(source / "images").files, source / "images", "images", strip=str)
+        notes, made = [], lambda name: _of_marks(name, files[name], every.get(name, []), levels)
     building = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    scenes, targets, thumbnails, images, masks = [], [], [], [], []
+    scenes, targets, thumbnails, images_, masks_ = [], [], [], [], []
     with ThreadPoolExecutor() as pool:
-        decoded: Iterable[Pair] = pool.map(lambda name: read_pair(name, *files[name]), files)
+        decoded: Iterable[Pair] = pool.map(made, sorted(files))
         for pair in tqdm(decoded, "prepare", len(files), unit="scene", leave=False, disable=not progress):
             height, width = pair.image.shape
-            found = measure(pair)
+            found = measure(pair) if with_masks else _measured(pair, every.get(pair.name, []))
             scenes.append(
                 {
                     "name": pair.name,
@@ -157,28 +219,62 @@ def prepare(source: Path, folder: Path, *, progress: bool = False) -> None:
                     "colour": int(pair.colour),
                     "mask_size": int(pair.mask_size),
                     "mask_grey": int(pair.mask_grey),
+                    **({"deep": 1} if pair.deep else {}),
                 }
             )
             targets += found
             thumbnails.append(thumbnail(pair.image))
-            images.append(pair.image.ravel())
-            masks.append(np.packbits(pair.mask))
-    np.save(building / "images.npy", np.concatenate(images))
-    np.save(building / "masks.npy", np.concatenate(masks))
+            images_.append(pair.image.ravel())
+            masks_.append(np.packbits(pair.mask))
+    np.save(building / "images.npy", np.concatenate(images_))
+    np.save(building / "masks.npy", np.concatenate(masks_))
+    _write_tables(building, scenes, targets, thumbnails)
+    for name in ("splits.csv", "truth.csv"):
+        if (source / name).exists():
+            shutil.copyfile(source / name, building / name)
+    if not with_masks:
+        (building / "labels.json").write_text(json.dumps({"labels": told["labels"]}) + "\n", encoding="utf-8")
+    elif (source / "labels").is_dir():
+        _boxes(source / "labels", pd.DataFrame(scenes)).to_csv(building / "boxes.csv", index=False)
+    shutil.rmtree(folder, ignore_errors=True)
+    building.rename(folder)
+    return notes
+
+
+def _write_tables(
+    building: Path, scenes: list[dict[str, object]], targets: list[dict[str, object]], thumbnails: list[ndarray]
+) -> None:
     table = pd.DataFrame(scenes)
+    deep = int(table["deep"].sum()) if "deep" in table else 0
+    table = table.drop(columns="deep", errors="ignore")
     table["group"] = [scenes[number]["name"] for number in groups(np.array(thumbnails))]
     table.to_csv(building / "scenes.csv", index=False)
     columns = list(measure(Pair("", np.ones((3, 3), np.uint8), np.eye(3, dtype=bool), False, False, False))[0])
     found_targets = pd.DataFrame(targets, columns=columns)
     found_targets.to_csv(building / "targets.csv", index=False)
-    _count_quirks(table, found_targets).to_csv(building / "quirks.csv", index=False)
-    shutil.copyfile(source / "splits.csv", building / "splits.csv")
-    if (source / "truth.csv").exists():
-        shutil.copyfile(source / "truth.csv", building / "truth.csv")
-    if (source / "labels").is_dir():
-        _boxes(source / "labels", table).to_csv(building / "boxes.csv", index=False)
-    shutil.rmtree(folder, ignore_errors=True)
-    building.rename(folder)
+    quirks = _count_quirks(table, found_targets)
+    if deep:
+        quirks.loc[len(quirks)] = ["deep", deep, DEEP]
+    quirks.to_csv(building / "quirks.csv", index=False)
+
+
+def _of_marks(name: str, path: Path, found: list[marks.Mark], levels: images.Levels | None) -> Pair:
+    """An image with a mask that stands in for boxes or points."""
+    grey = read_image(path, levels)
+    mask = marks.drawn(found, grey.levels.shape)
+    return Pair(name, grey.levels, mask, grey.colour, False, False, grey.stretched is not None)
+
+
+def _measured(pair: Pair, found: list[marks.Mark]) -> list[dict[str, object]]:
+    """As `measure`, of boxes or points instead of regions: one row for each, where it was marked."""
+    rows = []
+    for number, mark in enumerate(found):
+        alone = Pair(pair.name, pair.image, marks.drawn([mark], pair.image.shape), False, False, False)
+        measured = measure(alone)
+        if measured:
+            row, col = mark.centre
+            rows.append({**measured[0], "target": number, "row": round(float(row), 4), "col": round(float(col), 4)})
+    return rows
 
 
 def _count_quirks(scenes: pd.DataFrame, targets: pd.DataFrame) -> pd.DataFrame:
@@ -196,14 +292,15 @@ def _boxes(folder: Path, scenes: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for scene in scenes.itertuples():
         path = folder / f"{scene.name}.txt"
-        for line in path.read_text().splitlines() if path.exists() else []:
-            try:
-                kind, x, y, w, h = line.split()
-                row, col = float(y) * scene.height, float(x) * scene.width
-                tall, wide = float(h) * scene.height, float(w) * scene.width
-            except ValueError:
-                raise InputError(
-                    f"labels/{path.name}: {line!r} is not `class x y width height`; mend the line"
-                ) from None
-            rows.append((scene.name, int(kind), row - tall / 2 - 0.5, col - wide / 2 - 0.5, tall, wide))
+        if not path.exists():
+            continue
+        kinds = [line.split()[0] for line in text.read(path).split("\n") if line.strip()]
+        try:
+            found = labels.yolo(path, scene.name, (scene.height, scene.width), marks.Marks())
+            numbers = [int(float(kind)) for kind in kinds]
+        except ValueError as error:
+            raise InputError(f"labels/{path.name}: {error}; correct the line") from None
+        for kind, mark in zip(numbers, found, strict=True):
+            top, left, bottom, right = mark.box
+            rows.append((scene.name, kind, top, left, bottom - top, right - left))
     return pd.DataFrame(rows, columns=["name", "class", "top", "left", "height", "width"])

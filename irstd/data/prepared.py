@@ -5,6 +5,7 @@
     scenes.csv    name, height, width, group, and what was found odd
     splits.csv    the role of each scene in each split
     targets.csv   a row a target: where, how large, how bright
+    labels.json   only where truth is boxes or points; masks hold the filled boxes, or a pixel for each point
 
 Only NumPy is needed to read it.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +24,6 @@ import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 from numpy import ndarray
 
-from irstd.data.raw import read_splits
 from irstd.errors import InputError, hint
 
 Role = Literal["train", "validation", "test"]
@@ -85,6 +86,12 @@ class Prepared:
         return [np.array(found.get(name, []), float).reshape(-1, 2) for name in self.names]
 
     @cached_property
+    def labels(self) -> str:
+        """What its truth is: masks, or the boxes or points that its masks stand in for."""
+        path = self.folder / "labels.json"
+        return json.loads(path.read_text(encoding="utf-8"))["labels"] if path.is_file() else "masks"
+
+    @cached_property
     def splits(self) -> dict[str, dict[str, str]]:
         return read_splits(self.folder / "splits.csv")
 
@@ -135,6 +142,13 @@ class Prepared:
             if len(held) + len(groups[group]) <= max(1, round(share * len(train))):
                 held.update(groups[group])
         return [n for n in train if n not in held], sorted(held)
+
+
+def read_splits(path: Path) -> dict[str, dict[str, str]]:
+    """Scene to its role in each split, as `irstd.data.raw.write_splits` wrote it."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {row.pop("name"): row for row in rows}
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterable, Mapping
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -18,10 +21,15 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from irstd.data import catalogue
+from irstd.data.prepared import read_splits
 from irstd.errors import InputError
+from irstd.formats import lists
+from irstd.formats.names import Names, listing, own_names, plain, shown
+from irstd.formats.pixels import ANY, SUFFIXES
+
+__all__ = ["SUFFIXES", "decode", "digest", "finish", "listed_splits", "pairs", "read_splits", "verify", "write_splits"]
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # of 8 bits a channel; 16-bit levels would be cut off, not scaled
-SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")
 
 
 def decode(path: Path, name: str | None = None) -> UInt8[ndarray, "H W 3"]:
@@ -56,29 +64,46 @@ def digest(pixels: UInt8[ndarray, "H W 3"]) -> str:
 def pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
     """Scene name to image and mask file, in name order.
 
-    A mask may carry a suffix, as in `Misc_1_pixels0.png`.
+    A mask may carry an ending, as in `Misc_1_pixels0.png`; scenes of sequences are in subfolders. Hidden files do not
+    count.
 
     Raises:
-        InputError: a folder is missing or empty, or an image lacks its mask or the reverse.
+        InputError: a folder is missing or empty, an image lacks its mask or the reverse, or a scene has two files; all
+            of it is named.
     """
-    found: dict[str, dict[str, Path]] = {}
-    for kind in ("images", "masks"):
-        place = folder / kind
-        if not place.is_dir():
-            raise InputError(f"{folder.name}: the folder {kind}/ is missing; a dataset is images/ and masks/")
-        listed = (p for p in sorted(place.iterdir()) if p.suffix.lower() in SUFFIXES)
-        found[kind] = {p.stem.removesuffix("_pixels0"): p for p in listed}
-    images, masks = found["images"], found["masks"]
+    images, masks = _named(folder, "images", strip=str), _named(folder, "masks")
     if not images:
-        raise InputError(f"{folder.name}: images/ holds no image; accepted are {', '.join(SUFFIXES)}")
-    for here, there, name in (("image", "mask", images.keys() - masks), ("mask", "image", masks.keys() - images)):
-        if name:
-            first, more = min(name), f" and {len(name) - 1} more" if len(name) > 1 else ""
-            raise InputError(
-                f"{folder.name}: the {here} {first!r}{more} has no {there} of the same name; "
-                f"add it or remove the {here}"
-            )
-    return {name: (images[name], masks[name]) for name in sorted(images)}
+        raise InputError(f"{folder.name}: images/ holds no image; accepted are {', '.join(ANY)}")
+    names = Names(images)
+    found: dict[str, Path] = {}
+    lone = []
+    for name, path in masks.items():
+        scene = names.find(name, exact=True)
+        if scene is None:
+            lone.append(name)
+        else:
+            found[scene] = path
+    faults = [unpaired("image", "mask", sorted(images.keys() - found))] if images.keys() - found else []
+    faults += [unpaired("mask", "image", sorted(lone))] if lone else []
+    if faults:
+        raise InputError(f"{folder.name}: " + "\n       ".join(faults))
+    return {name: (images[name], found[name]) for name in sorted(images)}
+
+
+def _named(folder: Path, kind: str, strip: Callable[[str], str] = plain) -> dict[str, Path]:
+    place = folder / kind
+    if not place.is_dir():
+        raise InputError(f"{folder.name}: the folder {kind}/ is missing; a dataset is images/ and masks/")
+    return own_names(listing(place).files, place, kind, strip)
+
+
+def unpaired(here: str, there: str, names: list[str]) -> str:
+    """A sentence on files without their counterpart."""
+    one = len(names) == 1
+    return (
+        f"the {here}{'' if one else 's'} {shown(map(repr, names))} {'has' if one else 'have'} no {there} of the same "
+        f"name; add {'it' if one else 'them'} or remove the {here}{'' if one else 's'}"
+    )
 
 
 def verify(folder: Path, name: str, *, progress: bool = False) -> None:
@@ -118,54 +143,38 @@ def write_splits(path: Path, roles: Mapping[str, Mapping[str, str]]) -> None:
         writer.writerows([name, *(row.get(split, "") for split in splits)] for name, row in sorted(roles.items()))
 
 
-def read_splits(path: Path) -> dict[str, dict[str, str]]:
-    """Scene to its role in each split, as `write_splits` wrote it."""
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {row.pop("name"): row for row in rows}
-
-
 def listed_splits(
     folder: Path, names: Iterable[str], split: str = "lists", *, required: bool = False
 ) -> dict[str, dict[str, str]]:
-    """Roles from `train.txt`, `test.txt` and perhaps `val.txt` in `folder`; without them, four fifths train.
-
-    With `train.txt` and `val.txt` alone, the latter is the test split, as the field's archives use it.
+    """Roles from the lists of a dataset, see `irstd.formats.lists`.
 
     Args:
-        folder: may also hold the lists in `img_idx/` or `ImageSets/`.
         names: of the scenes there are.
         split: what to call it.
         required: whether the lists must be there.
 
     Raises:
-        InputError: a list names a scene that is not there, or one scene is in two lists, or a list is missing.
+        InputError: as `irstd.formats.lists.find`; or a list is missing.
     """
     names = sorted(names)
-    lists = {p.stem: p for place in (folder, folder / "img_idx", folder / "ImageSets") for p in place.glob("*.txt")}
-    if "train" not in lists and required:
+    found = lists.find(folder, names, split)
+    if not found.roles and required:
         raise InputError(f"{folder.name}: the list train.txt of the published split is missing; add it")
-    if "train" not in lists:
-        # Every fifth, by a hash of the name: stable when scenes are added.
-        held = {n for n in names if int(hashlib.sha256(n.encode()).hexdigest(), 16) % 5 == 0}
-        return {n: {split: "test" if n in held else "train"} for n in names}
-    test = "test" if "test" in lists else "val"
-    if test not in lists:
-        raise InputError(f"{folder.name}: train.txt is there but test.txt is not; add it, or remove train.txt")
-    roles: dict[str, dict[str, str]] = {n: {} for n in names}
-    used = [("train", "train"), ("test", test)]
-    if test == "test" and "val" in lists:
-        used.append(("val", "val"))
-    for role, listed in used:
-        for line in filter(None, map(str.strip, lists[listed].read_text().splitlines())):
-            name = line.rsplit("/")[-1]
-            name = name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in SUFFIXES else name
-            if name not in roles:
-                raise InputError(
-                    f"{folder.name}: {listed}.txt names {line!r}, which images/ does not hold; mend the list"
-                )
-            if roles[name]:
-                before = "train" if roles[name][split] == "train" else test
-                raise InputError(f"{folder.name}: {name!r} is in {before}.txt and in {listed}.txt; remove it from one")
-            roles[name][split] = role
-    return roles
+    return found.of_scenes(names)
+
+
+def finish(
+    building: Path, folder: Path, roles: dict[str, dict[str, str]], origin: str, told: Mapping[str, Any] | None = None
+) -> None:
+    """Writes splits and origin, and puts the finished folder in its place.
+
+    Args:
+        told: what else `source.json` is to say.
+    """
+    for list_ in building.glob("*.txt"):
+        list_.unlink()
+    write_splits(building / "splits.csv", roles)
+    said = {"origin": origin, "scenes": len(roles), **(told or {})}
+    (building / "source.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    building.rename(folder)

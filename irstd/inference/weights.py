@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import requests
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors import torch as tensors
@@ -115,74 +111,3 @@ def load(path: Path) -> Loaded:
             f"({label.commit or 'not recorded'}), or train it again"
         ) from None
     return Loaded(label, method, options, network.eval())
-
-
-def published(*folders: Path) -> dict[str, Path]:
-    """Cards and files of weights below folders, by `DATASET/ROW`: the file, or where there is none, its card.
-
-    Args:
-        folders: the first that has a file, or else a card, of a name decides.
-    """
-    found: dict[str, Path] = {}
-    for suffix in (".safetensors", ".md"):
-        for folder in folders:
-            for path in sorted(folder.glob(f"*/*{suffix}")):
-                found.setdefault(f"{path.parent.name}/{path.stem}", path)
-    return dict(sorted(found.items()))
-
-
-def find(name: str, known: Mapping[str, Path]) -> Path:
-    """The file of weights called `name`: one at hand, or one fetched from the place that IRSTD_WEIGHTS names.
-
-    What is fetched is kept in `~/.cache/irstd/weights` (below XDG_CACHE_HOME where that is set) by its SHA-256, which
-    is in its card; nothing else is taken for it.
-
-    Args:
-        name: `DATASET/ROW`, or a file.
-        known: as `published` gives it.
-
-    Raises:
-        InputError: there are no such weights, or they are not at hand and cannot be fetched, or differ from their card.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    if name not in known:
-        raise InputError(f"there are no weights {name!r}; there are {', '.join(known) or 'none'}, or give a file")
-    path = known[name]
-    if path.suffix != ".md":
-        return path
-    stated = re.search(r"\b[0-9a-f]{64}\b", path.read_text())
-    if not stated:
-        raise InputError(f"{path} does not state the SHA-256 of its weights; write it again by `dvc repro model-card`")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "irstd/weights"
-    kept = cache / f"{stated[0]}.safetensors"
-    if not kept.is_file():
-        content = _fetched(name, os.environ.get("IRSTD_WEIGHTS", ""))
-        if hashlib.sha256(content).hexdigest() != stated[0]:
-            raise InputError(
-                f"{name}.safetensors in the place that IRSTD_WEIGHTS names is not what its card says; replace it"
-            )
-        cache.mkdir(parents=True, exist_ok=True)
-        beside = kept.with_suffix(f".{os.getpid()}")
-        beside.write_bytes(content)
-        beside.replace(kept)
-    return kept
-
-
-def _fetched(name: str, place: str) -> bytes:
-    """A file of weights from a folder or URL."""
-    how = (
-        f"set IRSTD_WEIGHTS to a folder or URL that holds {name}.safetensors, or make them here: "
-        f"`dvc repro pack-weights@{name.replace('/', '-')}-0`"
-    )
-    if not place:
-        raise InputError(f"the weights {name} are published by their card only; {how}")
-    try:
-        if "://" in place:
-            answer = requests.get(f"{place.rstrip('/')}/{name}.safetensors", timeout=30)
-            answer.raise_for_status()
-            return answer.content
-        return Path(place, f"{name}.safetensors").read_bytes()
-    except (OSError, requests.RequestException) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"the weights {name} could not be had from {place} ({reason}); {how}") from None

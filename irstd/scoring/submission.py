@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
-from numpy import ndarray
 
 from irstd import tables
-from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.formats import predictions
+from irstd.formats import maps, predictions
 from irstd.inference.predict import encode
 from irstd.metrics import detection, points
 from irstd.metrics.conventions import CONVENTIONS
@@ -23,82 +21,10 @@ from irstd.metrics.counts import Pair
 from irstd.metrics.regions import regions
 from irstd.results import literature, reading, store
 from irstd.scoring import totals
+from irstd.scoring.truth import WHITE, Truth, cut, of_dataset, of_folder, resized
 from irstd.tables import scoring as score_tables
 
-WHITE = 255
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What predictions are compared with. title: said in the report. sizes: scene to height and width, px. mask: of a
-    scene, grey levels of 255. dataset: its name, or None for a folder of the user's own.
-    """
-
-    title: str
-    sizes: dict[str, tuple[int, int]]
-    mask: Callable[[str], ndarray]
-    dataset: str | None = None
-
-
-def of_dataset(folder: Path, split: str) -> Truth:
-    """The test scenes of a prepared dataset.
-
-    Raises:
-        InputError: it is not prepared, or has no such split.
-    """
-    name = folder.name
-    if not (folder / "scenes.csv").is_file():
-        raise InputError(
-            f"{name} is not prepared; run `dvc repro prepare@{name}`, or give --truth with a folder of masks"
-        )
-    prepared = Prepared(folder)
-    numbers = {prepared.names[n]: n for n in prepared.roles(split, 0.0)["test"]}
-    sizes = {scene: prepared.sizes[n] for scene, n in numbers.items()}
-    return Truth(
-        f"{name}, test scenes of split {split}",
-        sizes,
-        lambda scene: prepared.mask(numbers[scene]) * np.uint8(WHITE),
-        name,
-    )
-
-
-def of_folder(folder: Path) -> Truth:
-    """A folder of masks, of any of the formats that predictions may have; a suffix as in `X_mask.png` is dropped.
-
-    Raises:
-        InputError: there is none, or one cannot be read.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; give one with truth masks")
-    paths: dict[str, Path] = {}
-    for path in predictions.files(folder):
-        name = _plain(path.stem)
-        if name in paths:
-            raise InputError(f"{paths[name].name} and {path.name} are both truth masks of {name!r}; keep one")
-        paths[name] = path
-    if not paths:
-        raise InputError(f"{folder} has no masks; give a folder of PNG, TIFF or NPY files")
-    masks: dict[str, ndarray] = {}
-    for name, path in paths.items():
-        try:
-            masks[name] = predictions.values(path)
-        except (ValueError, OSError):
-            raise InputError(f"{path.name} is no readable mask; replace it") from None
-    # A mask of zeros and ones among others of 0 and 255 is still a mask.
-    top, _ = predictions.white(m for m in masks.values() if m.max(initial=0) != 1)
-    grey: dict[str, ndarray] = {}
-    for name, mask in masks.items():
-        shares = predictions.as_scores(mask, 1 if mask.max(initial=0) == 1 else max(top, 2))
-        if not np.isfinite(shares).all() or shares.min(initial=0) < 0 or shares.max(initial=0) > 1:
-            raise InputError(f"{paths[name].name} has values that are no mask's; save 0 and 255, or 0 and 1")
-        grey[name] = np.rint(shares * WHITE).astype(np.uint8)
-    return Truth(f"the masks in {folder.name}", {n: m.shape for n, m in grey.items()}, grey.__getitem__)
-
-
-def _plain(stem: str) -> str:
-    for suffix in ("_mask", "_gt", "_label", "_pixels0", "-mask", "-gt"):
-        stem = stem.removesuffix(suffix)
-    return stem
+__all__ = ["Report", "Truth", "of_dataset", "of_folder", "pairs", "score", "write"]
 
 
 def pairs(truth: Truth, given: predictions.Given, scenes: Iterable[str], side: int | None = None) -> Iterator[Pair]:
@@ -109,13 +35,15 @@ def pairs(truth: Truth, given: predictions.Given, scenes: Iterable[str], side: i
     """
     for name in scenes:
         grey, scores, found = truth.mask(name), given.maps.get(name), given.points.get(name)
+        if scores is not None and truth.loose:
+            grey = cut(grey, scores.shape)
         if side is not None:
             if found is not None:
                 found = np.column_stack(
                     [(found[:, k] + 0.5) * side / grey.shape[k] - 0.5 for k in (0, 1)] + [found[:, 2]]
                 )
             grey = cv2.resize(grey, (side, side), interpolation=cv2.INTER_NEAREST)
-            scores = None if scores is None else predictions.stretched(scores, (side, side))
+            scores = None if scores is None else maps.fitted(scores, (side, side))
         levels = None if scores is None else encode(scores)
         odd = bool(((grey > 0) & (grey < WHITE)).any())
         yield Pair(
@@ -238,7 +166,9 @@ def score(
     scenes = [scene for scene in truth.sizes if scene in given.maps or scene in given.points]
     if not scenes:
         raise InputError("no scene is left to score; give predictions of at least one")
-    words = [f"{len(scenes)} of {len(truth.sizes)} scenes of {truth.title} scored.", *given.notes]
+    words = [f"{len(scenes)} of {len(truth.sizes)} scenes of {truth.title} scored.", *truth.notes, *given.notes]
+    if other := resized(truth, given.maps):
+        words.append(f"{len(other)} masks are one px larger or smaller than the prediction: cut, or continued.")
     words += [f"Left out, {kind}: {len(names)}." for kind, names in given.problems.items()]
     every = list(pairs(truth, given, scenes, side))
     if side is not None:

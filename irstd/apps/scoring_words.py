@@ -1,0 +1,111 @@
+"""The words of `irstd score`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from irstd.formats import annotations
+from irstd.formats.maps import STRETCHES
+from irstd.formats.predictions import LEFT_OUT
+
+
+def side(word: str) -> int:
+    """A side in px, from 8 to 8192."""
+    if not word.isdigit() or not 8 <= int(word) <= 8192:
+        raise argparse.ArgumentTypeError(f"{word!r} is no side in px; give a whole number from 8 to 8192")
+    return int(word)
+
+
+def share(word: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(word)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is no threshold; give a number from 0 to 1")
+    return value
+
+
+def kinds(word: str) -> list[str]:
+    """Kinds of problems, separated by commas."""
+    found = [part.strip() for part in word.split(",") if part.strip()]
+    wrong = [part for part in found if part not in LEFT_OUT]
+    if wrong:
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is no kind of problem; known are {', '.join(LEFT_OUT)}")
+    return found
+
+
+def normal(words: list[str]) -> list[str]:
+    """Words in which an option's values cannot be taken for the predictions, nor these for its values.
+
+    `--skip missing size PRED` becomes `--skip missing,size PRED`, and `--stretch PRED` `--stretch range PRED`.
+    """
+    out, rest = [], list(words)
+    while rest:
+        word = rest.pop(0)
+        out.append(word)
+        if word == "--skip":
+            found = []
+            while rest and all(part in LEFT_OUT for part in rest[0].split(",")):
+                found.append(rest.pop(0))
+            out += [",".join(found)] if found else []
+        elif word == "--stretch" and not (rest and rest[0] in STRETCHES):
+            out.append(STRETCHES[0])
+    return out
+
+
+def add(commands: Any) -> None:
+    """Adds the command to a parser's."""
+    parser = commands.add_parser("score", help="score anyone's predictions under every convention")
+    parser.add_argument(
+        "predictions",
+        type=Path,
+        help="folder of masks, score maps (PNG, TIFF, NPY, NPZ, MAT …) or labels (YOLO, VOC, LabelMe); an archive of "
+        "maps (.npz, .mat); CSV of points or boxes; or COCO JSON",
+    )
+    truth = parser.add_mutually_exclusive_group(required=True)
+    truth.add_argument("--dataset", help="a prepared dataset; its test scenes")
+    truth.add_argument("--truth", type=Path, help=f"your own truth: a folder of masks, or {annotations.KNOWN}")
+    parser.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="the pictures, where truth of boxes says no sizes"
+    )
+    parser.add_argument("--split", help="of the dataset; that of params.yaml if not given")
+    parser.add_argument("--name", help="of the row; the folder's name if not given")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where the report goes; runs/score/NAME if not given"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write {convention: numbers} there as well")
+    parser.add_argument("--fit", action="store_true", help="stretch predictions of another size to the image's")
+    parser.add_argument(
+        "--size", type=side, metavar="PX", help="score at a square of this side, as codes that resize do"
+    )
+    parser.add_argument("--logits", action="store_true", help="floats are logits")
+    parser.add_argument(
+        "--stretch",
+        choices=STRETCHES,
+        help="maps are responses of any range: each one's range becomes 0 to 1 (range), or each is divided by its "
+        "highest (max), as the field does for classical methods",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=share,
+        help="what a score must exceed; 0.5 for points and boxes if not given, and each convention's own for maps",
+    )
+    parser.add_argument("--key", help="name of the array in .npz and .mat files with several")
+    parser.add_argument(
+        "--coco-images",
+        metavar="JSON",
+        help="the COCO JSON that names the images of integer image_ids; `names` if the ids are the scenes' names",
+    )
+    parser.add_argument(
+        "--missing",
+        choices=("error", "nothing"),
+        default="error",
+        help="what a scene without a prediction means: an error, or that nothing was found there",
+    )
+    parser.add_argument(
+        "--skip", type=kinds, default=[], metavar="KIND", help=f"problems to go on without: {', '.join(LEFT_OUT)}"
+    )

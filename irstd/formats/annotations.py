@@ -1,0 +1,53 @@
+"""Points and boxes in any format: a table, COCO, or a folder of YOLO, VOC or LabelMe labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from irstd.errors import InputError
+from irstd.formats import coco, labels, tables
+from irstd.formats.marks import Marks, Size
+from irstd.formats.names import Names
+
+TABLES = (".csv", ".tsv")
+KNOWN = "a CSV of points or boxes, a COCO JSON, or a folder of YOLO, VOC or LabelMe labels"
+
+
+def holds(path: Path) -> bool:
+    """Whether a path is a file of annotations, or a folder that has labels."""
+    if path.is_dir():
+        return bool(labels.files(path)[1])
+    return path.suffix.lower() in (*TABLES, ".json")
+
+
+def read(
+    path: Path,
+    sizes: Mapping[str, Size] | None,
+    names: Names | None = None,
+    images: Path | str | None = None,
+) -> Marks:
+    """The points and boxes of a file or folder.
+
+    Args:
+        sizes: of scenes, px; None where the files are to say them.
+        names: of scenes; None to take names as they are written.
+        images: see `irstd.formats.coco.read`.
+
+    Raises:
+        InputError: it is of no known format, or damaged.
+    """
+    if path.is_dir():
+        suffix, paths = labels.files(path)
+        if suffix == ".json" and len(paths) == 1 and not labels.is_labelme(paths[0]):
+            return coco.read(paths[0], sizes, names, images)
+        if not paths:
+            raise InputError(f"{path} has no labels; give {KNOWN}")
+        return labels.read(path, sizes, names)
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; give {KNOWN}")
+    if path.suffix.lower() in TABLES:
+        return tables.read(path, sizes, names)
+    if path.suffix.lower() == ".json":
+        return coco.read(path, sizes, names, images)
+    raise InputError(f"{path.name} is of no known format; give {KNOWN}")

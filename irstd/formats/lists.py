@@ -1,0 +1,194 @@
+"""Lists of a split in the field's layouts: which scenes train, which test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from irstd.errors import InputError
+from irstd.formats import text
+from irstd.formats.names import Names, hidden, shown
+
+ROLE = re.compile(r"(?P<role>train|trainval|test|val)(?:[_-](?P<of>.+))?", re.IGNORECASE)
+DEPTH = 3  # folders below the dataset in which lists lie, as in ImageSets/Main
+
+
+@dataclass
+class Lists:
+    """Splits that a folder has lists for. roles: split to role (train, val, test) to its list's path and scenes.
+
+    notes: what was found and how it was taken.
+    """
+
+    roles: dict[str, dict[str, tuple[Path, list[str]]]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def of_scenes(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Each scene's role in each split, empty where it is in no list of it."""
+        found: dict[str, dict[str, str]] = {name: dict.fromkeys(self.roles, "") for name in names}
+        for split, lists in self.roles.items():
+            for role, (_, scenes) in lists.items():
+                for scene in scenes:
+                    found[scene][split] = role
+        return found
+
+
+def entries(path: Path) -> list[str]:
+    """The lines of a list without blanks at their ends; empty lines and comments are left out.
+
+    Raises:
+        InputError: it is no text.
+    """
+    lines = (line.strip().strip("\ufeff").strip() for line in text.read(path).split("\n"))
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def find(folder: Path, names: Iterable[str], split: str = "lists") -> Lists:
+    """The lists below a folder, resolved to scenes.
+
+    Known are `train.txt` and `test.txt` (and `val.txt`) in the folder or below it: `img_idx/train_NAME.txt` as
+    BasicIRSTD has them, `50_50/` as DNANet, `trainval.txt` as MSHNet, `idx_427/` as SIRST, `ImageSets/Main/`. One place
+    with lists is called `split`; of several each has its folder's name. With train and val alone, val is the test
+    split, as the field's archives use it.
+
+    Args:
+        folder: of the dataset. names: of its scenes.
+
+    Raises:
+        InputError: lists that are incomplete, contradict each other, or name what is not there; all of it at once.
+    """
+    known = Names(dict.fromkeys(names))
+    places, strange = _places(folder, known)
+    found, faults = Lists(), []
+    for place, kinds in places.items():
+        for of, lists in _wanted(kinds, folder.name).items():
+            here = "/".join([*place.relative_to(folder).parts, of]).strip("/")
+            told = _one_split(lists, known, folder, faults)
+            if told:
+                found.roles[here] = told
+    if faults:
+        raise InputError(f"{folder.name}: " + "; ".join(faults))
+    if len(found.roles) == 1:
+        found.roles = {split: next(iter(found.roles.values()))}
+    else:
+        found.roles = {key.replace("/", "-") or split: told for key, told in found.roles.items()}
+    if len(found.roles) > 1:
+        found.notes.append(f"lists of several splits: {', '.join(found.roles)}; name one as `split`")
+    if not found.roles:
+        _refuse_strange(strange, known, folder)
+    return found
+
+
+def _places(folder: Path, known: Names) -> tuple[dict[Path, dict[str, dict[str, Path]]], list[Path]]:
+    """Folders with lists, their lists by ending and role; and other text files."""
+    places: dict[Path, dict[str, dict[str, Path]]] = {}
+    strange: list[Path] = []
+    for path in sorted(folder.rglob("*.[tT][xX][tT]")):
+        below = path.relative_to(folder).parts
+        if len(below) > DEPTH or hidden(path, folder) or "labels" in below or path.stem in known.known:
+            continue  # those of a scene's name are labels of detectors
+        match = ROLE.fullmatch(path.stem)
+        if match:
+            places.setdefault(path.parent, {}).setdefault(match["of"] or "", {})[match["role"].lower()] = path
+        else:
+            strange.append(path)
+    return places, strange
+
+
+def _wanted(kinds: Mapping[str, dict[str, Path]], name: str) -> dict[str, dict[str, Path]]:
+    """Of lists with endings (train_NUAA-SIRST.txt), those of the dataset itself if there are."""
+    if len(kinds) > 1:
+        for of, lists in kinds.items():
+            if of.casefold() == name.casefold():
+                return {of: lists}
+    return dict(kinds)
+
+
+def _one_split(
+    lists: Mapping[str, Path], known: Names, folder: Path, faults: list[str]
+) -> dict[str, tuple[Path, list[str]]]:
+    """Role to list and scenes; what is wrong is added to `faults`."""
+    relative = {role: path.relative_to(folder).as_posix() for role, path in lists.items()}
+    scenes = {role: _scenes(path, relative[role], known, faults) for role, path in lists.items()}
+    first = "train" if "train" in lists else "trainval" if "trainval" in lists else None
+    last = "test" if "test" in lists else "val" if "val" in lists else None
+    one = next(iter(relative.values()))
+    if first is None:
+        faults.append(f"{one} is there but train.txt is not; add it, or remove {one}")
+        return {}
+    if last is None:
+        faults.append(f"{relative[first]} is there but test.txt is not; add it, or remove {relative[first]}")
+        return {}
+    used = {"train": first, "test": last}
+    if last == "test" and "val" in lists and first == "train":
+        used["val"] = "val"
+    if "trainval" in lists and first == "train":
+        both = set(scenes["train"]) | set(scenes.get("val", []))
+        if last == "test" and "val" not in lists and set(scenes["trainval"]) != both:
+            faults.append(f"{relative['train']} and {relative['trainval']} name different scenes; remove one")
+    taken: dict[str, str] = {}
+    for kind in used.values():
+        twice = [name for name in scenes[kind] if name in taken]
+        if twice:
+            faults.append(
+                f"{shown(map(repr, twice))} {'is' if len(twice) < 2 else 'are'} in {taken[twice[0]]} and in "
+                f"{relative[kind]}; remove {'it' if len(twice) < 2 else 'them'} from one"
+            )
+        taken |= dict.fromkeys(scenes[kind], relative[kind])
+        if not scenes[kind] and not faults:
+            faults.append(f"{relative[kind]} names no scene; add names to it")
+    return {role: (lists[kind], scenes[kind]) for role, kind in used.items()}
+
+
+def _scenes(path: Path, name: str, known: Names, faults: list[str]) -> list[str]:
+    """The scenes of a list, each once; names that are none are one fault."""
+    found, absent = [], []
+    try:
+        lines = entries(path)
+    except InputError as error:
+        faults.append(str(error))
+        return []
+    for line in lines:
+        try:
+            scene = _scene(line, known)
+        except InputError as error:
+            faults.append(f"{name}: {error}")
+            continue
+        if scene is None:
+            absent.append(line)
+        else:
+            found.append(scene)
+    if absent:
+        faults.append(f"{name} names {shown(map(repr, absent))}, which images/ does not hold; correct the list")
+    return list(dict.fromkeys(found))
+
+
+def _scene(line: str, known: Names) -> str | None:
+    """The scene of a line: a name or path; or the first word of several, as lists of image and mask have them."""
+    scene = known.find(line, exact=True)
+    if scene is None and re.search(r"[\s,;]", line):
+        scene = known.find(re.split(r"[\s,;]+", line)[0], exact=True)
+    return scene
+
+
+def _refuse_strange(paths: Iterable[Path], known: Names, folder: Path) -> None:
+    """Raises InputError for text files that name scenes but are no list of a known name."""
+    for path in paths:
+        try:
+            lines = entries(path)
+        except InputError:
+            continue
+        told = 0
+        for line in lines:
+            try:
+                told += _scene(line, known) is not None
+            except InputError:
+                told += 1
+        if lines and told >= max(1, len(lines) / 2):
+            name = path.relative_to(folder).as_posix()
+            raise InputError(
+                f"{folder.name}: {name} lists scenes, but for which role is not clear; name the lists train.txt and "
+                "test.txt, or take it out"
+            )

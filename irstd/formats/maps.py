@@ -1,0 +1,153 @@
+"""Score maps as programs write them: which array is the map, and which number is the score 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from irstd.errors import InputError
+from irstd.formats import masks, pixels
+from irstd.formats.masks import Value
+from irstd.formats.names import shown
+from irstd.formats.pixels import Pixels, UnreadableError
+
+Stretch = Literal["range", "max"]
+STRETCHES: tuple[Stretch, ...] = ("range", "max")
+ROUNDING = {2: 2e-3, 4: 1e-5, 8: 1e-6}  # bytes of a float: by how much it may leave [0, 1] by rounding alone
+
+
+def load(path: Path, key: str | None = None) -> tuple[ndarray, list[str]]:
+    """The map in a file as it is, and what was chosen.
+
+    Returns:
+        (H, W) of bool, integers or floats.
+
+    Raises:
+        UnreadableError: as `irstd.formats.pixels.read`; or its axes or colours are no map's.
+    """
+    given = pixels.read(path, key)
+    values, notes = flat(given)
+    return values, [*given.notes, *notes]
+
+
+def flat(given: Pixels) -> tuple[ndarray, list[str]]:
+    """The one map in what a file holds: without axes of length one, of a softmax pair the target's channel."""
+    values = pixels.flat(given.values)
+    if given.alpha is not None or (values.ndim == 3 and values.dtype == np.uint8 and values.shape[-1] in (3, 4)):
+        return _of_colours(given), []
+    if values.ndim == 3 and values.shape[-1] in (3, 4) and (values[..., :1] == values[..., :3]).all():
+        values = values[..., 0]
+    if values.ndim == 3 and 2 in (values.shape[0], values.shape[-1]):
+        return _of_pair(values)
+    if values.ndim != 2 or values.dtype.kind not in "buif":
+        many = values.ndim == 3 and values.shape[0] > 1
+        what = f", {values.shape[0]} maps" if many else ""
+        raise UnreadableError(f"{values.dtype} of shape {given.values.shape}{what}; save one map per scene")
+    return values, []
+
+
+def _of_colours(given: Pixels) -> ndarray:
+    layer = masks.layer(given)
+    if not layer.colour:
+        return layer.codes
+    found = np.unique(layer.codes)
+    if len(found) > 2 or found[0] != 0:
+        named = shown((f"#{int(code):06x}" for code in found), 4)
+        raise UnreadableError(f"colours {named}; save scores as grey levels, or masks as 0 and 255")
+    return layer.codes != 0
+
+
+def _of_pair(values: ndarray) -> tuple[ndarray, list[str]]:
+    first, second = values if values.shape[0] == 2 else (values[..., 0], values[..., 1])
+    if values.dtype.kind != "f" and set(np.unique(values)) - {0, 1}:
+        raise UnreadableError(f"{values.dtype} of shape {values.shape}, two channels; save the map of targets alone")
+    one = first.astype(float) + second
+    if not np.allclose(one, 1, atol=5e-3):
+        raise UnreadableError(
+            f"{values.dtype} of shape {values.shape}, two channels that do not add up to 1; save one map"
+        )
+    if second.mean(dtype=float) > 0.5:
+        raise UnreadableError(
+            f"shape {values.shape}, whose second channel is mostly above one half; save the map of targets"
+        )
+    return second, ["of two channels that add up to 1, the second is taken as the target's"]
+
+
+def top_of(arrays: Mapping[str, ndarray], where: str, *, scores: bool = False) -> tuple[Value, list[str]]:
+    """The integer that stands for the score 1 in a folder's maps, chosen once for all, and what was assumed.
+
+    1 where all are 0 and 1; the one other value where all are 0 and that value; else 255, or 65535 where one of more
+    than 8 bits is above 255.
+
+    Args:
+        arrays: by name. where: for messages.
+        scores: whether values are known to be scores, so that small ones are that and no masks.
+
+    Raises:
+        InputError: small whole numbers that may be ids of targets, or very weak scores.
+    """
+    whole = {name: a for name, a in arrays.items() if a.dtype.kind in "ui"}
+    tops = {name: int(a.max(initial=0)) for name, a in whole.items()}
+    highest = max(tops.values(), default=0)
+    if highest == 1:
+        return 1, ["all values are 0 and 1: taken as masks"]
+    deep = any(a.dtype.itemsize > 1 for a in whole.values())
+    top = 65535 if deep and highest > 255 else 255
+    notes = ["integers of 16 bits, none above 255: taken as 8 bits"] if deep and 0 < highest <= 255 else []
+    if scores or highest > top // 2 or not highest:
+        return top, notes
+    if all(tops[name] in (0, highest) and not a[(a != 0) & (a != highest)].size for name, a in whole.items()):
+        return highest, [f"all values are 0 and {highest}: taken as masks"]
+    if highest <= masks.LARGEST_ID:
+        raise InputError(
+            f"{where} holds whole numbers up to {highest}, which may be ids of targets or very weak scores; save masks "
+            "as 0 and 255, or take them as scores with --threshold"
+        )
+    return top, notes
+
+
+def as_scores(array: ndarray, top: Value) -> Float[ndarray, "_H _W"]:
+    """Scores of what `load` gives: integers over `top`, floats and masks as they are."""
+    return array.astype(float) if array.dtype.kind in "bf" else array / float(top)
+
+
+def logistic(array: ndarray) -> Float[ndarray, "_H _W"]:
+    """Logits as scores; what is no number stays none."""
+    return 1 / (1 + np.exp(-np.clip(array.astype(float), -700, 700)))
+
+
+def rounded(scores: Float[ndarray, "_H _W"], itemsize: int) -> Float[ndarray, "_H _W"]:
+    """Scores that leave [0, 1] by no more than rounding, put back; others as they are.
+
+    Args:
+        itemsize: bytes of the float that was stored.
+    """
+    low, high = float(scores.min(initial=0)), float(scores.max(initial=0))
+    slack = ROUNDING.get(itemsize, 1e-6)
+    if (low < 0 or high > 1) and low >= -slack and high <= 1 + slack:
+        return scores.clip(0, 1)
+    return scores
+
+
+def spread(array: ndarray, how: Stretch) -> Float[ndarray, "_H _W"]:
+    """A response of any range as scores: `range`, its lowest is 0 and its highest 1; `max`, over its highest.
+
+    A map without contrast has no detection.
+    """
+    values = array.astype(float)
+    low = float(values.min(initial=np.inf)) if how == "range" else 0.0
+    high = float(values.max(initial=-np.inf))
+    if not high > low:
+        return np.zeros(values.shape)
+    return ((values - low) / (high - low)).clip(0, 1)
+
+
+def fitted(scores: Float[ndarray, "_H _W"], size: tuple[int, int]) -> Float[ndarray, "_h _w"]:
+    """A map at another size, height and width in px, bilinearly."""
+    return cv2.resize(scores, size[::-1], interpolation=cv2.INTER_LINEAR).clip(0, 1)

@@ -1,0 +1,119 @@
+"""Points and boxes, whatever file they come in, in one form; shared by readers of all their formats.
+
+Places are (row, col) in px, whole at the centres of pixels; a box around one pixel reaches half a px to each side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil, floor
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+Number = float | int
+Size = tuple[int, int]  # height and width, px
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One point, box or region of a scene, as a file has it.
+
+    box: top, left, bottom, right in px; a point has bottom = top and right = left. score: 1 where there is none.
+    mask: the region's pixels, or None. where: its place in the file, for messages.
+    """
+
+    scene: str
+    box: tuple[Number, Number, Number, Number]
+    score: Number = 1.0
+    mask: Bool[ndarray, "_H _W"] | None = None
+    where: str = ""
+
+    @property
+    def centre(self) -> tuple[Number, Number]:
+        top, left, bottom, right = self.box
+        return (top + bottom) / 2, (left + right) / 2
+
+    @property
+    def point(self) -> bool:
+        """Whether it has no extent."""
+        return self.box[0] == self.box[2] and self.box[1] == self.box[3] and self.mask is None
+
+
+@dataclass
+class Marks:
+    """What a file, or a folder of files, tells of its scenes.
+
+    every: all marks. strangers: names that are of no scene. empty: scenes that are there and hold nothing. sizes: of
+    scenes, where the file says them. notes: what was assumed. files: how many were read.
+    """
+
+    every: list[Mark] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    sizes: dict[str, Size] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    files: int = 1
+
+    def of_scene(self) -> dict[str, list[Mark]]:
+        """Marks by scene."""
+        found: dict[str, list[Mark]] = {}
+        for mark in self.every:
+            found.setdefault(mark.scene, []).append(mark)
+        return found
+
+    @property
+    def points_only(self) -> bool:
+        return bool(self.every) and all(mark.point for mark in self.every)
+
+
+def boxes(marks: Sequence[Mark]) -> Float[ndarray, "_N 5"]:
+    """Top, left, bottom, right and score of each."""
+    return np.array([(*mark.box, mark.score) for mark in marks], float).reshape(-1, 5)
+
+
+def points(marks: Sequence[Mark]) -> Float[ndarray, "_N 3"]:
+    """Row, col and score of each one's centre."""
+    return np.array([(*mark.centre, mark.score) for mark in marks], float).reshape(-1, 3)
+
+
+def inside(box: Sequence[Number], size: Size) -> Bool[ndarray, "H W"]:
+    """True at the pixels whose centres are in a box."""
+    filled = np.zeros(size, bool)
+    rows, cols = (slice(max(0, ceil(a)), max(0, ceil(b))) for a, b in zip(box[:2], box[2:], strict=True))
+    filled[rows, cols] = True
+    return filled
+
+
+def drawn(marks: Iterable[Mark], size: Size) -> Bool[ndarray, "H W"]:
+    """A mask of marks: regions as they are, boxes filled, points as the pixel they lie in."""
+    mask = np.zeros(size, bool)
+    for mark in marks:
+        if mark.mask is not None:
+            mask |= mark.mask
+        elif mark.point:
+            row, col = (
+                min(max(floor(place + 0.5), 0), side - 1) for place, side in zip(mark.centre, size, strict=True)
+            )
+            mask[row, col] = True
+        else:
+            mask |= inside(mark.box, size)
+    return mask
+
+
+def outside(box: Sequence[Number], size: Size) -> bool:
+    """Whether a mark's centre is not in the image."""
+    row, col = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return not (-0.5 <= row <= size[0] - 0.5 and -0.5 <= col <= size[1] - 0.5)
+
+
+def merged(found: Mapping[str, Sequence[Mark]], masks: Mapping[str, ndarray]) -> int:
+    """How many marks share a region of the mask they are drawn on with another."""
+    lost = 0
+    for scene, marks in found.items():
+        count, _ = cv2.connectedComponents(masks[scene].astype(np.uint8), connectivity=8)
+        lost += max(0, len(marks) - (count - 1))
+    return lost

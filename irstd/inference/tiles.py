@@ -1,0 +1,139 @@
+"""Pictures of any size through a network: whole where they fit in memory, else in overlapping tiles.
+
+A tile's outer margin is discarded, so that each pixel is decided by the tile in whose middle it lies. For a network
+whose answer at a pixel depends on pixels at most a margin away, this equals the whole picture. The gates of networks
+that take means over an image (squeeze and excitation, channel attention, standardisation) see their tile instead:
+scores then differ a little from those of the whole picture, and are of areas nearer to what was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8, UInt16
+from numpy import ndarray
+
+from irstd.inference.predict import Predicted, encode, predict
+from irstd.inference.weights import Loaded
+
+MOST_PX = 1920 * 1200  # of a picture taken whole; GGL-Net takes about 1 kB of memory a pixel
+TILE_PX, MARGIN_PX = 768, 96  # side of a tile, and how much of each side is discarded; multiples of 32
+SAME_PX = 3.0  # points of two tiles that are nearer than this are of one target
+LEAST_PX = 32  # smaller pictures are padded
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What a method says of a picture. levels: 16-bit scores (`irstd.inference.predict.encode`), or None of a method
+    without a map. points: row, col (px) and score, or None where the map's regions are to be used. tiles: how many.
+    """
+
+    levels: UInt16[ndarray, "H W"] | None
+    points: Float[ndarray, "_N 3"] | None
+    tiles: int = 1
+
+
+def windows(length: int, tile: int, margin: int) -> list[tuple[int, int, int, int]]:
+    """Tiles along one side: start and end of each, and start and end of the part that it decides.
+
+    >>> windows(100, 64, 8)
+    [(0, 64, 0, 50), (36, 100, 50, 100)]
+    """
+    if length <= tile:
+        return [(0, length, 0, length)]
+    step = tile - 2 * margin
+    count = -(-(length - 2 * margin) // step)
+    starts = [min(n * step, length - tile) for n in range(count)]
+    cuts = [0, *((a + tile + b) // 2 for a, b in pairwise(starts)), length]
+    return [(s, s + tile, a, b) for s, (a, b) in zip(starts, pairwise(cuts), strict=True)]
+
+
+def run(
+    loaded: Loaded,
+    grey: UInt8[ndarray, "H W"],
+    device: torch.device | str = "cpu",
+    *,
+    most_px: int = MOST_PX,
+    tile: int = TILE_PX,
+    margin: int = MARGIN_PX,
+    progress: Callable[[int, int], None] | None = None,
+) -> Whole:
+    """What a network says of a picture.
+
+    Args:
+        loaded: its network is on `device`.
+        most_px: pictures of up to so many px are taken whole.
+        tile, margin: sides of tiles and of what is discarded of each, px.
+        progress: called with the number of tiles done and of all.
+    """
+    one = _predictor(loaded, device)
+    if grey.size <= most_px or loaded.label.geometry == "resize":
+        found = one(grey)
+        return Whole(None if found.score is None else encode(found.score), found.points)
+    rows, cols = (windows(length, tile, margin) for length in grey.shape)
+    levels: ndarray | None = None
+    points: list[ndarray] = []
+    with_points = False
+    for number, (row, col) in enumerate((row, col) for row in rows for col in cols):
+        found = one(np.ascontiguousarray(grey[row[0] : row[1], col[0] : col[1]]))
+        inner = np.s_[row[2] - row[0] : row[3] - row[0], col[2] - col[0] : col[3] - col[0]]
+        if found.score is not None:
+            levels = np.zeros(grey.shape, np.uint16) if levels is None else levels
+            levels[row[2] : row[3], col[2] : col[3]] = encode(found.score[inner])
+        if found.points is not None:
+            with_points = True
+            points.append(_inside(found.points, row, col))
+        if progress:
+            progress(number + 1, len(rows) * len(cols))
+    merged = _merged(np.concatenate(points)) if with_points else None
+    return Whole(levels, merged, len(rows) * len(cols))
+
+
+def _predictor(loaded: Loaded, device: torch.device | str) -> Callable[[ndarray], Predicted]:
+    """A function from grey levels to a prediction; small pictures are padded with black, and the padding taken off."""
+
+    def one(grey: ndarray) -> Predicted:
+        height, width = grey.shape
+        crop = loaded.label.geometry == "crop"
+        more = [max(0, LEAST_PX - side) if crop else 0 for side in grey.shape]
+        padded = np.pad(grey, ((0, more[0]), (0, more[1]))) if any(more) else grey
+        (found,) = predict(
+            loaded.network, loaded.method, loaded.options, [padded],
+            device=device, geometry=loaded.label.geometry, side=loaded.label.side,
+        )  # fmt: skip
+        if not any(more):
+            return found
+        score = None if found.score is None else np.ascontiguousarray(found.score[:height, :width])
+        points = found.points
+        if points is not None:
+            points = points[(points[:, 0] < height - 0.5) & (points[:, 1] < width - 0.5)]
+        return Predicted(score, points)
+
+    return one
+
+
+def _inside(points: ndarray, row: tuple[int, int, int, int], col: tuple[int, int, int, int]) -> ndarray:
+    """Points in the part that a tile decides, with places in the picture."""
+    moved = points + np.array([row[0], col[0], 0.0], points.dtype)
+    kept = (moved[:, 0] >= row[2] - 0.5) & (moved[:, 0] < row[3] - 0.5)
+    kept &= (moved[:, 1] >= col[2] - 0.5) & (moved[:, 1] < col[3] - 0.5)
+    return moved[kept]
+
+
+def _merged(points: ndarray) -> ndarray:
+    """Without points of a target that two tiles found on either side of their seam; the surer one stays."""
+    kept: list[int] = []
+    order = np.argsort(-points[:, 2], kind="stable")
+    cells: dict[tuple[int, int], list[int]] = {}
+    for index in order.tolist():
+        row, col = points[index, :2]
+        cell = int(row // SAME_PX), int(col // SAME_PX)
+        near = [k for a in (-1, 0, 1) for b in (-1, 0, 1) for k in cells.get((cell[0] + a, cell[1] + b), [])]
+        if all(np.hypot(*(points[k, :2] - points[index, :2])) >= SAME_PX for k in near):
+            kept.append(index)
+            cells.setdefault(cell, []).append(index)
+    return points[sorted(kept)]

@@ -1,0 +1,131 @@
+"""What predictions are compared with: test scenes of a prepared dataset, or anyone's masks, boxes or points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from irstd.data.convert import sizes_of
+from irstd.data.prepared import Prepared
+from irstd.errors import InputError
+from irstd.formats import annotations, marks, masks, pixels
+from irstd.formats.names import Names, listing, own_names, shown
+
+WHITE = 255
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What predictions are compared with. title: said in the report. sizes: scene to height and width, px. mask: of a
+    scene, grey levels of 255. dataset: its name, or None for a folder of the user's own. notes: what was assumed.
+    loose: whether sizes are of masks, which may be one px larger or smaller than their images.
+    """
+
+    title: str
+    sizes: dict[str, tuple[int, int]]
+    mask: Callable[[str], ndarray]
+    dataset: str | None = None
+    notes: list[str] = field(default_factory=list)
+    loose: bool = False
+
+
+def of_dataset(folder: Path, split: str) -> Truth:
+    """The test scenes of a prepared dataset.
+
+    Raises:
+        InputError: it is not prepared, or has no such split.
+    """
+    name = folder.name
+    if not (folder / "scenes.csv").is_file():
+        raise InputError(
+            f"{name} is not prepared; run `dvc repro prepare@{name}`, or give --truth with a folder of masks"
+        )
+    prepared = Prepared(folder)
+    numbers = {prepared.names[n]: n for n in prepared.roles(split, 0.0)["test"]}
+    sizes = {scene: prepared.sizes[n] for scene, n in numbers.items()}
+    return Truth(
+        f"{name}, test scenes of split {split}",
+        sizes,
+        lambda scene: prepared.mask(numbers[scene]) * np.uint8(WHITE),
+        name,
+    )
+
+
+def of_folder(path: Path, images: Path | None = None, coco_images: Path | str | None = None) -> Truth:
+    """Truth of one's own: a folder of masks in any format that predictions may have; or boxes or points.
+
+    Ending words of names as in `X_mask.png` or `X_GT.png` are dropped. Boxes are filled, points become one pixel, which
+    suits detection and no overlap.
+
+    Args:
+        path: folder, CSV or COCO JSON.
+        images: the pictures, for boxes and points in files that do not say sizes, and for scenes without any.
+        coco_images: see `irstd.formats.coco.read`.
+
+    Raises:
+        InputError: there is none, or it cannot be read, or no scene has a target.
+    """
+    if path.is_dir():
+        listed = listing(path)
+        if listed.files:
+            named = own_names(listed.files, path, "truth masks")
+            grey, notes = masks.read_all(named, path.name)
+            passed = len(listed.files) - len(named)
+            if passed:
+                notes.append(f"Not read in {path.name}: {passed} predictions that lie beside truth masks.")
+            notes += [note] if (note := listed.note()) else []
+            sizes = {name: mask.shape for name, mask in grey.items()}
+            return Truth(f"the masks in {path.name}", sizes, grey.__getitem__, notes=notes, loose=True)
+    if path.exists() and annotations.holds(path):
+        return _of_marks(path, images, coco_images)
+    if path.is_dir():
+        raise InputError(
+            f"{path} has no masks; give a folder of {', '.join(pixels.ANY)}, or of labels. {listed.note()}"
+        )
+    raise InputError(f"{path} is no folder; give one with truth masks, or {annotations.KNOWN}")
+
+
+def _of_marks(path: Path, images: Path | None, coco_images: Path | str | None) -> Truth:
+    sizes = sizes_of(images) if images else None
+    found = annotations.read(path, sizes, Names(sizes) if sizes else None, coco_images)
+    known = found.sizes if sizes is None else sizes
+    if found.strangers:
+        raise InputError(f"{path.name} names {shown(found.strangers)}, which {images} does not hold; correct the names")
+    by_scene = found.of_scene()
+    unknown = [name for name in by_scene if name not in known]
+    if unknown:
+        raise InputError(
+            f"{path.name} does not say the size of {shown(unknown)}; give the pictures with --images FOLDER"
+        )
+    if not by_scene:
+        raise InputError(f"{path.name}: no scene has a target; give truth with targets")
+    drawn = {name: marks.drawn(by_scene.get(name, []), size) for name, size in known.items()}
+    lost = marks.merged(by_scene, drawn)
+    kind = "points, one pixel each" if found.points_only else "boxes, filled"
+    if any(mark.mask is not None for mark in found.every):
+        kind = "regions"
+    notes = [*found.notes, f"Truth of {len(found.every)} {kind}: overlap (IoU) is with these."]
+    if lost:
+        notes.append(f"{lost} of them touch another one and count as one target with it.")
+    grey = {name: mask.view(np.uint8) * np.uint8(WHITE) for name, mask in drawn.items()}
+    return Truth(f"the marks in {path.name}", dict(known), grey.__getitem__, notes=notes)
+
+
+def cut(grey: UInt8[ndarray, "_H _W"], size: tuple[int, int]) -> UInt8[ndarray, "_h _w"]:
+    """A mask one px larger or smaller than its image, cut, or continued with background."""
+    if grey.shape == tuple(size):
+        return grey
+    fitted = np.zeros(size, np.uint8)
+    height, width = (min(a, b) for a, b in zip(size, grey.shape, strict=True))
+    fitted[:height, :width] = grey[:height, :width]
+    return fitted
+
+
+def resized(truth: Truth, maps: Mapping[str, ndarray]) -> list[str]:
+    """Scenes whose mask has another size than the map that is compared with it."""
+    return [name for name, scores in maps.items() if scores.shape != tuple(truth.sizes[name])]

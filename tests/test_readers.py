@@ -1,0 +1,211 @@
+"""Random variations of what people have: the readers are right, or they refuse; they are never wrong without a word."""
+
+import io
+import string
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from PIL import Image
+
+from irstd.errors import InputError
+from irstd.formats import lists, maps, masks, text
+from irstd.formats.names import Names, plain, stem_of
+from irstd.formats.pixels import Pixels, UnreadableError
+
+SIZE = (24, 32)
+
+
+@st.composite
+def drawn(draw, most=4):
+    """Masks of a few scenes, at least one with a target, targets apart from each other."""
+    found = []
+    for _ in range(draw(st.integers(1, 4))):
+        mask = np.zeros(SIZE, np.uint8)
+        for number in range(draw(st.integers(0, most))):
+            row, col = draw(st.integers(0, 3)), draw(st.integers(0, 4))
+            mask[6 * row + 1 : 6 * row + 4, 6 * col + 1 : 6 * col + 4] = number + 1
+        found.append(mask)
+    assume(any(mask.any() for mask in found))
+    return found
+
+
+def decided(layers):
+    """What the reader makes of layers, or None where it refuses."""
+    survey = masks.Survey("x")
+    try:
+        for number, layer in enumerate(layers):
+            assert not survey.add(str(number), layer)
+        meaning = survey.decide()
+    except InputError:
+        return None
+    return [meaning.grey(layer) > 127 for layer in layers]
+
+
+@given(drawn(), st.integers(0, 255), st.integers(0, 255), st.sampled_from([np.uint8, np.uint16, np.int32, np.float32]))
+def test_any_two_values_are_background_and_target(scenes, low, high, dtype):
+    assume(low != high)
+    layers = [masks.layer(Pixels(np.where(m > 0, high, low).astype(dtype))) for m in scenes]
+
+    found = decided(layers)
+
+    if found is None:  # of a target as 0, the mask may be inverted: that is for a person to say
+        assert high == 0 or any((m > 0).mean() > 0.5 for m in scenes) or len(scenes) == sum(not m.any() for m in scenes)
+    else:
+        assert all((f == (m > 0)).all() for f, m in zip(found, scenes, strict=True))
+
+
+@given(drawn(most=12), st.integers(0, 1))
+def test_small_whole_numbers_are_ids(scenes, kind):
+    found = decided([masks.layer(Pixels(m.astype((np.uint8, np.float64)[kind]))) for m in scenes])
+
+    assert found is not None and all((f == (m > 0)).all() for f, m in zip(found, scenes, strict=True))
+
+
+@given(drawn(), st.tuples(*[st.integers(0, 255)] * 3), st.tuples(*[st.integers(0, 255)] * 3))
+def test_two_colours_are_decided_or_refused(scenes, ground, target):
+    assume(ground != target)
+    layers = []
+    for m in scenes:
+        values = np.where((m > 0)[..., None], np.array(target, np.uint8), np.array(ground, np.uint8))
+        layers.append(masks.layer(Pixels(values)))
+
+    found = decided(layers)
+
+    if found is None:
+        assert target == (0, 0, 0)
+    else:
+        assert all((f == (m > 0)).all() for f, m in zip(found, scenes, strict=True))
+
+
+@given(drawn(), st.permutations(range(4)), st.integers(0, 255), st.integers(0, 255))
+def test_palettes_of_greys_are_what_is_seen(scenes, order, ground, target):
+    assume(ground != target and target)
+    from irstd.formats import pixels
+
+    for mask in scenes:
+        image = Image.new("P", SIZE[::-1])
+        image.frombytes(np.where(mask > 0, order[1], order[0]).astype(np.uint8).tobytes())
+        colours = [7, 7, 7] * 4
+        colours[3 * order[0] : 3 * order[0] + 3], colours[3 * order[1] : 3 * order[1] + 3] = [ground] * 3, [target] * 3
+        image.putpalette(colours + [0] * (768 - len(colours)))
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        opened = Image.open(buffer)
+        seen = masks.layer(pixels._without(pixels._of_mode(opened)))
+        assert (seen.codes == np.where(mask > 0, target, ground)).all()
+
+
+@given(drawn(), st.integers(0, 255), st.booleans())
+def test_a_mask_on_transparent_ground_is_its_opaque_part(scenes, level, premultiplied):
+    layers = []
+    for m in scenes:
+        alpha = (m > 0).astype(np.uint8) * 255
+        values = np.full(SIZE, level, np.uint8) if not premultiplied else (m > 0).astype(np.uint8) * np.uint8(level)
+        layers.append(masks.layer(Pixels(values, alpha)))
+
+    found = decided(layers)
+
+    assert found is not None and all((f == (m > 0)).all() for f, m in zip(found, scenes, strict=True))
+
+
+WORDS = ("_mask", "_GT", "_Pred", "_pixels0", "-gt", "_MASK", "_label", ".seg", "_sigmoid", "")
+scene_names = st.lists(
+    st.one_of(
+        st.integers(0, 3000).map(lambda n: f"{n:06d}"),
+        st.integers(0, 50).map(lambda n: f"Misc_{n}"),
+        st.tuples(st.integers(1, 4), st.integers(0, 40)).map(lambda p: f"seq{p[0]}/{p[1]:04d}"),
+        st.text(string.ascii_letters, min_size=1, max_size=6),
+    ),
+    min_size=1,
+    max_size=12,
+    unique=True,
+)
+
+
+@given(scene_names, st.data())
+def test_a_file_is_of_the_scene_it_is_named_after_or_of_none(known, data):
+    names, wanted = Names(dict.fromkeys(known)), data.draw(st.sampled_from(known))
+    word, suffix = data.draw(st.sampled_from(WORDS)), data.draw(st.sampled_from((".png", ".PNG", ".txt", "")))
+    folder = data.draw(st.sampled_from(("", "images/", "C:\\data\\", "./")))
+
+    found = names.find(f"{folder}{wanted}{word}{suffix}")
+
+    assert found == wanted
+
+
+@given(scene_names, st.integers(0, 4000))
+def test_whole_numbers_are_equal_where_that_leaves_one(known, number):
+    same = [name for name in known if name.isdigit() and int(name) == number]
+    names = Names(dict.fromkeys(known))
+
+    if str(number) in known:
+        assert names.find(str(number)) == str(number)
+    elif len(same) == 1:
+        assert names.find(str(number)) == same[0]
+    elif not same:
+        try:
+            found = names.find(str(number))
+        except InputError:
+            return  # a frame of several sequences
+        assert found is None or found.endswith(f"/{number:04d}")
+
+
+@given(
+    st.sampled_from(("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be")),
+    st.sampled_from(("\n", "\r\n", "\r")),
+    st.text(string.ascii_letters + "éß中", min_size=1, max_size=8),
+)
+def test_texts_of_all_encodings_are_read(encoding, end, word):
+    written = f"abc{end}{word}{end}"
+    assert text.decoded(written.encode(encoding), "x.txt").lstrip("\ufeff") == f"abc\n{word}\n"
+
+
+@given(
+    encoding=st.sampled_from(("utf-8", "utf-8-sig", "utf-16", "utf-16-le")),
+    end=st.sampled_from(("\n", "\r\n", " \r\n", "\n\n")),
+    line=st.sampled_from(("{}", "{}.png", "images/{}.PNG", "images\\{}.bmp", "{}.png {}_mask.png", "./{}")),
+    place=st.sampled_from(("", "img_idx/", "50_50/", "idx_427/", "ImageSets/Main/")),
+    of=st.sampled_from(("", "_mine", "_NUAA-SIRST")),
+    first=st.sampled_from(("train", "trainval")),
+    last=st.sampled_from(("test", "val")),
+)
+def test_lists_of_all_layouts_are_taken(tmp_path_factory, encoding, end, line, place, of, first, last):
+    folder, names = tmp_path_factory.mktemp("lists"), [f"s{n}" for n in range(6)]
+    (folder / place).mkdir(parents=True, exist_ok=True)
+    for role, chosen in ((first, names[:4]), (last, names[4:])):
+        content = "".join(line.replace("{}", name) + end for name in chosen)
+        (folder / f"{place}{role}{of}.txt").write_bytes(content.encode(encoding))
+
+    roles = lists.find(folder, names).of_scenes(names)
+
+    assert roles == {n: {"lists": "train" if n in names[:4] else "test"} for n in names}
+
+
+@given(st.integers(2, 32), st.booleans())
+def test_small_numbers_in_predictions_are_masks_scores_or_refused(high, two):
+    array = np.zeros(SIZE, np.uint8)
+    array[3:6, 3:6], array[10:12, 10:12] = high, high if two else 1
+    if two:
+        assert maps.top_of({"a": array}, "p")[0] == high
+    else:
+        with pytest.raises(InputError, match="ids of targets or very weak scores"):
+            maps.top_of({"a": array}, "p")
+    assert maps.top_of({"a": array}, "p", scores=True)[0] == 255
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=5))
+def test_axes_of_length_one_do_not_matter_and_others_are_refused(axes):
+    given_axes = Pixels(np.zeros((*axes, 6, 7), np.float32))
+    if all(n == 1 for n in axes):
+        assert maps.flat(given_axes)[0].shape == (6, 7)
+    else:
+        with pytest.raises(UnreadableError, match="shape"):
+            maps.flat(given_axes)
+
+
+def test_names_lose_their_ending_words_in_any_case():
+    assert [plain(f"a_1{w}") for w in ("_GT", "_Pred", "-mask", "_pixels0", "_gt_mask")] == ["a_1"] * 5
+    assert stem_of("images\\a.b.PNG") == "images/a.b" and Path(stem_of("x/y.seg")).name == "y.seg"

@@ -1,0 +1,131 @@
+"""Large pictures in tiles: every pixel decided once, equal to the whole where a network is local, bounded memory."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from irstd.errors import InputError
+from irstd.inference import pictures, sources, tiles, weights
+from irstd.inference.predict import HALF
+from irstd.methods import Method, Prediction
+
+
+def loaded(network, decode, geometry="crop"):
+    method = Method("local", "none", "mask", dict, lambda _: network, lambda *_: torch.zeros(1), decode, multiple=8)
+    label = weights.Label("local", "local", "none", "none", 0, 0, "full", {}, 0.5, geometry, 64, None, None)
+    return weights.Loaded(label, method, None, network.eval())
+
+
+class Local(nn.Module):
+    """Reaches 6 px; its maxima are points."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Conv2d(1, 4, 7, padding=3), nn.Tanh(), nn.Conv2d(4, 1, 7, padding=3))
+
+    def forward(self, image):
+        return self.body(image).sigmoid()
+
+
+@given(st.integers(1, 400), st.sampled_from([(64, 8), (96, 32), (32, 4)]))
+def test_tiles_decide_every_place_once_and_look_a_margin_beyond(length, sizes):
+    tile, margin = sizes
+    found = tiles.windows(length, tile, margin)
+
+    assert [a for *_, a, _ in found] == [0, *(b for *_, b in found[:-1])] and found[-1][3] == length
+    for start, end, first, last in found:
+        assert 0 <= start <= first < last <= end <= length and end - start <= tile
+        assert first - start >= margin or start == 0
+        assert end - last >= margin or end == length
+
+
+def test_tiles_equal_the_whole_picture_for_a_local_network(rng):
+    one = loaded(Local(), lambda score, _: Prediction(score=score))
+    grey = rng.integers(0, 256, (200, 264), dtype=np.uint8)
+
+    whole = tiles.run(one, grey)
+    parted = tiles.run(one, grey, most_px=1, tile=64, margin=16)
+
+    assert whole.tiles == 1 and parted.tiles == 6 * 8
+    assert np.abs(parted.levels.astype(int) - whole.levels).max() <= 1e-5 * 2 * HALF + 1
+
+
+def test_points_at_a_seam_are_found_once(rng):
+    def peaks(score, _):
+        places = []
+        for image in score:
+            rows, cols = torch.nonzero(image[0] > 0.9, as_tuple=True)
+            places.append(torch.stack([rows.float(), cols.float(), image[0, rows, cols]], 1))
+        return Prediction(points=places)
+
+    grey = np.zeros((200, 200), np.uint8)
+    at = rng.integers(0, 40, (30, 2)) * 5
+    grey[at[:, 0], at[:, 1]] = 255
+    found = tiles.run(loaded(nn.Identity(), peaks), grey, most_px=1, tile=64, margin=8)
+
+    assert {tuple(p) for p in found.points[:, :2].astype(int).tolist()} == {tuple(p) for p in at.tolist()}
+
+
+@pytest.mark.parametrize("size", [(5, 9), (31, 40), (2, 2)])
+def test_small_pictures_are_padded(rng, size):
+    one = loaded(nn.Identity(), lambda score, _: Prediction(score=score))
+    grey = rng.integers(0, 256, size, dtype=np.uint8)
+
+    found = tiles.run(one, grey)
+
+    assert found.levels.shape == size
+    np.testing.assert_allclose(found.levels / (2 * HALF), grey / 255, atol=1e-4)
+
+
+def test_a_large_picture_is_answered_with_a_small_overlay(tmp_path, rng, monkeypatch):
+    monkeypatch.setattr(pictures, "MOST_SHOWN_PX", 128)
+    one = loaded(nn.Identity(), lambda score, _: Prediction(score=score))
+    grey = np.zeros((300, 500), np.uint8)
+    grey[100:103, 400:404] = 255
+    picture = sources.Picture(tmp_path / "a.png", grey, name="night/a")
+
+    (answer,) = pictures.write(
+        pictures.answers(one, [picture], 0.5), pictures.make_room(tmp_path / "out") or tmp_path / "out"
+    )
+
+    assert answer.points.tolist() == [[101.0, 401.5, 1.0]] and answer.areas == [12]
+    assert cv2.imread(str(tmp_path / "out/overlays/night/a.png")).shape == (75, 125, 3)
+    assert cv2.imread(str(tmp_path / "out/scores/night/a.png"), cv2.IMREAD_UNCHANGED).shape == (300, 500)
+
+
+class TestSources:
+    def test_equal_names_mirror_the_tree(self, tmp_path):
+        for folder in ("seq1", "seq2"):
+            (tmp_path / folder).mkdir()
+            cv2.imwrite(str(tmp_path / folder / "0001.png"), np.zeros((8, 8), np.uint8))
+        assert list(sources.find([tmp_path]).names.values()) == ["seq1/0001", "seq2/0001"]
+        two = sources.find([tmp_path / "seq1", tmp_path / "seq2"]).names
+        assert list(two.values()) == ["seq1/0001.png", "seq2/0001.png"]
+
+    def test_absent_paths_are_named_together_and_an_out_that_holds_the_input_is_refused(self, tmp_path):
+        with pytest.raises(InputError, match=r"x.png, .*y.png do not exist; give pictures"):
+            sources.find([tmp_path / "x.png", tmp_path / "y.png"])
+        (tmp_path / "images").mkdir()
+        cv2.imwrite(str(tmp_path / "images/a.png"), np.zeros((8, 8), np.uint8))
+        with pytest.raises(InputError, match=r"contains the pictures of .*images; name a folder outside"):
+            sources.find([tmp_path / "images"], tmp_path)
+
+    def test_a_video_is_read_frame_by_frame(self, tmp_path):
+        path = tmp_path / "clip.avi"
+        film = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+        for level in (20, 120, 220):
+            film.write(np.full((48, 64, 3), level, np.uint8))
+        film.release()
+
+        found = list(sources.frames(path))
+
+        assert [one.title for one in found] == ["clip/000000", "clip/000001", "clip/000002"]
+        assert [round(float(one.grey.mean()), -1) for one in found] == [20, 120, 220]
+        (tmp_path / "broken.mp4").write_bytes(b"no film")
+        with pytest.raises(InputError, match=r"broken.mp4 is no video that OpenCV can read"):
+            sources.check(tmp_path / "broken.mp4")
