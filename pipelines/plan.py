@@ -24,7 +24,14 @@ from pipelines.lookup import Run, method_of
 # Not counted as a stage's code. Every stage looks its run up, and what it finds is in its own file of the plan.
 SHARED = (*provenance.CARRIERS, "pipelines.lookup", "pipelines.plan", "irstd.methods")
 # What there is to obtain, and how it is laid out, is no matter of what has been prepared: its pixels are a dependency.
-SOURCES = ("irstd.data.catalogue", "irstd.data.download", "irstd.data.raw", "irstd.data.synthetic")
+SOURCES = (
+    "irstd.data.catalogue",
+    "irstd.data.download",
+    "irstd.data.own",
+    "irstd.data.raw",
+    "irstd.data.synthetic",
+    "irstd.formats",
+)
 READS_SOURCES = ("download", "prepare")
 
 

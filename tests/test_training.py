@@ -129,7 +129,7 @@ def test_the_average_of_weights_replaces_the_best_epoch(prepared):
 
 def test_the_average_forgets_the_start_and_holds_buffers():
     network = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
-    average = training._Average(network, memory=4.0)
+    average = loop._Average(network, memory=4.0)
     for value in range(1, 101):
         for tensor in (network[0].weight.data, network[1].running_mean):
             tensor.fill_(value)
