@@ -1,0 +1,95 @@
+"""The record and, over it, what was computed here; and what publishing takes from one to the other."""
+
+import json
+import shutil
+
+import pytest
+
+from irstd.errors import InputError
+from irstd.results.overlay import HERE, RECORD, overlay
+from irstd.results.reading import cells
+from pipelines import publish
+from tests.conftest import RECORDED
+
+RUN = "synthetic/ggl_net/0"
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A record of one dataset, and a run of here of the same row with fewer files."""
+    record, here = tmp_path / "reports/results", tmp_path / "runs/results"
+    shutil.copytree(RECORDED / "synthetic", record / "synthetic")
+    shutil.copytree(RECORDED / "methods", record / "methods")
+    shutil.copytree(RECORDED / RUN, here / RUN)
+    for name in ("sweep.csv", "watched.csv"):
+        (here / RUN / name).unlink()
+    metrics = here / RUN / "metrics.json"
+    metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"iou": 0.125}))
+    return record, here
+
+
+def test_a_run_of_here_stands_before_that_of_the_record_and_says_so(folders):
+    seen = cells(overlay(folders)).set_index("method")
+
+    assert seen.loc["ggl_net", ["iou", "origin"]].tolist() == [0.125, HERE]
+    assert seen.loc["point_regression", "origin"] == RECORD
+
+
+def test_files_of_two_runs_never_mix(folders):
+    view = overlay(folders)
+
+    assert {p.name for p in (view / RUN).iterdir()} == {p.name for p in (folders[1] / RUN).iterdir()}
+    assert (view / "methods/ggl_net.json").exists()
+
+
+def test_what_is_gone_from_the_folders_is_gone_from_the_view(folders):
+    overlay(folders)
+    shutil.rmtree(folders[1] / RUN)
+
+    seen = cells(overlay(folders)).set_index("method")
+    assert seen.loc["ggl_net", "origin"] == RECORD and seen.loc["ggl_net", "iou"] != 0.125
+
+
+def test_the_record_alone_is_read_as_it_is(folders):
+    assert overlay(folders[0]) == folders[0]
+    assert overlay([folders[0], folders[0] / "nowhere"]) == folders[0]
+    assert set(cells(folders[0])["origin"]) == {RECORD}
+
+
+class TestPublish:
+    """What is taken into the record is of a commit, and whole."""
+
+    KNOWN = {
+        f"{d}-{m}-{s}": {"dataset": d, "method": m, "seed": s}
+        for d, m, s in (("a", "x", 0), ("a", "x", 1), ("b", "y", 0))
+    }
+
+    def test_a_name_stands_for_a_run_or_all_of_a_row_or_a_dataset(self):
+        def names(*words):
+            return [(c["dataset"], c["method"], c["seed"]) for c in publish.chosen(words, self.KNOWN)]
+
+        assert names("b-y-0") == [("b", "y", 0)]
+        assert names("a-x") == names("a") == [("a", "x", 0), ("a", "x", 1)]
+        with pytest.raises(InputError, match=r"params.yaml has no run 'c'"):
+            names("c")
+
+    @pytest.mark.parametrize(("commit", "refused"), [("0123456789ab", False), ("0123456789ab+", True), ("", True)])
+    def test_runs_of_code_in_no_commit_are_refused(self, folders, monkeypatch, commit, refused):
+        monkeypatch.setattr(publish, "RESULTS", folders[1])
+        made = folders[1] / RUN / "provenance.json"
+        made.write_text(json.dumps(json.loads(made.read_text()) | {"commit": commit}))
+        cell = {"dataset": "synthetic", "method": "ggl_net", "seed": 0}
+
+        if refused:
+            with pytest.raises(InputError, match="changes that are in no commit"):
+                publish.files(cell)
+        else:
+            assert made in publish.files(cell)
+
+    def test_a_run_without_scores_is_refused(self, folders, monkeypatch):
+        monkeypatch.setattr(publish, "RESULTS", folders[1])
+
+        with pytest.raises(
+            InputError, match="synthetic-mpcm-0 has no scores yet; run `dvc repro score@synthetic-mpcm-0`"
+        ):
+            publish.files({"dataset": "synthetic", "method": "mpcm", "seed": 0})

@@ -1,0 +1,61 @@
+"""The race of recipes: what an arm is, how long it may take, and how it is judged."""
+
+import numpy as np
+import pytest
+import yaml
+
+from irstd import methods
+from irstd.config import params
+from irstd.inference.predict import Predicted
+from pipelines import race
+from tests.conftest import ROOT
+
+GIVEN = yaml.safe_load((ROOT / "pipelines/race.yaml").read_text())
+
+
+def test_an_arm_is_its_start_and_what_it_changes():
+    given = {
+        "base": {"m": {"recipe": {"epochs": 1, "augment": {"flip": 0.5, "affine": 0.5}}}},
+        "arms": {
+            "old": {},
+            "flips": {"recipe": {"augment": {"affine": 0.0}}},
+            "both": {"of": "flips", "options": {"a": 1}},
+        },
+    }
+
+    assert race.entry(given, "m", "old") == given["base"]["m"]
+    assert race.entry(given, "m", "both") == {
+        "recipe": {"epochs": 1, "augment": {"flip": 0.5, "affine": 0.0}}, "options": {"a": 1},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("method", GIVEN["base"])
+def test_every_arm_is_a_recipe_that_the_method_takes(method):
+    for arm, changes in GIVEN["arms"].items():
+        if method in changes.get("methods", GIVEN["base"]):
+            wanted = race.entry(GIVEN, method, arm)
+            params.check(params.Recipe, wanted["recipe"] | {"epochs": 3}, arm)
+            methods.get(method).options(**wanted.get("options", {}))
+
+
+def test_test_scenes_are_never_judged():
+    assert 0 < GIVEN["hold_out"] < 1 and set(GIVEN["datasets"]) <= set(params.load(ROOT / "params.yaml").datasets)
+
+
+def test_as_many_epochs_fit_as_their_steps_take(monkeypatch):
+    monkeypatch.setattr(race, "seconds", lambda *_: 0.5)
+    recipe = params.Recipe(epochs=1, batch=4, size=64, optimiser=params.Optimiser("adamw", 1e-3))
+
+    # 40 scenes are 10 steps of half a second: five seconds an epoch, twelve in a minute.
+    assert race.epochs({"minutes": 1}, "m", None, recipe, 40) == 12
+
+
+def test_false_pixels_are_of_regions_that_touch_no_target():
+    mask = np.zeros((8, 8), bool)
+    mask[1:3, 1:3] = True
+    score = np.zeros((8, 8))
+    score[2:4, 2:4] = score[6, 6] = 1.0  # overlaps by one pixel; and one alone
+
+    assert race.counts(Predicted(score, None), mask, np.array([[1.5, 1.5]]), 0.5) == (1, 5, 4, 1)
+    assert race.pooled(np.array([1, 5, 4]), points=False) == pytest.approx(1 / 8)
+    assert race.pooled(np.array([1, 5, 4]), points=True) == pytest.approx(2 / 9)
