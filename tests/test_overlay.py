@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from irstd import tables
 from irstd.errors import InputError
 from irstd.results.overlay import HERE, RECORD, overlay
 from irstd.results.reading import cells
@@ -33,6 +34,13 @@ def test_a_run_of_here_stands_before_that_of_the_record_and_says_so(folders):
 
     assert seen.loc["ggl_net", ["iou", "origin"]].tolist() == [0.125, HERE]
     assert seen.loc["point_regression", "origin"] == RECORD
+
+
+def test_rows_of_tables_say_which_they_are(folders):
+    seen = cells(overlay(folders))
+    told = dict(zip(seen["method"], tables.scores(seen, {})["method"], strict=True))
+
+    assert told["ggl_net"] == "ggl_net (this machine)" and told["point_regression"] == "point_regression"
 
 
 def test_files_of_two_runs_never_mix(folders):

@@ -62,10 +62,11 @@ def budget(cell: pd.Series) -> str:
 
 
 def keys(cell: pd.Series, titles: dict[str, str]) -> dict[str, object]:
-    """Which run a row is of: the first columns of most tables."""
+    """Which run a row is of: the first columns of most tables. A run that is not of the record says so."""
+    here = f" ({cell['origin']})" if cell.get("origin", "record") != "record" else ""
     return {
         "dataset": cell["dataset"],
-        "method": label(cell["method"], titles),
+        "method": label(cell["method"], titles) + here,
         "seed": cell["seed"],
         "budget": budget(cell),
     }
