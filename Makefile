@@ -36,6 +36,7 @@ lint: $(READY) ## style, spelling, notebooks without outputs
 	ruff check .
 	ruff format --check .
 	codespell
+	mypy
 	nbstripout --verify notebooks/*.ipynb
 
 format: $(READY)

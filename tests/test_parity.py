@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from irstd.profiling import parameters
 
 from irstd import methods
+from irstd.inference.profiling import parameters
 from tests.conftest import ROOT
 from tests.weights import fill, image
 

@@ -83,7 +83,7 @@ class TestMistakes:
             (["method_card", "ggl"], {}, "error: params.yaml: `method` has no entry 'ggl'; did you mean 'ggl_net'?"),
             (["method_card", "odd"], {"method": {"odd": {"method": "gglnet"}}}, "error: there is no method 'gglnet'; did you mean 'ggl_net'?"),
             (["download", "moon"], {"dataset": {"moon": {"source": "catalogue", "split": "x", "validation": 0.1, "budget": "full"}}}, "error: there is no dataset 'moon' in the catalogue; known are"),
-            (["download", "mine"], {"dataset": {"mine": {"source": {"folder": "no/where"}, "split": "x", "validation": 0.1, "budget": "full"}}}, "error: params.yaml: dataset.mine.source.folder: there is no folder 'no/where'; mend the path"),
+            (["download", "mine"], {"dataset": {"mine": {"source": {"folder": "no/where"}, "split": "x", "validation": 0.1, "budget": "full"}}}, "error: params.yaml: dataset.mine.source.folder: there is no folder 'no/where'; correct the path"),
         ],
     )  # fmt: skip
     def test_a_stage_says_it_in_one_sentence(self, tmp_path, words, changes, sentence):

@@ -32,7 +32,7 @@ def test_two_commits_become_one_report(repository, tmp_path):
     page = revisions.difference(repository, "HEAD~1", "HEAD", tmp_path / "out")
 
     assert "of 2 cells: 1 same, 0 changed, 1 added, 0 removed" in (tmp_path / "out/report.md").read_text()
-    assert "data:image/png;base64" in page.read_text()
+    assert "data:image/svg+xml;base64" in page.read_text()
     assert "../tables/cells.csv" in page.read_text() and (tmp_path / "out/tables/cells.csv").exists()
 
 
@@ -40,8 +40,8 @@ def test_two_commits_become_one_report(repository, tmp_path):
 def test_folders_of_any_name_hold_their_figures(repository, tmp_path, name):
     page = revisions.difference(repository, "HEAD^", None, tmp_path / name)
 
-    assert "](figures/cells.png)" in (tmp_path / name / "report.md").read_text()
-    assert "data:image/png;base64" in page.read_text()
+    assert "](figures/cells.svg)" in (tmp_path / name / "report.md").read_text()
+    assert "data:image/svg+xml;base64" in page.read_text()
 
 
 def test_without_a_second_one_it_is_the_working_folder(repository, tmp_path):

@@ -65,5 +65,5 @@ def session(network: nn.Module, shape: tuple[int, ...] | Size, threads: int = 0)
     """The network exported and loaded at once, by way of a file that does not stay."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
-        export(network, tuple(shape), path)
+        export(network, tuple(shape), path)  # type: ignore[arg-type]
         return load(path, threads)

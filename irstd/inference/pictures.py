@@ -54,7 +54,8 @@ def answers(
         threshold: of the score, exceeded by what counts as found.
         progress: called with the number of tiles of a picture that are done and of all.
     """
-    loaded.network.to(device, memory_format=torch.channels_last)  # a fifth quicker, also on a CPU
+    # A fifth quicker, also on a CPU.
+    loaded.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     for picture in pictures:
         yield _answer(picture, tiles.run(loaded, picture.grey, device, progress=progress), threshold)
 
@@ -129,4 +130,4 @@ def _write_image(folder: Path, name: str, image: ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     done, packed = cv2.imencode(".png", image)
     assert done
-    path.write_bytes(packed)
+    path.write_bytes(packed.tobytes())

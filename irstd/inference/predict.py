@@ -82,19 +82,19 @@ def _native(
         score = None if scores is None else scores[number, 0, :height, :width].float().cpu().numpy()
         points = None
         if prediction.points is not None:
-            points = prediction.points[number].float().cpu()
-            points = torch.cat([(points[:, :2] + 0.5) * scale - 0.5, points[:, 2:]], 1)
-            points = points[(points[:, 0] < height - 0.5) & (points[:, 1] < width - 0.5)]
+            placed = prediction.points[number].float().cpu()
+            placed = torch.cat([(placed[:, :2] + 0.5) * scale - 0.5, placed[:, 2:]], 1)
+            placed = placed[(placed[:, 0] < height - 0.5) & (placed[:, 1] < width - 0.5)]
             # Beyond the bottom and the right is padding; beyond the top and the left, a target at the border.
-            points = torch.cat([points[:, :2].clamp(min=-0.5), points[:, 2:]], 1).numpy()
+            points = torch.cat([placed[:, :2].clamp(min=-0.5), placed[:, 2:]], 1).numpy()
         boxes = None
         if prediction.boxes is not None:
-            boxes = prediction.boxes[number].float().cpu()
-            corners = (boxes[:, :4] + 0.5) * scale.repeat(2) - 0.5
+            around = prediction.boxes[number].float().cpu()
+            corners = (around[:, :4] + 0.5) * scale.repeat(2) - 0.5
             edge = torch.tensor([height, width]).repeat(2) - 0.5
-            boxes = torch.cat([corners.clamp(min=-0.5).minimum(edge), boxes[:, 4:]], 1)
+            around = torch.cat([corners.clamp(min=-0.5).minimum(edge), around[:, 4:]], 1)
             # Of a box in the padding nothing is left.
-            boxes = boxes[(boxes[:, 2:4] > boxes[:, :2]).all(1)].numpy()
+            boxes = around[(around[:, 2:4] > around[:, :2]).all(1)].numpy()
         found.append(Predicted(score, points, boxes))
     return found
 

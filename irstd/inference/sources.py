@@ -88,8 +88,8 @@ def find(given: Iterable[Path], out: Path | None = None) -> Found:
                 f"{path} holds no picture; accepted are {', '.join((*ANY, *VIDEOS))}. {listed.note()}".strip()
             )
         notes += [note] if (note := listed.note()) else []
-        for one in inside:
-            found.setdefault(one.resolve(), (one, path))
+        for picture in inside:
+            found.setdefault(picture.resolve(), (picture, path))
     return Found(_called(list(found.values())), notes)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def to_cells(px: Tensor, stride: float) -> Tensor:
+def to_cells(px: Tensor, stride: float | int) -> Tensor:  # noqa: PYI041 - a checker of types takes no int for a float
     """Coordinates in px as coordinates in cells; both are whole at centres.
 
     >>> to_cells(torch.tensor([0.5, 2.5]), 2).tolist()
@@ -21,7 +21,7 @@ def to_cells(px: Tensor, stride: float) -> Tensor:
     return (px + 0.5) / stride - 0.5
 
 
-def to_px(cells: Tensor, stride: float) -> Tensor:
+def to_px(cells: Tensor, stride: float | int) -> Tensor:  # noqa: PYI041 - a checker of types takes no int for a float
     """Coordinates in cells as coordinates in px: undoes `to_cells`."""
     return (cells + 0.5) * stride - 0.5
 

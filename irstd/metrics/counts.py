@@ -123,7 +123,7 @@ class Pair:
         other = {"full": self.white, "any": self.visible}.get(kind)
         return self.mask if other is None else other
 
-    def regions(self, mask: Bool[ndarray, "H W"], connectivity: int, least_px: int) -> Regions:
+    def regions(self, mask: Bool[ndarray, "H W"], connectivity: Literal[4, 8], least_px: int) -> Regions:
         """Regions of one of this pair's masks."""
         key = ("regions", id(mask), connectivity, least_px)
         if key not in self._kept:
@@ -191,7 +191,7 @@ def count(pair: Pair, convention: Convention) -> Scored:
         predicted = pair.predicted(convention.decision)
         regions_found = pair.regions(predicted, convention.connectivity, convention.least_px)
         if pair.points is None:
-            found, centres, surely = regions_found, regions_found.centroids, None
+            found, centres, surely = regions_found, regions_found.centroids, None  # type: ignore[assignment]
     hits = _hits(pair, convention, truth, found, centres)
     targets, number, missed, false = len(truth), len(centres), 0, len(centres) - int(hits.right.sum())
     if convention.counts_empty:

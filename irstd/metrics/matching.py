@@ -160,4 +160,4 @@ def in_window(centroids: Float[ndarray, "T 2"], found: Regions) -> Hits:
     inside = (rows >= 2) & (columns >= 2)
     seen = np.stack([found.labels[rows - up, columns - left] for up in (1, 2) for left in (1, 2)])
     seen = np.where(inside, seen, 0)
-    return Hits((seen > 0).any(0), flags(seen.ravel(), len(found)), [])
+    return Hits(np.asarray((seen > 0).any(0)), flags(seen.ravel(), len(found)), [])

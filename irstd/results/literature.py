@@ -33,11 +33,11 @@ def read(path: Path) -> pd.DataFrame:
         if row["metric"] not in RANGES:
             raise ValueError(f"{where}: no metric {row['metric']!r}")
         low, high = RANGES[row["metric"]]
-        if not low <= values[number] <= high:
+        if not low <= values[number] <= high:  # type: ignore[call-overload]
             raise ValueError(f"{where}: {row['metric']} is {row['value']!r}, not a number in [{low:g}, {high:g}]")
     twice = table.duplicated([column for column in COLUMNS if column != "value"])
     if twice.any():
-        raise ValueError(f"{path.name} line {int(twice.idxmax()) + 2}: this figure is stated twice")
+        raise ValueError(f"{path.name} line {int(twice.to_numpy().argmax()) + 2}: this figure is stated twice")
     return table.assign(value=values)
 
 

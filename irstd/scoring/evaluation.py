@@ -127,7 +127,7 @@ def _metrics(
 
 def _of_points(table: pd.DataFrame, per_target: list[dict[str, Any]]) -> dict[str, Any]:
     """Precision, recall and F1 of points at each distance, and the mean error of those matched."""
-    total = table[["targets", "regions", *(c for c in table if c.startswith("hits_"))]].sum()
+    total = table[["targets", "regions", *(c for c in table if str(c).startswith("hits_"))]].sum()
     scores: dict[str, Any] = {}
     for rule in (*(f"{px}px" for px in points.WITHIN_PX), "5px_greedy"):
         right = total[f"hits_{rule}"]
@@ -184,7 +184,7 @@ def _pictures(number: int, scored: Scored) -> list[tuple[str, float, int, float,
     for region, (row, col) in enumerate(scored.points.tolist()):
         if region not in taken:
             # Points have no size; the surest come first.
-            rank = float(scored.scores[region]) if areas is None else float(areas[region])
+            rank = float(areas[region]) if areas is not None else float(scored.scores[region])  # type: ignore[index]
             rows.append(("false alarm", rank, number, row, col))
     return rows
 
@@ -200,7 +200,7 @@ def _gallery(
 ) -> dict[str, ndarray]:
     """Crops around the worst hits, misses and false alarms, and whole scenes spread over the split."""
     arrays: dict[str, ndarray] = {}
-    captions = []
+    captions: list[dict[str, Any]] = []
     half = CROP_PX // 2
     for kind in ("hit", "miss", "false alarm"):
         worst = sorted((k for k in kept if k[0] == kind), key=lambda k: (-k[1], k[2], k[3]))[:pictures]

@@ -13,7 +13,8 @@ from numpy import ndarray
 from irstd.data.convert import sizes_of
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.formats import annotations, marks, masks, pixels
+from irstd.formats import annotations as labelled
+from irstd.formats import marks, masks, pixels
 from irstd.formats.names import Names, listing, own_names, shown
 
 WHITE = 255
@@ -81,18 +82,18 @@ def of_folder(path: Path, images: Path | None = None, coco_images: Path | str | 
             notes += [note] if (note := listed.note()) else []
             sizes = {name: mask.shape for name, mask in grey.items()}
             return Truth(f"the masks in {path.name}", sizes, grey.__getitem__, notes=notes, loose=True)
-    if path.exists() and annotations.holds(path):
+    if path.exists() and labelled.holds(path):
         return _of_marks(path, images, coco_images)
     if path.is_dir():
         raise InputError(
             f"{path} has no masks; give a folder of {', '.join(pixels.ANY)}, or of labels. {listed.note()}"
         )
-    raise InputError(f"{path} is no folder; give one with truth masks, or {annotations.KNOWN}")
+    raise InputError(f"{path} is no folder; give one with truth masks, or {labelled.KNOWN}")
 
 
 def _of_marks(path: Path, images: Path | None, coco_images: Path | str | None) -> Truth:
     sizes = sizes_of(images) if images else None
-    found = annotations.read(path, sizes, Names(sizes) if sizes else None, coco_images)
+    found = labelled.read(path, sizes, Names(sizes) if sizes else None, coco_images)
     known = found.sizes if sizes is None else sizes
     if found.strangers:
         raise InputError(f"{path.name} names {shown(found.strangers)}, which {images} does not hold; correct the names")
