@@ -118,7 +118,8 @@ def beside(
         )
     stated = literature.published(dataset)
     stated = stated.assign(metric=stated["metric"].replace("target_f1", "f1"))
-    for (method, split, scored, source, note), values in stated.groupby(tables.STATEMENT, sort=False):
+    for key, values in stated.groupby(tables.STATEMENT, sort=False):
+        method, split, scored, source, note = (str(each) for each in key)
         figures = values.groupby("metric")["value"].first()
         shares = {k: figures.get(k, np.nan) / (1 if k == "fa_per_million" else 100) for k in (*kept, *extra)}
         if not np.isfinite([*shares.values()]).any():
