@@ -140,6 +140,32 @@ class TestDifferences:
         assert found.loc[("a", "b"), "p_holm"] < 0.01 and found.loc[("b", "c"), "p_holm"] == 1
         assert found.loc[("a", "b"), "difference"] > 0 == found.loc[("b", "c"), "difference"]
 
+    def test_the_trainings_behind_a_pair_are_counted(self, rng):
+        table = self.table(rng, 2)
+        found = pairwise(table[(table["method"] == "a") | (table["seed"] == 0)], ["a", "b"], "iou").iloc[0]
+
+        assert (found["one_seeds"], found["other_seeds"]) == (2, 1)
+
+    def test_the_interval_over_seeds_is_of_their_differences(self, rng):
+        table = self.table(rng, 2)
+        late = (table["method"] == "a") & (table["seed"] == 1)
+        table.loc[late, "intersection"] = table.loc[late, "true"] // 2
+        found = paired(table, "a", "b").set_index("score").loc["iou"]
+        gain = found["by_seed"][0]
+
+        # 0 and `gain`: their mean is half of it, and so is their standard error.
+        assert found["by_seed"][1] == 0
+        assert found["seed_low"] == pytest.approx(gain / 2 - 12.7062 * gain / 2, abs=1e-4)
+        assert np.isnan(paired(table[table["seed"] == 0], "a", "b")["seed_low"]).all()
+
+    def test_the_interval_over_seeds_ends_where_scores_do(self, rng):
+        table = self.table(rng, 2)
+        late = table["seed"] == 1
+        table.loc[late, "intersection"] = table.loc[late, "true"]
+        found = over_seeds(table, ["a"], "iou").iloc[0]
+
+        assert found["by_seed"][1] == 1 and (found["seed_low"], found["seed_high"]) == (0, 1)
+
     def test_means_over_seeds_have_intervals_of_images_and_seeds(self, rng):
         table = self.table(rng, 2)
         table.loc[table["method"] == "b", "predicted"] = np.nan
@@ -148,6 +174,8 @@ class TestDifferences:
 
         assert found["method"].tolist() == ["a"] and found["seeds"].tolist() == [2]
         assert found["low"][0] < found["mean"][0] < found["high"][0]
+        assert found["by_seed"][0] == pytest.approx([found["mean"][0]] * 2)
+        assert found["seed_low"][0] == pytest.approx(found["mean"][0])  # both seeds are alike
 
     def test_fewer_false_alarms_are_better(self, rng):
         table = self.table(rng, 0)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from irstd import tables
 from irstd.results import literature
 
 
@@ -26,6 +27,27 @@ def test_published_splits_and_values_are_those_of_their_sources():
     }  # fmt: skip
     assert "1061-266" not in set(msda["split"]) and (msda["split"] == "10:3").sum() == 40
     assert sorted(table.loc[("ALCL-Net", "nuaa-sirst", "fa_per_million")]["value"]) == [9.5, 16.77, 17.01, 35.06]
+
+
+def test_newer_weights_and_other_rules_stand_beside_older_figures():
+    table = literature.published("irstd-1k").set_index(["method", "metric"]).sort_index()
+    mshnet = table.loc[("MSHNet", "iou")]
+    manuscript = table.loc[("FSGPNet", "iou")]
+
+    assert {67.16, 67.87} <= set(mshnet["value"])
+    assert mshnet[mshnet["value"] == 67.87]["note"].tolist() == ["newer weights, of corrected code"]
+    assert dict(zip(manuscript["value"], manuscript["scored"].str[:6], strict=True)) == {
+        68.44: "native",
+        68.14: "not st",
+    }
+
+
+def test_target_f1_is_in_the_table_of_published_figures_under_its_own_rule():
+    shown = tables.published(literature.published("sirst-uavb")).set_index("method")
+
+    assert shown.loc["SPIRE", "target F1 %, as scored there"] == "97.05"
+    assert "within 5 px" in shown.loc["SPIRE", "scored"] and shown.loc["SPIRE", "split"] == "not stated"
+    assert set(shown.loc["MSHNet", "IoU %"]) == {"40.56", "–"}
 
 
 @pytest.mark.parametrize(

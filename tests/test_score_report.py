@@ -11,6 +11,7 @@ from irstd.plots import style
 from irstd.reports import notebooks
 from irstd.results import reading
 from irstd.tables import scoring as score_tables
+from irstd.tables import studies as study_tables
 from tests.conftest import RECORDED, ROOT
 
 TITLES = {"a": "Method A"}
@@ -122,18 +123,67 @@ class TestTables:
         assert "Pd %: the best is Method A under 1 of 2, b under 1 of 2" in text
         assert "differ by up to 15.0 points" in text and "6.0 per million" in text
 
-    def test_a_lead_is_claimed_by_the_corrected_p_only(self):
-        table = pd.DataFrame(
-            [("a", "b", 0.1, 0.02, 0.2, 0.03, 0.06), ("a", "c", 0.2, 0.1, 0.3, 0.001, 0.003)],
-            columns=["one", "other", "difference", "low", "high", "p", "p_holm"],
+    def pairs(self, seeds=(1, 1)):
+        rows = [("a", "b", *seeds, 0.1, 0.02, 0.2, 0.03, 0.06), ("a", "c", *seeds, 0.2, 0.1, 0.3, 0.001, 0.003)]
+        columns = ["one", "other", "one_seeds", "other_seeds", "difference", "low", "high", "p", "p_holm"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def test_a_lead_is_claimed_by_the_corrected_p_only_and_of_these_trainings(self):
+        leads = score_tables.leads({"pd": self.pairs()}, TITLES)
+
+        assert leads["more than the choice of test images"].tolist() == ["no", "yes"]
+        assert leads["trainings"].tolist() == ["one training each"] * 2
+        assert leads["difference [95 %]"].tolist() == ["+10.00 [+2.00, +20.00]", "+20.00 [+10.00, +30.00]"]
+        assert score_tables.lead_answer({"pd": self.pairs()}, TITLES) == (
+            "Pd %: Method A is first, ahead of c by more than the choice of test images explains; one training each; "
+            "its lead over b is within the choice of test images. These are leads of the weights at hand: another "
+            "training may order the methods otherwise."
         )
 
-        leads = score_tables.leads({"pd": table}, TITLES)
-        assert leads["lead"].tolist() == ["within the noise", "yes"]
-        assert leads["difference [95 %]"].tolist() == ["+10.00 [+2.00, +20.00]", "+20.00 [+10.00, +30.00]"]
-        assert score_tables.lead_answer({"pd": table}, TITLES) == (
-            "Pd %: Method A is first, ahead of c by more than chance; its lead over b is within the noise."
-        )
+    @pytest.mark.parametrize(("seeds", "said"), [((2, 2), "2 trainings each"), ((3, 1), "1 to 3 trainings each")])
+    def test_the_answer_says_how_many_trainings_lead(self, seeds, said):
+        assert said in score_tables.lead_answer({"pd": self.pairs(seeds)}, TITLES)
+        assert score_tables.lead_answer({}, TITLES) == ""
+
+    def test_seeds_stand_beside_their_mean(self):
+        columns = ["method", "seeds", "mean", "low", "high", "by_seed", "seed_low", "seed_high"]
+        rows = [("a", 2, 0.5, 0.4, 0.6, [0.49, 0.51], 0.37, 0.63), ("b", 1, 0.3, 0.2, 0.4, [0.3], np.nan, np.nan)]
+        table = score_tables.means({"pd": pd.DataFrame(rows, columns=columns)}, TITLES)
+
+        assert table["mean [95 % over images]"].tolist() == ["50.00 [40.00, 60.00]", "30.00 [20.00, 40.00]"]
+        assert table["by seed"].tolist() == ["49.00, 51.00", "–"]
+        assert table["95 % over seeds (t)"].tolist() == ["[37.00, 63.00]", "–"]
+
+    def test_an_fa_that_no_level_gets_down_to_is_said(self):
+        one = {"roc_auc": 0.9, "pr_auc": 0.8, "pd_fa_area": 0.3, "at_chosen_threshold": None}
+        saturated = one | {"pd_at_fa": {"10": None, "100": 0.9}, "lowest_fa_per_million": 88.97}
+        blind = one | {"pd_at_fa": {"10": 0.0, "100": 0.9}, "lowest_fa_per_million": 0.0}
+        old = one | {"pd_at_fa": {"10": 0.0, "100": 0.9}}
+        mask = one | {"pd_at_fa": {}, "pd_fa_area": None, "lowest_fa_per_million": 3.0}
+        table = score_tables.curves_summary({"a": saturated, "b": blind, "c": old, "d": mask}, {})
+
+        assert table["Pd % at Fa 10e-6"].tolist() == ["not reached (lowest Fa 89.0)", "0.00", "–", "–"]
+        assert table["Pd % at Fa 100e-6"].tolist() == ["90.00", "90.00", "90.00", "–"]
+        assert table["Pd–Fa area"].tolist() == ["≥ 0.3000", "0.3000", "0.3000", "–"]
+        assert not [name for name in score_tables.curves_summary({"d": mask}, {}) if "at Fa" in name]
+
+    def test_published_figures_that_contradict_each_other_have_a_row_each(self):
+        columns = ["method", "split", "metric", "value", "scored", "source", "note"]
+        rows = [
+            ("MPCM", "1-1", "iou", 20.0, "native", "paper", ""),
+            ("MPCM", "1-1", "pd", 60.0, "native", "paper", ""),
+            ("MPCM", "1-1", "iou", 30.0, "native", "paper", "the other table"),
+            ("MPCM", "2-1", "iou", 40.0, "native", "paper", ""),
+            ("MPCM", "2-1", "iou", 50.0, "256 px squares", "paper", ""),
+        ]
+        mine = {"method": "mpcm", "convention": "basicirstd", "iou": 0.1, "pd": 0.5, "fa_per_million": 7.0}
+        figures = pd.DataFrame(rows, columns=columns)
+        table = score_tables.nearest_published(pd.DataFrame([mine]), figures, {"mpcm": "MPCM"}, {})
+
+        assert table["IoU %, published"].tolist() == ["20.00", "30.00", "40.00", "50.00"]
+        assert table["Pd %, published"].tolist() == ["60.00", "–", "–", "–"]
+        assert table["note"].tolist() == ["–", "the other table", "–", "–"]
+        assert table["scored"].tolist() == ["native"] * 3 + ["256 px squares"]
 
     def test_methods_that_lack_a_dataset_are_not_ranked(self):
         cells = pd.DataFrame(
@@ -150,7 +200,49 @@ class TestTables:
             "80.00 (1)",
             "1.00",
         ]
-        assert "not told apart" in score_tables.ranking_answer({"pd": one}, TITLES) or one.difference < 2
+        answer = score_tables.ranking_answer({"pd": one}, TITLES)
+        assert "told apart from b over these datasets" in answer and "Drawn scenes are left out" in answer
+
+    def test_drawn_scenes_are_no_dataset_to_rank_on(self):
+        rows = [(d, m, 0, v) for d in ("x", "synthetic") for m, v in (("a", 0.9), ("b", 0.6))]
+        rows += [("synthetic", "c", 0, 0.5)]
+        cells = pd.DataFrame(rows, columns=["dataset", "method", "seed", "pd"])
+
+        assert score_tables.ranking(cells, "pd").scores.index.tolist() == ["x"]
+        none = score_tables.ranking(cells[cells["dataset"] == "synthetic"], "pd")
+        assert none.mean_ranks == {} and np.isnan(none.difference)
+
+    def test_ranks_are_told_apart_only_where_friedmans_test_finds_a_difference(self):
+        scores = pd.DataFrame(0.5, index=["x", "y"], columns=["a", "b", "c"])
+        one = score_tables.Ranking(scores, scores, {"a": 1.0, "b": 2.0, "c": 3.0}, 0.5, 0.2)
+
+        assert "not told apart" in score_tables.ranking_answer({"pd": one}, {})
+        sure = score_tables.Ranking(scores, scores, one.mean_ranks, 0.5, 0.01)
+        assert "told apart from b, c over these datasets" in score_tables.ranking_answer({"pd": sure}, {})
+
+    @pytest.mark.parametrize(
+        ("by_seed", "ends", "told"),
+        [
+            ([0.02, 0.03], (-0.04, 0.09), "no claim: 2 seeds"),
+            ([0.02], (np.nan, np.nan), "no claim: 1 seed"),
+            ([0.02, 0.03, 0.02, 0.03, 0.02], (0.018, 0.03), "yes"),
+            ([0.02, -0.03, 0.07, 0.03, 0.02], (-0.02, 0.06), "no"),
+        ],
+    )
+    def test_two_losses_are_told_apart_by_five_seeds_or_more(self, by_seed, ends, told):
+        score = {
+            "score": "iou", "seeds": len(by_seed), "one": 0.5, "other": 0.48, "difference": 0.02, "low": 0.01,
+            "high": 0.03, "by_seed": by_seed, "seed_low": ends[0], "seed_high": ends[1],
+        }  # fmt: skip
+        compared = {("nudt-sirst", "b"): pd.DataFrame([score])}
+        table = study_tables.differences(compared, "a", {}).iloc[0]
+        losses = pd.DataFrame({"weight": ["diff", "variance"], "wrong": [0, 1]})
+        text = study_tables.loss_answer(losses, compared, "a", {})
+
+        assert table["recipes told apart"] == told and table["more than the choice of test images"] == "yes"
+        assert "more than the choice of test images explains; " in text and "cusp at equal areas" in text
+        assert ("one training each" in text) == (len(by_seed) == 1)
+        assert ("too few to claim" in text) == (len(by_seed) < 5)
 
     def test_every_convention_is_explained(self):
         about = score_tables.about_conventions()
@@ -181,11 +273,13 @@ class TestNotebooks:
     def test_conventions_and_leads_of_another_dataset(self, tmp_path):
         text, figures = executed("07_conventions", tmp_path, dataset="nuaa-sirst")
 
-        assert "rc-irstd-centroid" in text and "within the noise" in text and "published" in text
+        assert "rc-irstd-centroid" in text and "choice of test images" in text and "published" in text
         assert {"by-convention.svg", "ranks.svg", "curves.svg", "breakdown.svg"} <= figures
 
     def test_ranks_over_some_datasets(self, tmp_path):
-        text, figures = executed("08_ranking", tmp_path, datasets=["synthetic", "nuaa-sirst"], scores=["pd"])
+        text, figures = executed(
+            "08_ranking", tmp_path, datasets=["synthetic", "nuaa-sirst", "nudt-sirst"], scores=["pd"]
+        )
 
         assert "critical difference" in text and "over 2 datasets" in text
         assert "critical-difference.svg" in figures

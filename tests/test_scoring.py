@@ -74,7 +74,23 @@ class TestSweep:
         table[0], table[1, 5], table[3, 5], table[1, 9], table[3, 9] = 10, 9, 4, 6, 1
         table[3, [k for k in range(256) if k not in (5, 9)]] = 10**6
 
-        assert curves.best_pd(table, 10**6, np.array([0.5, 1, 4, 100])).tolist() == [0, 0.6, 0.9, 0.9]
+        found = curves.best_pd(table, 10**6, np.array([0.5, 1, 4, 100]))
+        assert np.isnan(found[0]) and found[1:].tolist() == [0.6, 0.9, 0.9]
+        assert curves.lowest_fa(table, 10**6) == 1
+
+    def test_saturated_scores_do_not_reach_a_low_fa_and_masks_have_no_curve(self, rng):
+        mask = paint(((4, 4, 3, 3), (15, 9, 2, 2)))
+        false = np.zeros_like(mask)
+        false[20, 20] = True
+        levels = np.where(mask | false, TOP, 0).astype(np.uint16)
+        levels[1, 20] = 300
+        curved = totals.summary(totals.swept(Pair(mask, levels), ours()), None)
+        levels[1, 20] = 0
+        of_mask = totals.summary(totals.swept(Pair(mask, levels), ours()), None)
+        lowest = round(1e6 / mask.size, 6)
+
+        assert curved["pd_at_fa"]["1"] is None and curved["lowest_fa_per_million"] == lowest
+        assert of_mask["pd_at_fa"] == {} and of_mask["pd_fa_area"] is None
 
 
 class TestScore:

@@ -69,20 +69,26 @@ class TestHolm:
 
 
 class TestSeeds:
-    def test_one_seed_is_the_bootstrap_of_images(self, rng):
-        counts = columns(rng.random(50))
+    def test_the_t_interval_of_three_values_by_hand(self):
+        # Mean 2, deviation 1, t of 0.975 at two degrees of freedom 4.302653: 2 ± 4.302653 / sqrt(3).
+        assert statistics.t_interval(np.array([1.0, 2.0, 3.0])) == pytest.approx((-0.484138, 4.484138), abs=1e-5)
 
-        assert statistics.bootstrap(counts, mean) == pytest.approx(statistics.bootstrap_seeds(counts[None], mean))
+    def test_the_t_interval_of_two_values_by_hand(self):
+        # Mean 0.5, deviation 0.1 * sqrt(2), over sqrt(2): 0.5 ± 12.7062 * 0.1.
+        assert statistics.t_interval(np.array([0.4, 0.6])) == pytest.approx((0.5 - 1.27062, 0.5 + 1.27062), abs=1e-4)
 
-    def test_seeds_that_differ_widen_the_interval(self, rng):
-        images = rng.random(200)
-        alike, apart = (np.stack([columns(images + s) for s in shifts]) for shifts in ((0, 0, 0), (-0.3, 0, 0.3)))
+    @pytest.mark.parametrize("values", [[], [0.7], [0.7, np.nan, 0.6]])
+    def test_of_less_than_two_values_nothing_is_said(self, values):
+        assert np.isnan(statistics.t_interval(np.array(values))).all()
 
-        widths = [np.diff(statistics.bootstrap_seeds(c, mean))[0] for c in (alike, apart)]
-        assert widths[1] > 3 * widths[0]
+    @pytest.mark.parametrize("seeds", [2, 3, 4])
+    def test_one_interval_in_twenty_misses_however_few_the_seeds(self, seeds):
+        drawn = np.random.default_rng(seeds).normal(0.6, 0.02, (4000, seeds))
+        missed = [not low <= 0.6 <= high for low, high in map(statistics.t_interval, drawn)]
+
+        assert 0.04 < np.mean(missed) < 0.06
 
     def test_no_images_no_interval(self):
-        assert np.isnan(statistics.bootstrap_seeds(np.zeros((2, 0, 2)), mean)).all()
         assert np.isnan(statistics.bootstrap(np.zeros((0, 2)), mean)).all()
 
 
@@ -90,6 +96,9 @@ class TestRanks:
     def test_the_critical_difference_of_demsars_example(self):
         # JMLR 2006, section 3.2.2: four classifiers on 14 datasets, q = 2.569 at 0.05.
         assert statistics.critical_difference(4, 14) == pytest.approx(2.569 * np.sqrt(4 * 5 / (6 * 14)), abs=2e-3)
+
+    def test_no_methods_or_no_datasets_have_no_critical_difference(self):
+        assert np.isnan(statistics.critical_difference(0, 3)) and np.isnan(statistics.critical_difference(3, 0))
 
     def test_ranks_share_ties(self):
         assert statistics.ranks(np.array([[0.9, 0.5, 0.9]])).tolist() == [[1.5, 3, 1.5]]

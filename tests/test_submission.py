@@ -220,6 +220,8 @@ def test_a_row_stands_beside_ours_and_published_ones():
     assert rows.iloc[0]["made by"] == "these predictions" and rows.iloc[0]["IoU %"] == "50.00"
     by = rows["made by"].str.split(",").str[0]
     assert {"this workbench"} < set(by) and by.str.startswith("published:").sum() > 20
+    alcl = rows[(rows["method"] == "ALCL-Net") & rows["made by"].str.contains("contradicts itself")]
+    assert set(zip(alcl["IoU %"], alcl["Fa ×1e-6"], strict=True)) == {("72.84", "17.01"), ("72.22", "35.06")}
 
 
 @pytest.mark.real

@@ -1,4 +1,4 @@
-"""What differs between the results of two revisions, cell by cell, and whether it is more than noise."""
+"""What differs between the results of two revisions, cell by cell, and whether test images explain it."""
 
 from __future__ import annotations
 

@@ -101,7 +101,8 @@ class Areas:
     """Areas under the curves, in [0, 1]: of all levels, ends joined as stated.
 
     roc: true over false positive rate of pixels. pr: average precision of pixels, without interpolation.
-    pd_fa: best Pd over the logarithm of the Fa allowed, from 1 to 1000 px per million, as a share.
+    pd_fa: best Pd over the logarithm of the Fa allowed, from 1 to 1000 px per million, as a share; where no level gets
+    down to an Fa the Pd counts as 0, so that it is a lower bound for networks that saturate.
     """
 
     roc: float
@@ -122,16 +123,33 @@ def areas(pixels: Int64[ndarray, "2 L"], targets: Int64[ndarray, "4 L"], size: i
     return Areas(
         roc=float(np.trapezoid(recall, rate)) if pixels.sum(1).all() else np.nan,
         pr=float((np.diff(recall) * precision).sum()) if pixels[1].any() else np.nan,
-        pd_fa=float(np.trapezoid(best_pd(targets, size, allowed), np.log10(allowed)) / 3),
+        pd_fa=float(np.trapezoid(_or_nothing(best_pd(targets, size, allowed), targets), np.log10(allowed)) / 3),
     )
 
 
 def best_pd(targets: Int64[ndarray, "4 L"], size: int, allowed: Float[ndarray, "K"]) -> Float[ndarray, "K"]:
-    """The highest Pd at an Fa of at most `allowed` px per million; 0 where no level has it, nan without targets."""
+    """The highest Pd, in [0, 1], at an Fa of at most `allowed` px per million.
+
+    nan where no level gets down to that Fa (scores that saturate share the highest level), and without targets.
+    """
     if not targets[0, 0]:
         return np.full(len(allowed), np.nan)
     pd, fa = targets[1] / targets[0], 1e6 * targets[3] / size
-    return np.array([pd[fa <= most].max(initial=0.0) for most in allowed])
+    return np.array([pd[fa <= most].max() if (fa <= most).any() else np.nan for most in allowed])
+
+
+def lowest_fa(targets: Int64[ndarray, "4 L"], size: int) -> float:
+    """The least Fa of any level, px per million: 0 where the highest levels are empty or right."""
+    return float(1e6 * targets[3].min() / size)
+
+
+def two_valued(pixels: Int64[ndarray, "2 L"]) -> bool:
+    """Whether all pixels lie in the lowest and the highest bin, as those of masks do: such scores have no curve."""
+    return not pixels[:, 1:-1].any()
+
+
+def _or_nothing(pd: Float[ndarray, "K"], targets: Int64[ndarray, "4 L"]) -> Float[ndarray, "K"]:
+    return np.nan_to_num(pd) if targets[0, 0] else pd
 
 
 def best_level(pixels: Int64[ndarray, "2 L"]) -> int:

@@ -9,7 +9,7 @@ import pandas as pd
 COLUMNS = ("method", "dataset", "split", "metric", "value", "scored", "source", "note")
 MAY_BE_EMPTY = ("split", "note")
 SHARES = (
-    "iou", "niou", "pixel_f1", "pd", "point_f1", "point_precision_5px", "point_recall_5px", "point_f1_5px",
+    "iou", "niou", "pixel_f1", "pd", "target_f1", "point_f1", "point_precision_5px", "point_recall_5px", "point_f1_5px",
 )  # fmt: skip
 RANGES = {**dict.fromkeys(SHARES, (0.0, 100.0)), "fa_per_million": (0.0, 1e6)}  # metric: least and largest value
 

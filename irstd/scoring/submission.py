@@ -117,10 +117,15 @@ def beside(
             }
         )
     stated = literature.published(dataset)
-    for (method, split, source), values in stated.groupby(["method", "split", "source"], sort=False):
+    stated = stated.assign(metric=stated["metric"].replace("target_f1", "f1"))
+    for key, values in stated.groupby(tables.STATEMENT, sort=False):
+        method, split, scored, source, note = (str(each) for each in key)
         figures = values.groupby("metric")["value"].first()
-        shares = {k: figures.get(k, np.nan) / (1 if k == "fa_per_million" else 100) for k in kept}
-        rows.append({"method": method, "made by": f"published: {source}, split {split or 'not stated'}", **shares})
+        shares = {k: figures.get(k, np.nan) / (1 if k == "fa_per_million" else 100) for k in (*kept, *extra)}
+        if not np.isfinite([*shares.values()]).any():
+            continue  # of another score: the table of published figures has it
+        said = "; ".join(filter(None, [f"published: {source}", f"split {split or 'not stated'}", scored, note]))
+        rows.append({"method": method, "made by": said, **shares})
     return pd.DataFrame(rows)
 
 

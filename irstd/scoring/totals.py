@@ -185,18 +185,27 @@ def _sweep(total: Swept, images: int) -> pd.DataFrame:
 def summary(test: Swept, held_out: Swept | None) -> dict[str, Any]:
     """Areas under the curves, Pd at stated Fa, and scores at the threshold that held-out scenes choose.
 
+    A Pd is None where no level gets down to its Fa: `lowest_fa_per_million` says how far they get. Masks of two values
+    have no Pd at stated Fa, and no area of it.
+
     Args:
         held_out: scenes that were not trained on; their level of highest IoU is carried to the test split. None if
             there are none.
     """
+    curved = not curves.two_valued(test.pixels)
     under = curves.areas(test.pixels, test.targets, test.size)
     allowed = np.array(curves.FA_BUDGETS, float)
     best = curves.best_pd(test.targets, test.size, allowed)
     values: dict[str, Any] = {
         "roc_auc": under.roc,
         "pr_auc": under.pr,
-        "pd_fa_area": under.pd_fa,
-        "pd_at_fa": {str(int(most)): round(float(pd), 6) for most, pd in zip(allowed, best, strict=True)},
+        "pd_fa_area": under.pd_fa if curved else None,
+        "pd_at_fa": {
+            str(int(most)): None if np.isnan(pd) else round(float(pd), 6)
+            for most, pd in zip(allowed, best, strict=True)
+            if curved
+        },
+        "lowest_fa_per_million": curves.lowest_fa(test.targets, test.size),
         "at_chosen_threshold": None,
     }
     if held_out is not None and held_out.pixels[1].any():

@@ -14,11 +14,19 @@ SCORES = {  # as tables print them; shares in %
     "pd": "Pd %",
     "fa_per_million": "Fa ×1e-6",
     "pixel_f1": "pixel F1 %",
+    "target_f1": "target F1 %, as scored there",
     "f1": "target F1 %",
     "point_f1": "point F1 %",
     "point_f1_3px": "point F1 % at 3 px",
     "point_f1_5px": "point F1 % at 5 px",
 }
+STATEMENT = [
+    "method",
+    "split",
+    "scored",
+    "source",
+    "note",
+]  # figures that agree in these were stated together
 SELECTED = {
     "validation": "validation scenes",
     "last": "none, the last epoch",
@@ -113,9 +121,8 @@ def points(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
 
 def published(figures: DataFrame) -> DataFrame:
     """Published figures side by side, a row for each method, split and source; none of them is ours."""
-    keys = ["method", "split", "scored", "source", "note"]
     wide = figures[figures["metric"].isin(SCORES)].pivot_table(
-        index=keys, columns="metric", values="value", sort=False, aggfunc="first"
+        index=STATEMENT, columns="metric", values="value", sort=False, aggfunc="first"
     )
     wide = wide.reindex(columns=[metric for metric in SCORES if metric in wide]).rename(columns=SCORES)
     formatted = wide.map(lambda value: number(value, ".2f")).reset_index()
@@ -232,7 +239,15 @@ def answer(cells: DataFrame, titles: dict[str, str]) -> str:
             "they show that the pipeline works, and are not comparable with published figures."
         )
     if len(set(cells["seed"])) == 1:
-        sentences.append("One seed only: differences of a point of IoU are within what a seed changes.")
+        sentences.append(
+            "One seed only: one training each. Intervals are over the test images alone, differences of a point of IoU "
+            "are within what a seed changes, and another training may order the rows otherwise."
+        )
+    elif len(cells) > 1:
+        sentences.append(
+            "Each row is one training: intervals are over the test images alone, and the best of several is not the "
+            "best recipe."
+        )
     return " ".join(sentences)
 
 

@@ -120,6 +120,7 @@ def answer(table: DataFrame, cost: DataFrame, titles: dict[str, str]) -> str:
                 f"{label(small, titles)} ({percent(means.loc[small, 'f1'])} %)."
             )
     sentences.append(
-        "Means over seeds; whether a lead is more than noise is told in each dataset's report on conventions."
+        "Means over seeds; whether a lead is more than the choice of test images explains is told in each dataset's "
+        "report on conventions, and of another training none of them says anything."
     )
     return " ".join(sentences)

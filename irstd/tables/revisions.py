@@ -68,6 +68,6 @@ def answer(table: DataFrame, apart: DataFrame, names: tuple[str, str]) -> str:
         beyond = int((apart["more than the choice of images"] == "yes").sum())
         sentence += (
             f" {beyond} of {len(apart)} paired differences are more than the choice of test images explains (of so "
-            f"many, about {0.05 * len(apart):.1f} would be by chance alone)."
+            f"many, about {0.05 * len(apart):.1f} would be by chance alone); one training each."
         )
     return sentence

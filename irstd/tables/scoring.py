@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,11 @@ from pandas import DataFrame
 
 from irstd.metrics import statistics
 from irstd.metrics.conventions import CONVENTIONS
-from irstd.tables import NONE, SCORES, label, number, percent, scaled
+from irstd.tables import NONE, SCORES, STATEMENT, label, number, percent, scaled
 
-CLAIM = 0.05  # a lead is told from noise where its corrected p-value is below
+CLAIM = 0.05  # a lead is more than the choice of test images explains where its corrected p-value is below
+BEYOND = "more than the choice of test images"  # what such a lead is; of another training it says nothing
+DRAWN = "synthetic"  # scenes that this workbench draws: no dataset to rank methods on
 
 
 def _share(row: pd.Series, name: str) -> str:
@@ -92,7 +95,7 @@ def rank_answer(table: DataFrame, titles: dict[str, str]) -> str:
 
 
 def leads(compared: dict[str, DataFrame], titles: dict[str, str]) -> DataFrame:
-    """Who leads under each score, by how much, and whether that is more than noise.
+    """Who leads under each score, by how much, and whether that is more than the choice of test images explains.
 
     Args:
         compared: score to what `irstd.analysis.differences.pairwise` gives.
@@ -109,71 +112,114 @@ def leads(compared: dict[str, DataFrame], titles: dict[str, str]) -> DataFrame:
                     "difference [95 %]": f"{value} [{low}, {high}]",
                     "p": f"{pair['p']:.4f}",
                     "p, corrected": f"{pair['p_holm']:.4f}",
-                    "lead": "yes" if pair["p_holm"] < CLAIM else "within the noise",
+                    BEYOND: "yes" if pair["p_holm"] < CLAIM else "no",
+                    "trainings": _trainings([pair["one_seeds"], pair["other_seeds"]]),
                 }
             )
     return DataFrame(rows)
 
 
+def _trainings(seeds: Iterable[int]) -> str:
+    """How many trainings are behind each of several rows, in words."""
+    least, most = min(seeds), max(seeds)
+    if most == 1:
+        return "one training each"
+    return f"{most} trainings each" if least == most else f"{least} to {most} trainings each"
+
+
 def means(found: dict[str, DataFrame], titles: dict[str, str]) -> DataFrame:
-    """Each method's mean over its seeds under each score, with intervals over images and seeds.
+    """Each method's mean over its seeds under each score: with its interval over images, the seeds, and theirs.
 
     Args:
         found: score to what `irstd.analysis.differences.over_seeds` gives.
     """
-    rows: dict[str, dict[str, object]] = {}
+    rows = []
     for score, table in found.items():
         for one in table.itertuples():
-            row = rows.setdefault(one.method, {"method": label(one.method, titles), "seeds": one.seeds})
             mean, low, high = (scaled(score, v) for v in (one.mean, one.low, one.high))
-            row[f"{SCORES[score]} [95 %]"] = f"{mean} [{low}, {high}]"
-    return DataFrame(list(rows.values())).fillna(NONE)
+            ends = [scaled(score, v) for v in (one.seed_low, one.seed_high)]
+            rows.append(
+                {
+                    "score": SCORES[score],
+                    "method": label(one.method, titles),
+                    "seeds": one.seeds,
+                    "mean [95 % over images]": f"{mean} [{low}, {high}]",
+                    "by seed": ", ".join(scaled(score, v) for v in one.by_seed) if one.seeds > 1 else NONE,
+                    "95 % over seeds (t)": f"[{', '.join(ends)}]" if one.seeds > 1 else NONE,
+                }
+            )
+    return DataFrame(rows)
 
 
 def lead_answer(compared: dict[str, DataFrame], titles: dict[str, str]) -> str:
-    """A paragraph that says which first places are more than noise."""
+    """A paragraph that says which first places are more than the choice of test images explains, and of what."""
     sentences = []
     for score, table in compared.items():
         if not len(table):
             continue
         first = table.iloc[0]["one"]
-        beaten = [label(r["other"], titles) for _, r in table[table["one"] == first].iterrows() if r["p_holm"] < CLAIM]
-        level = [label(r["other"], titles) for _, r in table[table["one"] == first].iterrows() if r["p_holm"] >= CLAIM]
+        mine = table[table["one"] == first]
+        ahead = mine["p_holm"] < CLAIM
+        beaten, level = ([label(m, titles) for m in mine[which]["other"]] for which in (ahead, ~ahead))
+        said = _trainings([*mine["one_seeds"], *mine["other_seeds"]])
         sentence = f"{SCORES[score]}: {label(first, titles)} is first"
-        sentence += f", ahead of {', '.join(beaten)} by more than chance" if beaten else ""
-        sentences.append(sentence + (f"; its lead over {', '.join(level)} is within the noise." if level else "."))
+        sentence += f", ahead of {', '.join(beaten)} by {BEYOND} explains; {said}" if beaten else ""
+        if level:
+            sentence += f"; its lead over {', '.join(level)} is within the choice of test images"
+            sentence += "" if beaten else f"; {said}"
+        sentences.append(f"{sentence}.")
+    if sentences:
+        sentences.append("These are leads of the weights at hand: another training may order the methods otherwise.")
     return " ".join(sentences)
 
 
 def curves_summary(summaries: dict[str, dict], titles: dict[str, str]) -> DataFrame:
     """Areas under the curves, Pd at stated Fa, and scores at the threshold that held-out scenes chose.
 
+    An area of Pd over Fa is a lower bound (≥) where the curve never gets down to the least Fa of the area, 1e-6. Masks
+    of two values have no curve, and no Pd at a stated Fa.
+
     Args:
-        summaries: method to its `summary.json`.
+        summaries: method to its `summary.json`. In those of before the lowest Fa was recorded, a Pd of 0 may stand
+            for an Fa that is not reached: a dash.
     """
     rows = []
     for method, one in summaries.items():
         if not one:
             continue
-        chosen = one["at_chosen_threshold"] or {}
+        chosen, lowest = one["at_chosen_threshold"] or {}, one.get("lowest_fa_per_million")
+        bound = "≥ " if lowest is not None and lowest > 1 else ""
+        area = number(one["pd_fa_area"], ".4f")
         rows.append(
             {
                 "method": label(method, titles),
                 "ROC area": number(one["roc_auc"], ".4f"),
                 "PR area": number(one["pr_auc"], ".4f"),
-                "Pd–Fa area": number(one["pd_fa_area"], ".4f"),
-                **{f"Pd % at Fa {most}e-6": percent(pd_) for most, pd_ in one["pd_at_fa"].items()},
+                "Pd–Fa area": area if area == NONE else bound + area,
+                **{
+                    f"Pd % at Fa {most}e-6": _reached(pd_, float(most), lowest) for most, pd_ in one["pd_at_fa"].items()
+                },
                 "threshold of held-out scenes": number(chosen.get("threshold"), ".3f"),
                 "IoU % there": percent(chosen.get("iou")),
                 "Pd % there": percent(chosen.get("pd")),
                 "Fa ×1e-6 there": number(chosen.get("fa_per_million"), ".1f"),
             }
         )
-    return DataFrame(rows)
+    return DataFrame(rows).fillna(NONE)
+
+
+def _reached(pd_: float | None, most: float, lowest: float | None) -> str:
+    """A Pd at an Fa of `most` per million, or that the curve never gets so low."""
+    if lowest is None:
+        return percent(pd_ or None)
+    return f"not reached (lowest Fa {lowest:.1f})" if lowest > most else percent(pd_)
 
 
 def nearest_published(table: DataFrame, figures: DataFrame, twins: dict[str, str], titles: dict[str, str]) -> DataFrame:
     """Our classical detectors beside published figures of the same name, like with like.
+
+    A row a method and statement: figures of one source that differ in split, in how they were scored or in what is
+    noted of them are not mixed.
 
     Args:
         table: `conventions` of several methods, with `method` in front.
@@ -183,8 +229,9 @@ def nearest_published(table: DataFrame, figures: DataFrame, twins: dict[str, str
     rows = []
     for method, name in twins.items():
         mine = table[(table["method"] == method) & (table["convention"] == "basicirstd")]
-        for source, stated in figures[figures["method"] == name].groupby("source", sort=False):
+        for key, stated in figures[figures["method"] == name].groupby(STATEMENT[1:], sort=False):
             values = stated.groupby("metric")["value"].first()
+            split, scored, source, note = key
             for _, row in mine.iterrows():
                 rows.append(
                     {
@@ -197,7 +244,10 @@ def nearest_published(table: DataFrame, figures: DataFrame, twins: dict[str, str
                                 ("published", values.get(k, np.nan)),
                             )
                         },
+                        "split": split or "not stated",
+                        "scored": scored,
                         "source": source,
+                        "note": note or NONE,
                     }
                 )
     return DataFrame(rows)
@@ -259,7 +309,12 @@ class Ranking:
 
 
 def ranking(cells: DataFrame, score: str) -> Ranking:
-    """Ranks of the methods that have the score on every dataset; the mean over seeds counts."""
+    """Ranks of the methods that have the score on every dataset; the mean over seeds counts.
+
+    Scenes drawn by this workbench are left out: Friedman's and Nemenyi's tests take datasets for a sample of those
+    that users have.
+    """
+    cells = cells[cells["dataset"] != DRAWN]
     wide = cells.pivot_table(index="dataset", columns="method", values=score, sort=False)
     wide = wide.reindex(columns=list(dict.fromkeys(cells["method"]))).astype(float).dropna(axis=1)
     places = wide.rank(axis=1, ascending=False)
@@ -289,11 +344,14 @@ def ranking_answer(ranked: dict[str, Ranking], titles: dict[str, str]) -> str:
         if not one.mean_ranks:
             continue
         best = min(one.mean_ranks, key=one.mean_ranks.__getitem__)
-        beaten = [label(m, titles) for m, r in one.mean_ranks.items() if r - one.mean_ranks[best] > one.difference]
-        told = f"told apart from {', '.join(beaten)}" if beaten else "not told apart from any other"
+        # Nemenyi's test follows Friedman's, and says nothing where that finds no difference (Demšar, 2006).
+        apart = [m for m, r in one.mean_ranks.items() if one.p < CLAIM and r - one.mean_ranks[best] > one.difference]
+        beaten = ", ".join(label(m, titles) for m in apart)
+        told = f"told apart from {beaten} over these datasets" if beaten else "not told apart from any other"
         sentences.append(
             f"{SCORES[score]}: {label(best, titles)} has the best mean rank ({one.mean_ranks[best]:.2f} of "
             f"{len(one.mean_ranks)}) over {len(one.scores)} datasets, {told} (Friedman p {number(one.p, '.3f')}, "
             f"critical difference {one.difference:.2f})."
         )
+    sentences.append("Drawn scenes are left out, being ours, and a method's few trainings on a dataset count as one.")
     return " ".join(sentences)

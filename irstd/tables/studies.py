@@ -7,6 +7,8 @@ from pandas import DataFrame
 
 from irstd.tables import NONE, SCORES, keys, label, number, percent, points, scaled
 
+ENOUGH = 5  # seeds from which two recipes, not only two trainings, may be told apart
+
 
 def label_noise(cells: DataFrame) -> DataFrame:
     """For each run its label noise, and F1 at 3 and 5 px with the ends of its interval, as shares."""
@@ -56,8 +58,8 @@ def label_answer(cells: DataFrame, titles: dict[str, str], clicks: list[str], ma
         sentences.append(f"On **{dataset}**, F1 within 5 px with 95 % intervals: {'; '.join(told)}.")
     seeds = len(set(cells["seed"]))
     sentences.append(
-        "Rows whose intervals overlap are not told apart by this test split."
-        + (" One seed only: the next seed may order them otherwise." if seeds == 1 else "")
+        "Intervals are over the test images alone: rows whose intervals overlap are not told apart by this test split."
+        + (" One seed only: one training each, and the next may order them otherwise." if seeds == 1 else "")
     )
     return " ".join(sentences)
 
@@ -88,9 +90,17 @@ def _beyond(score: pd.Series) -> bool:
     return bool(score["low"] > 0 or score["high"] < 0)
 
 
-def _apart(score: pd.Series) -> bool:
-    """Whether it is, and the same way with every seed."""
-    return _beyond(score) and len({each > 0 for each in score["by_seed"]}) == 1
+def _apart(score: pd.Series) -> str:
+    """Whether two recipes are told apart: more than the choice of images explains, and than that of seeds does."""
+    if score["seeds"] < ENOUGH:
+        return f"no claim: {score['seeds']} {'seed' if score['seeds'] == 1 else 'seeds'}"
+    return "yes" if _beyond(score) and (score["seed_low"] > 0 or score["seed_high"] < 0) else "no"
+
+
+def _over_seeds(score: pd.Series) -> str:
+    if pd.isna(score["seed_low"]):
+        return NONE
+    return f"[{', '.join(scaled(score['score'], score[k], '+') for k in ('seed_low', 'seed_high'))}]"
 
 
 def differences(compared: dict[tuple[str, str], DataFrame], one: str, titles: dict[str, str]) -> DataFrame:
@@ -110,9 +120,11 @@ def differences(compared: dict[tuple[str, str], DataFrame], one: str, titles: di
                     "score": SCORES[name],
                     label(one, titles): f"{factor * score['one']:.2f}",
                     label(other, titles): f"{factor * score['other']:.2f}",
-                    "difference [95 %]": f"{value} [{low}, {high}]",
+                    "difference [95 % over images]": f"{value} [{low}, {high}]",
+                    "more than the choice of test images": "yes" if _beyond(score) else "no",
                     "by seed": ", ".join(scaled(name, each, "+") for each in score["by_seed"]),
-                    "told apart": "yes" if _apart(score) else "no",
+                    "95 % over seeds (t)": _over_seeds(score),
+                    "recipes told apart": _apart(score),
                 }
             )
     return DataFrame(rows).fillna(NONE)
@@ -127,21 +139,21 @@ def loss_answer(
     right = [f"`{name}`" for name, share in shares.items() if not share]
     sentences = [
         f"On paper {' and '.join(wrong)} leads away from the true area, {', '.join(right)} never do.",
-        "That is a statement about the weight; the whole loss also has the overlap's own slope.",
+        "That is a statement about where the weight leads, not about how steeply: every one of them, `diff` too, has a "
+        "cusp at equal areas, where its slope jumps from above zero to below. The whole loss also has the overlap's "
+        "own slope.",
     ]
     for (dataset, other), table in compared.items():
-        iou = table.set_index("score").loc["iou"]
-        by_seed = ", ".join(f"{100 * each:+.2f}" for each in iou["by_seed"])
+        iou = table.set_index("score", drop=False).loc["iou"]
+        by_seed, seeds = ", ".join(f"{100 * each:+.2f}" for each in iou["by_seed"]), iou["seeds"]
+        said = {"yes": "the recipes are told apart", "no": "the recipes are not told apart"}
+        claim = said.get(_apart(iou), "too few to claim anything of the losses")
         sentences.append(
             f"On **{dataset}** {label(one, titles)} has {100 * iou['difference']:+.2f} points of IoU "
-            f"[{100 * iou['low']:+.2f}, {100 * iou['high']:+.2f}] over {label(other, titles)} (by seed {by_seed}): "
-            + ("more" if _beyond(iou) else "no more")
-            + " than the choice of images explains"
-            + (
-                ", but not the same way with every seed: they are not told apart."
-                if _beyond(iou) and not _apart(iou)
-                else "."
-            )
+            f"[{100 * iou['low']:+.2f}, {100 * iou['high']:+.2f}] over {label(other, titles)}: "
+            f"{'more' if _beyond(iou) else 'no more'} than the choice of test images explains; "
+            f"{'one training' if seeds == 1 else f'{seeds} trainings'} each (by seed {by_seed}; 95 % over seeds, t: "
+            f"{_over_seeds(iou)}), {claim}."
         )
     sentences.append("The budget is a small part of the papers'; a full training may end otherwise.")
     return " ".join(sentences)
