@@ -74,13 +74,14 @@ def reports(given: params.Params, results: Path) -> dict[str, Report]:
         "metrics": Report("09_metrics"),
         "your-method": Report("13_your_method", {"methods": every}),
     }
-    if all(any((results / kind).rglob("*.csv")) for kind in ("transfer", "robustness")):
+    scored = {kind: {p.name for p in (results / kind).glob("*/*")} for kind in ("transfer", "robustness")}
+    if all(found_rows & set(methods) for found_rows in scored.values()):
         whole["transfer"] = Report("17_transfer", {"methods": methods})
     if taken := [d for d in datasets if d in {*whole, "start", "index", "figures"}]:
         raise InputError(f"params.yaml: datasets: {taken[0]!r} is the name of a report; give the dataset another")
     found = {name: one for name, one in (found | whole).items() if _has_results(one, results)}
     asked = {name: notebooks.question(one.path) for name, one in found.items()}
-    home = {"datasets": datasets, "methods": [*methods, *studies["losses"].methods], "baselines": baselines}
+    home = {"datasets": datasets, "methods": methods, "baselines": baselines}
     return found | {"index": Report("16_home", {**home, "reports": asked})}
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.browser import chromium
 from tests.test_pipeline import copy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ABSENT = ("torch", "dvc", "kornia", "lightning")  # not needed to write a report; importing one there is an error
 ALONE = """
