@@ -31,12 +31,13 @@ class Report:
         return NOTEBOOKS / f"{self.notebook}.ipynb"
 
 
-def reports(given: params.Params, results: Path) -> dict[str, Report]:
+def reports(given: params.Params, results: Path, *, private: bool = True) -> dict[str, Report]:
     """Every report there are results for, by name, in the order to be read; the home page comes last, since it links to
     the others.
 
     Args:
         results: folder of results.
+        private: whether pages of pictures that may not be passed on are among them.
 
     Raises:
         InputError: a dataset is called like a report.
@@ -79,7 +80,9 @@ def reports(given: params.Params, results: Path) -> dict[str, Report]:
         whole["transfer"] = Report("17_transfer", {"methods": methods})
     if taken := [d for d in datasets if d in {*whole, "start", "index", "figures"}]:
         raise InputError(f"params.yaml: datasets: {taken[0]!r} is the name of a report; give the dataset another")
-    found = {name: one for name, one in (found | whole).items() if _has_results(one, results)}
+    found = {
+        name: one for name, one in (found | whole).items() if _has_results(one, results) and (one.public or private)
+    }
     asked = {name: notebooks.question(one.path) for name, one in found.items()}
     home = {"datasets": datasets, "methods": methods, "baselines": baselines}
     return found | {"index": Report("16_home", {**home, "reports": asked})}

@@ -79,12 +79,12 @@ def build(target: Path, results: Path, names: tuple[str, ...] = ()) -> None:
     Raises:
         InputError: there is no such report, or one could not be made.
     """
-    known = reports(params.load(), results)
+    record = target == RECORD
+    known = reports(params.load(), results, private=not record)
     for name in names:
         if name not in known:
             raise InputError(f"there is no report {name!r}; {hint(name, known)}")
-    record, stamps = target == RECORD, RUNS / "stamps" / target.name
-    known = {name: one for name, one in known.items() if one.public or not record}
+    stamps = RUNS / "stamps" / target.name
     digests = {name: inputs(one, results) for name, one in known.items()}
     wanted = {n: known[n] for n in names} or {n: one for n, one in known.items() if not _written(n, digests, target)}
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many notebooks as cores run at a time

@@ -77,7 +77,6 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "loss": "mean over the epoch",
         "score": "of the scenes that choose the epoch, in [0, 1]; empty where not computed",
         "pixels": "px seen since the start, 1e6 px a Mpx",
-        "cpu_s": "time of processors spent since the start, s",
     },
     "watched": {"epoch": "from 1", "quantity": "what the method watches", "value": "mean over the epoch"},
     "per_image": {
@@ -224,4 +223,4 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
 }
 
 # Columns that a table did not have at first: empty where it was written before.
-ADDED: dict[str, tuple[str, ...]] = {"history": ("pixels", "cpu_s")}
+ADDED: dict[str, tuple[str, ...]] = {"history": ("pixels",)}
