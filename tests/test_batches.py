@@ -10,16 +10,8 @@ from irstd.config import params
 from irstd.data.augment import Augmentation, inside
 from irstd.data.batches import Resident, epoch
 from irstd.metrics.regions import regions
+from tests.test_training import RECIPE
 
-RECIPE = params.Recipe(
-    epochs=4,
-    batch=3,
-    size=32,
-    optimiser=params.Optimiser("adamw", 1e-2),
-    schedule=params.Schedule("cosine", 0.5),
-    augment=params.Augment(affine=0.5, colour=0.5, noise=0.5),
-    validate_every=2,
-)
 CPU = torch.device("cpu")
 
 
