@@ -1,6 +1,7 @@
-"""Race changes of a recipe at equal CPU time: METHODS (with commas) -> runs/race.
+"""Race changes of a recipe at equal CPU time: [METHOD, ARM, DATASET or SEED ...] -> runs/race.
 
-For each cell DATASET/METHOD/ARM/SEED.csv, and SEED-images.csv with the counts of each image.
+Of each kind all that pipelines/race.yaml lists, or those named. For each cell DATASET/METHOD/ARM/SEED.csv, and
+SEED-images.csv with the counts of each image.
 The arms are those of pipelines/race.yaml, judged on held-out training scenes. Several processes may run it at once:
 each takes the next cell that no other has, and a killed one is gone on with. An epoch's length differs between arms,
 so how many fit into the time is measured once for each network, crop and batch, and kept.
@@ -22,6 +23,7 @@ from scipy.ndimage import label
 from irstd import methods
 from irstd.config import params
 from irstd.data.prepared import Prepared
+from irstd.errors import InputError
 from irstd.inference.predict import Predicted
 from irstd.methods import Labels, Step
 from irstd.training import loop
@@ -164,27 +166,40 @@ def append(path: Path, header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> 
         csv.writer(file, lineterminator="\n").writerows([header, *rows] if new else rows)
 
 
-def main(names: str) -> None:
-    """Runs all cells of the methods named that are not done or under way elsewhere."""
+def chosen(given: dict[str, Any], names: tuple[str, ...]) -> list[tuple[str, str, str, int]]:
+    """Dataset, method, arm and seed of the cells that `names` leave, in the order in which they run."""
+    kinds = {"seeds": [str(seed) for seed in given["seeds"]], "arms": given["arms"], "methods": given["base"]}
+    kinds["datasets"] = given["datasets"]
+    if unknown := [name for name in names if not any(name in kind for kind in kinds.values())]:
+        raise InputError(f"race: {unknown[0]!r} is no method, arm, dataset or seed of pipelines/race.yaml")
+    left = {kind: [n for n in known if n in names] or list(known) for kind, known in kinds.items()}
+    return [
+        (dataset, method, arm, int(seed))
+        for seed in left["seeds"]
+        for arm in left["arms"]
+        for method in left["methods"]
+        if method in given["arms"][arm].get("methods", kinds["methods"])
+        for dataset in left["datasets"]
+    ]
+
+
+def main(*names: str) -> None:
+    """Runs the cells named that are not done or under way elsewhere."""
     torch.set_num_threads(1)
-    wanted = names.split(",")
     given = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
-    for seed in given["seeds"]:
-        for arm, changes in given["arms"].items():
-            for method in wanted:
-                for dataset in given["datasets"]:
-                    done = PLACE.joinpath(dataset, method, arm, f"{seed}.csv")
-                    if method not in changes.get("methods", wanted) or done.exists():
-                        continue
-                    done.parent.mkdir(parents=True, exist_ok=True)
-                    with done.with_suffix(".lock").open("w") as lock:
-                        try:
-                            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of when the process ends
-                        except BlockingIOError:
-                            continue
-                        if not done.exists():
-                            print(time.strftime("%H:%M"), dataset, method, arm, seed, flush=True)
-                            cell(given, dataset, method, arm, seed)
+    for dataset, method, arm, seed in chosen(given, names):
+        done = PLACE.joinpath(dataset, method, arm, f"{seed}.csv")
+        if done.exists():
+            continue
+        done.parent.mkdir(parents=True, exist_ok=True)
+        with done.with_suffix(".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of when the process ends
+            except BlockingIOError:
+                continue
+            if not done.exists():
+                print(time.strftime("%H:%M"), dataset, method, arm, seed, flush=True)
+                cell(given, dataset, method, arm, seed)
 
 
 if __name__ == "__main__":

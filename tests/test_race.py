@@ -6,6 +6,7 @@ import yaml
 
 from irstd import methods
 from irstd.config import params
+from irstd.errors import InputError
 from irstd.inference.predict import Predicted
 from pipelines import race
 from tests.conftest import ROOT
@@ -59,3 +60,15 @@ def test_false_pixels_are_of_regions_that_touch_no_target():
     assert race.counts(Predicted(score, None), mask, np.array([[1.5, 1.5]]), 0.5) == (1, 5, 4, 1)
     assert race.pooled(np.array([1, 5, 4]), points=False) == pytest.approx(1 / 8)
     assert race.pooled(np.array([1, 5, 4]), points=True) == pytest.approx(2 / 9)
+
+
+def test_of_each_kind_all_or_those_named():
+    given = {
+        "base": {"m": {}, "n": {}}, "arms": {"old": {}, "new": {"methods": ["n"]}}, "datasets": ["a", "b"],
+        "seeds": [0, 1],
+    }  # fmt: skip
+
+    assert race.chosen(given, ("0", "n", "b")) == [("b", "n", "old", 0), ("b", "n", "new", 0)]
+    assert len(race.chosen(given, ())) == 2 * (2 + 1) * 2
+    with pytest.raises(InputError, match="'newer' is no method"):
+        race.chosen(given, ("newer",))

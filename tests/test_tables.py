@@ -193,3 +193,11 @@ def test_variants_are_told_by_what_is_varied(tmp_path, method, title, shown):
     (tmp_path / "methods/row.json").write_text(json.dumps({"method": method, "title": title}))
 
     assert reading.titles(tmp_path) == {"row": shown}
+
+
+def test_a_training_of_a_moment_has_no_rate():
+    made = {"recipe": {"epochs": 2, "size": 32, "batch": 4}, "scenes": {"train": 16}, "full_epochs": 2}
+    told = {"dataset": "synthetic", "method": "m", "seed": 0, "hardware": "a CPU"}
+    table = efficiency.training(pd.DataFrame([made | told | {"wall_s": 4.0}, made | told | {"wall_s": 0.0}]), {})
+
+    assert table["images / s"].tolist() == ["8.0", tables.NONE]

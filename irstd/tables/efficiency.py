@@ -65,7 +65,8 @@ def training(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
                 "crops of px": f"{recipe['size']}²",
                 "batch": recipe["batch"],
                 "minutes": number(cell["wall_s"] / 60, ".1f"),
-                "images / s": number(images / cell["wall_s"], ".1f"),
+                # A training of a moment is recorded as 0.0 s, of which no rate can be told.
+                "images / s": number(images / cell["wall_s"] if cell["wall_s"] else None, ".1f"),
                 "hardware": cell["hardware"],
             }
         )
