@@ -2,11 +2,13 @@
 
     cells/RUN.json      a run's options, merged recipe, split, precision, digest of its method's code
     methods/ROW.json    a row's method and options, digest of the method's code
-    code/STAGE.json     the modules that a stage imports, and a digest of what the code of each does
+    code/STAGE.json     the modules that a stage imports, a digest of what the code of each does, and the columns of
+                        the tables that it names
 
 DVC clears what a stage made before it runs the stage, so whatever is wrong in params.yaml is said here, first.
 """
 
+import ast
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +18,7 @@ from irstd import methods
 from irstd.config import params
 from irstd.errors import InputError
 from irstd.inference import devices
-from irstd.results import provenance, store
+from irstd.results import SCHEMAS, provenance, store
 from irstd.training import steps
 from pipelines import CELLS, PLAN, run
 from pipelines.lookup import Run, method_of
@@ -41,9 +43,15 @@ def write_cells() -> None:
 
 
 def code(stage: str) -> dict[str, str]:
-    """Digest of the code of each module that a stage imports, but for those that change no result."""
+    """Digest of the code of each module that a stage imports, but for those that change no result; tables' columns.
+
+    The columns are no code of the stage, but a result that was made with others cannot be read.
+    """
     without = SHARED if stage in READS_SOURCES else (*SHARED, *SOURCES)
-    return {k: v for k, v in provenance.code_digests(f"pipelines.{stage}", without).items() if k != "pipelines"}
+    found = {k: v for k, v in provenance.code_digests(f"pipelines.{stage}", without).items() if k != "pipelines"}
+    tree = ast.parse(Path(__file__).with_name(f"{stage}.py").read_text())
+    named = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return found | {f"table {kind}": " ".join(columns) for kind, columns in SCHEMAS.items() if kind in named}
 
 
 def _check(given: params.Params) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import networkx as nx
 import pytest
@@ -10,7 +11,7 @@ from dvc.repo import Repo
 
 from irstd.config import params
 from irstd.errors import InputError
-from irstd.results import provenance
+from irstd.results import SCHEMAS, provenance
 from pipelines import plan, report_list, reports
 from tests.conftest import RECORDED, ROOT
 from tests.test_pipeline import copy
@@ -28,7 +29,8 @@ def checkout(tmp_path_factory):
         stages = {stage.name: stage for stage in repo.index.stages}
         above = {name: {s.name for s in nx.ancestors(graph, stage)} for name, stage in stages.items()}
         needs = {name: _needs(stage, folder) for name, stage in stages.items()}
-    return folder, needs, above
+        makes = {name: [out.fs_path for out in stage.outs] for name, stage in stages.items()}
+    return folder, needs, above, makes
 
 
 def _needs(stage, folder):
@@ -49,7 +51,7 @@ def reruns(checkout, monkeypatch):
 
     Of what is computed it is taken that it differs wherever its stage runs again.
     """
-    folder, needs, above = checkout
+    folder, needs, above, _ = checkout
     monkeypatch.chdir(folder)
     found = provenance._source_of
 
@@ -200,6 +202,21 @@ class TestPlan:
         planned = reruns("params.yaml", swap("match_px: 3.0", "match_px: 5.0"))
 
         assert of("score") <= planned and not kinds(planned) & {"train", "predict", "pack-weights"}
+
+    def test_a_column_makes_the_stages_that_write_it_run_again(self, monkeypatch):
+        monkeypatch.setitem(SCHEMAS, "cost", SCHEMAS["cost"] | {"watts": "of the socket"})
+
+        assert "watts" in plan.code("cost")["table cost"]
+        assert not any("watts" in text for text in plan.code("train").values())
+
+    def test_columns_of_every_table_that_a_stage_writes_are_known(self, checkout):
+        for name, paths in checkout[3].items():
+            stage = name.partition("@")[0].replace("-", "_")
+            written = {Path(path).stem for path in paths if path.endswith(".csv")} & set(SCHEMAS)
+            if stage == "score":  # copies what `train` wrote
+                written -= {"history", "watched"}
+            assert {f"table {kind}" for kind in written} <= set(plan.code(stage)), name
+        assert {"table history", "table watched"} <= set(plan.code("train"))
 
     def test_a_plot_its_pages_alone(self, reruns):
         assert reruns("irstd/plots/curves.py", lambda text: text + "\nX = 1\n") == {"reports"}
