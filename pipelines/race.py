@@ -16,27 +16,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 import yaml
 from scipy.ndimage import label
 
 from irstd import methods
+from irstd.analysis import race as analysis
 from irstd.config import params
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from irstd.inference.predict import Predicted
 from irstd.methods import Labels, Step
+from irstd.results import SCHEMAS, provenance, store
 from irstd.training import loop
 from irstd.training.selection import points_above, right, score
-from pipelines import PREPARED, RUNS, run
+from pipelines import PREPARED, RESULTS, RUNS, run
 
 PLACE = RUNS / "race"
-COLUMNS = (
-    "dataset", "method", "arm", "seed", "weights", "epoch", "epochs", "core_minutes", "pixels", "score", "low", "high",
-    "false_per_million", "threshold",
-)  # fmt: skip
+COLUMNS = tuple(SCHEMAS["race"])[:-2]  # where and from what code a cell is made, SEED.json says
 COUNTED = ("epoch", "weights", "scene", "right", "found", "there", "false", "pixels")
-RESAMPLES = 1000
+FIRST = "old"  # the arm that others start from unless they say `of`
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def entry(given: dict[str, Any], method: str, arm: str) -> dict[str, Any]:
     """Recipe and options of an arm, through the arms it starts from."""
     changes = given["arms"][arm]
-    start = entry(given, method, changes["of"]) if "of" in changes else given["base"][method]
+    start = given["base"][method] if arm == FIRST else entry(given, method, changes.get("of", FIRST))
     return merged(start, {key: changes[key] for key in ("recipe", "options") if key in changes})
 
 
@@ -107,12 +107,6 @@ def counts(one: Predicted, mask: np.ndarray, centres: np.ndarray, threshold: flo
     return int((above & mask).sum()), int(above.sum()), int(mask.sum()), int((above & ~touching[regions]).sum())
 
 
-def pooled(table: np.ndarray, *, points: bool) -> np.ndarray:
-    """IoU, or F1 of points, from sums (..., 3) of rightly found, found and there."""
-    both, found, there = np.moveaxis(table.astype(float), -1, 0)
-    return 2 * both / np.maximum(found + there, 1) if points else both / np.maximum(found + there - both, 1)
-
-
 def cell(given: dict[str, Any], dataset: str, method: str, arm: str, seed: int) -> None:
     """Trains and judges one cell."""
     folder, wanted = PLACE.joinpath(dataset, method, arm), entry(given, method, arm)
@@ -135,11 +129,10 @@ def cell(given: dict[str, Any], dataset: str, method: str, arm: str, seed: int) 
             threshold = score(found, truth, chosen.threshold)[1]
             table = np.array([counts(p, *t, threshold) for p, t in zip(found, truth, strict=True)])
             sizes = [mask.size for mask, _ in truth]
-            drawn = np.random.default_rng(0).integers(len(table), size=(RESAMPLES, len(table)))
-            low, high = np.quantile(pooled(table[drawn, :3].sum(1), points=points), (0.025, 0.975))
+            low, high = analysis.interval(table[:, :3], points=points)
             append(rows, COLUMNS, [(
                 dataset, method, arm, seed, weights, row["epoch"], number, f"{row['cpu_s'] / 60:.2f}", row["pixels"],
-                f"{pooled(table[:, :3].sum(0), points=points):.4f}", f"{low:.4f}", f"{high:.4f}",
+                f"{analysis.pooled(table[:, :3].sum(0), points=points):.4f}", f"{low:.4f}", f"{high:.4f}",
                 f"{table[:, 3].sum() / sum(sizes) * 1e6:.2f}", f"{threshold:.3f}",
             )])  # fmt: skip
             append(images, COUNTED, [
@@ -153,6 +146,8 @@ def cell(given: dict[str, Any], dataset: str, method: str, arm: str, seed: int) 
         chosen, options, chosen.build(options), recipe, prepared, training=learn, validation=held, seed=seed,
         on=torch.device("cpu"), checkpoint=checkpoint, checkpoint_s=60, on_validation=judge,
     )  # fmt: skip
+    made = {"hardware": provenance.processor(), "commit": provenance.commit(Path())}
+    store.write_json(made, folder / f"{seed}.json")
     images.replace(images.with_suffix(""))
     rows.replace(rows.with_suffix(""))
     checkpoint.unlink()
@@ -164,6 +159,22 @@ def append(path: Path, header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> 
     new = not path.exists()
     with path.open("a", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows] if new else rows)
+
+
+def summarise(given: dict[str, Any]) -> None:
+    """Writes the tables of all cells that are done."""
+    found, images = [], {}
+    for dataset, method, arm, seed in chosen(given, ()):
+        done = PLACE.joinpath(dataset, method, arm, f"{seed}.csv")
+        if done.exists():
+            made = json.loads(done.with_suffix(".json").read_text())
+            found.append(pd.read_csv(done).drop_duplicates(["epoch", "weights"], keep="last").assign(**made))
+            counted = pd.read_csv(done.with_name(f"{seed}-images.csv"), dtype={"scene": str})
+            images[dataset, method, arm, seed] = counted
+    starts = {arm: changes.get("of", FIRST) for arm, changes in given["arms"].items() if arm != FIRST}
+    points = [method for method in given["base"] if methods.get(method).supervision == "point"]
+    store.write(pd.concat(found, ignore_index=True), RESULTS / "analysis" / "race.csv", "race")
+    store.write(analysis.effects(images, starts, points), RESULTS / "analysis" / "race_effects.csv", "race_effects")
 
 
 def chosen(given: dict[str, Any], names: tuple[str, ...]) -> list[tuple[str, str, str, int]]:
@@ -200,6 +211,7 @@ def main(*names: str) -> None:
             if not done.exists():
                 print(time.strftime("%H:%M"), dataset, method, arm, seed, flush=True)
                 cell(given, dataset, method, arm, seed)
+                summarise(given)
 
 
 if __name__ == "__main__":

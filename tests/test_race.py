@@ -1,10 +1,12 @@
 """The race of recipes: what an arm is, how long it may take, and how it is judged."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 from irstd import methods
+from irstd.analysis import race as analysis
 from irstd.config import params
 from irstd.errors import InputError
 from irstd.inference.predict import Predicted
@@ -58,8 +60,8 @@ def test_false_pixels_are_of_regions_that_touch_no_target():
     score[2:4, 2:4] = score[6, 6] = 1.0  # overlaps by one pixel; and one alone
 
     assert race.counts(Predicted(score, None), mask, np.array([[1.5, 1.5]]), 0.5) == (1, 5, 4, 1)
-    assert race.pooled(np.array([1, 5, 4]), points=False) == pytest.approx(1 / 8)
-    assert race.pooled(np.array([1, 5, 4]), points=True) == pytest.approx(2 / 9)
+    assert analysis.pooled(np.array([1, 5, 4]), points=False) == pytest.approx(1 / 8)
+    assert analysis.pooled(np.array([1, 5, 4]), points=True) == pytest.approx(2 / 9)
 
 
 def test_of_each_kind_all_or_those_named():
@@ -72,3 +74,38 @@ def test_of_each_kind_all_or_those_named():
     assert len(race.chosen(given, ())) == 2 * (2 + 1) * 2
     with pytest.raises(InputError, match="'newer' is no method"):
         race.chosen(given, ("newer",))
+
+
+def images(right, averaged=2):
+    """Counts of two scenes: ten found and ten there in each, of which `right` are both."""
+    rows = [("1", "raw", 0), ("2", "raw", 0), ("1", "averaged", averaged), ("2", "averaged", averaged)]
+    return pd.DataFrame([
+        {"epoch": epoch, "weights": weights, "scene": scene, "right": 0 if epoch < 5 else right + more, "found": 10,
+         "there": 10, "false": 3, "pixels": 1000}
+        for epoch in (2, 5) for scene, weights, more in rows
+    ])  # fmt: skip
+
+
+def test_an_arm_is_set_against_its_start_and_averaged_weights_against_raw():
+    table = analysis.effects({("a", "m", "old", 0): images(4), ("a", "m", "new", 0): images(5, 5)}, {"new": "old"}, [])
+
+    told = table.set_index(["arm", "against", "against_weights"])["difference"]
+    # IoU: 6 of 14 averaged and 4 of 16 raw at first; then 10 of 10, and 5 of 15.
+    assert told["old", "old", "raw"] == pytest.approx(6 / 14 - 4 / 16)
+    assert told["new", "old", "averaged"] == pytest.approx(1 - 6 / 14)
+    assert told["new", "new", "raw"] == pytest.approx(1 - 5 / 15)
+    assert table["false_per_million"].tolist() == [3000] * 3
+    assert (table["low"] == table["high"]).all()  # the scenes are alike, so drawing others changes nothing
+
+
+def test_points_are_judged_by_f1():
+    table = analysis.effects({("a", "m", "old", 0): images(4)}, {}, ["m"])
+
+    assert table["score"].tolist() == [pytest.approx(0.6)]
+
+
+def test_arms_judged_on_other_scenes_are_not_compared():
+    other = images(4).assign(scene=lambda t: t["scene"].map({"1": "1", "2": "3"}))
+    found = analysis.effects({("a", "m", "old", 0): other, ("a", "m", "new", 0): images(5)}, {"new": "old"}, [])
+
+    assert found["against"].tolist() == ["old", "new"]

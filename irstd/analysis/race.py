@@ -1,0 +1,74 @@
+"""What a change of a recipe does at equal time: differences of paired images, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from pandas import DataFrame
+
+from irstd.results import SCHEMAS
+
+RESAMPLES = 2000
+AVERAGED, RAW = "averaged", "raw"  # weights: mean over the last steps, and those of the last step
+Counts = Int[ndarray, "N 3"]  # of each image: rightly found, found and there; pixels, or points
+
+
+def pooled(sums: Int[ndarray, "*R 3"], *, points: bool) -> Float[ndarray, "*R"]:
+    """IoU, or F1 of points, from sums of rightly found, found and there."""
+    both, found, there = np.moveaxis(sums.astype(float), -1, 0)
+    score = 2 * both / np.maximum(found + there, 1) if points else both / np.maximum(found + there - both, 1)
+    return np.asarray(score)
+
+
+def interval(*counts: Counts, points: bool) -> tuple[float, float]:
+    """95 % bootstrap interval over images of the pooled score.
+
+    With two tables of the same images: of the first's score less the second's.
+    """
+    drawn = np.random.default_rng(0).integers(len(counts[0]), size=(RESAMPLES, len(counts[0])))
+    scores = [pooled(table[drawn].sum(1), points=points) for table in counts]
+    low, high = np.quantile(scores[0] - scores[1] if len(scores) > 1 else scores[0], (0.025, 0.975))
+    return float(low), float(high)
+
+
+def effects(
+    images: Mapping[tuple[str, str, str, int], DataFrame], starts: Mapping[str, str], points: Sequence[str]
+) -> DataFrame:
+    """A row for each arm against the arm it starts from, both with averaged weights, and for each arm's averaged
+    weights against its raw ones; as the schema `race_effects` says.
+
+    Args:
+        images: dataset, method, arm and seed to the counts of each image when the training was over: `scene`,
+            `weights`, `right`, `found`, `there`, `false`, `pixels`.
+        starts: arm to the arm it starts from.
+        points: the methods that are judged by points.
+    """
+    rows: list[dict[str, Any]] = []
+    for (dataset, method, arm, seed), table in images.items():
+        sides = [((arm, AVERAGED), (arm, RAW))]
+        if arm in starts:
+            sides.append(((arm, AVERAGED), (starts[arm], AVERAGED)))
+        for (_, weights), (against, of_weights) in sides:
+            other = images.get((dataset, method, against, seed))
+            if other is None:
+                continue
+            now, before = _of(table, weights), _of(other, of_weights)
+            if list(now.index) != list(before.index):  # another hold-out: not to be compared
+                continue
+            judged = [side[["right", "found", "there"]].to_numpy() for side in (now, before)]
+            score, base = (float(pooled(side.sum(0), points=method in points)) for side in judged)
+            low, high = interval(*judged, points=method in points)
+            false = [float(side["false"].sum() / side["pixels"].sum() * 1e6) for side in (now, before)]
+            told = (dataset, method, arm, weights, against, of_weights, seed, score, score - base, low, high, *false)
+            rows.append(dict(zip(SCHEMAS["race_effects"], told, strict=True)))
+    return DataFrame(rows, columns=list(SCHEMAS["race_effects"]))
+
+
+def _of(table: DataFrame, weights: str) -> DataFrame:
+    """The last counts of each scene with these weights, in the order of their names."""
+    chosen = table[(table["weights"] == weights) & (table["epoch"] == table["epoch"].max())]
+    return chosen.drop_duplicates("scene", keep="last").set_index("scene").sort_index()
