@@ -171,10 +171,10 @@ def summarise(given: dict[str, Any]) -> None:
             found.append(pd.read_csv(done).drop_duplicates(["epoch", "weights"], keep="last").assign(**made))
             counted = pd.read_csv(done.with_name(f"{seed}-images.csv"), dtype={"scene": str})
             images[dataset, method, arm, seed] = counted
-    starts = {arm: changes.get("of", FIRST) for arm, changes in given["arms"].items() if arm != FIRST}
+    changes = {arm: (one.get("of", FIRST), one["what"]) for arm, one in given["arms"].items() if arm != FIRST}
     points = [method for method in given["base"] if methods.get(method).supervision == "point"]
     store.write(pd.concat(found, ignore_index=True), RESULTS / "analysis" / "race.csv", "race")
-    store.write(analysis.effects(images, starts, points), RESULTS / "analysis" / "race_effects.csv", "race_effects")
+    store.write(analysis.effects(images, changes, points), RESULTS / "analysis" / "race_effects.csv", "race_effects")
 
 
 def chosen(given: dict[str, Any], names: tuple[str, ...]) -> list[tuple[str, str, str, int]]:

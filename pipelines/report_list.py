@@ -78,6 +78,8 @@ def reports(given: params.Params, results: Path, *, private: bool = True) -> dic
     scored = {kind: {p.name for p in (results / kind).glob("*/*")} for kind in ("transfer", "robustness")}
     if all(found_rows & set(methods) for found_rows in scored.values()):
         whole["transfer"] = Report("17_transfer", {"methods": methods})
+    if (results / "analysis" / "race_effects.csv").exists():
+        whole["race"] = Report("18_race", {"methods": methods})
     if taken := [d for d in datasets if d in {*whole, "start", "index", "figures"}]:
         raise InputError(f"params.yaml: datasets: {taken[0]!r} is the name of a report; give the dataset another")
     found = {

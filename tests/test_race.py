@@ -87,7 +87,9 @@ def images(right, averaged=2):
 
 
 def test_an_arm_is_set_against_its_start_and_averaged_weights_against_raw():
-    table = analysis.effects({("a", "m", "old", 0): images(4), ("a", "m", "new", 0): images(5, 5)}, {"new": "old"}, [])
+    table = analysis.effects(
+        {("a", "m", "old", 0): images(4), ("a", "m", "new", 0): images(5, 5)}, {"new": ("old", "better")}, []
+    )
 
     told = table.set_index(["arm", "against", "against_weights"])["difference"]
     # IoU: 6 of 14 averaged and 4 of 16 raw at first; then 10 of 10, and 5 of 15.
@@ -106,6 +108,8 @@ def test_points_are_judged_by_f1():
 
 def test_arms_judged_on_other_scenes_are_not_compared():
     other = images(4).assign(scene=lambda t: t["scene"].map({"1": "1", "2": "3"}))
-    found = analysis.effects({("a", "m", "old", 0): other, ("a", "m", "new", 0): images(5)}, {"new": "old"}, [])
+    found = analysis.effects(
+        {("a", "m", "old", 0): other, ("a", "m", "new", 0): images(5)}, {"new": ("old", "better")}, []
+    )
 
     assert found["against"].tolist() == ["old", "new"]

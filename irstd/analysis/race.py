@@ -36,7 +36,9 @@ def interval(*counts: Counts, points: bool) -> tuple[float, float]:
 
 
 def effects(
-    images: Mapping[tuple[str, str, str, int], DataFrame], starts: Mapping[str, str], points: Sequence[str]
+    images: Mapping[tuple[str, str, str, int], DataFrame],
+    changes: Mapping[str, tuple[str, str]],
+    points: Sequence[str],
 ) -> DataFrame:
     """A row for each arm against the arm it starts from, both with averaged weights, and for each arm's averaged
     weights against its raw ones; as the schema `race_effects` says.
@@ -44,26 +46,40 @@ def effects(
     Args:
         images: dataset, method, arm and seed to the counts of each image when the training was over: `scene`,
             `weights`, `right`, `found`, `there`, `false`, `pixels`.
-        starts: arm to the arm it starts from.
+        changes: arm to the arm it starts from, and what it changes in it, in words.
         points: the methods that are judged by points.
     """
     rows: list[dict[str, Any]] = []
     for (dataset, method, arm, seed), table in images.items():
-        sides = [((arm, AVERAGED), (arm, RAW))]
-        if arm in starts:
-            sides.append(((arm, AVERAGED), (starts[arm], AVERAGED)))
-        for (_, weights), (against, of_weights) in sides:
+        sides = [(arm, RAW, f"averaged weights instead of the last ({arm})")]
+        if arm in changes:
+            sides.append((changes[arm][0], AVERAGED, changes[arm][1]))
+        for against, of_weights, change in sides:
             other = images.get((dataset, method, against, seed))
             if other is None:
                 continue
-            now, before = _of(table, weights), _of(other, of_weights)
+            now, before = _of(table, AVERAGED), _of(other, of_weights)
             if list(now.index) != list(before.index):  # another hold-out: not to be compared
                 continue
             judged = [side[["right", "found", "there"]].to_numpy() for side in (now, before)]
             score, base = (float(pooled(side.sum(0), points=method in points)) for side in judged)
             low, high = interval(*judged, points=method in points)
             false = [float(side["false"].sum() / side["pixels"].sum() * 1e6) for side in (now, before)]
-            told = (dataset, method, arm, weights, against, of_weights, seed, score, score - base, low, high, *false)
+            told = (
+                dataset,
+                method,
+                arm,
+                change,
+                AVERAGED,
+                against,
+                of_weights,
+                seed,
+                score,
+                score - base,
+                low,
+                high,
+                *false,
+            )
             rows.append(dict(zip(SCHEMAS["race_effects"], told, strict=True)))
     return DataFrame(rows, columns=list(SCHEMAS["race_effects"]))
 

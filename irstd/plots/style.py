@@ -68,7 +68,7 @@ def plain_log(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-UNITS = ("px", "%", "°", "ms", "MB", "1e6", "1e9", "per million", "grey levels", "halves of", "no unit")
+UNITS = ("px", "%", "°", "ms", "min", "MB", "1e6", "1e9", "per million", "grey levels", "halves of", "no unit")
 COUNTED = ("0 to 1", "sum 1", "number", "epoch", "1 is best", "rank", "share", "ratio", "/", "rate", "slope", "score")
 
 

@@ -199,6 +199,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "dataset": "of the training",
         "method": "whose recipe is changed",
         "arm": "of pipelines/race.yaml",
+        "change": "what it changes",
         "weights": "averaged over the last steps, or raw",
         "against": "the arm it is compared with",
         "against_weights": "of that",
