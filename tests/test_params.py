@@ -30,7 +30,7 @@ MISTAKES = [
     (
         "budget: cpu",
         "budget: cpuu",
-        "params.yaml: dataset.nuaa-sirst.budget: method.ggl_net.budgets has no 'cpuu'; did you mean 'cpu'?",
+        "params.yaml: dataset.nudt-sirst.budget: method.ggl_net.budgets has no 'cpuu'; did you mean 'cpu'?",
     ),
     (
         "methods: [ggl_net, point_regression, gaussian_pinwheel]",
@@ -181,3 +181,14 @@ def test_weights_of_what_is_not_trained_are_refused(text, right, wrong, sentence
         params.parse(text.replace(right, wrong, 1))
 
     assert sentence in str(error.value)
+
+
+def test_a_budget_may_be_another_with_changes(text):
+    given = params.parse(text)
+    night, cpu = (given.row("ggl_net").budgets[name] for name in ("night", "cpu"))
+
+    assert cpu == night | {"epochs": cpu["epochs"]} and cpu["epochs"] < night["epochs"]
+    with pytest.raises(InputError, match=r"ggl_net.budgets.cpu.of: 'nigt' is no budget of this row; did you mean"):
+        params.parse(text.replace("cpu: { of: night", "cpu: { of: nigt", 1))
+    with pytest.raises(InputError, match=r"ggl_net.budgets.cpu.of: 'cpu' leads back to it"):
+        params.parse(text.replace("cpu: { of: night", "cpu: { of: cpu", 1))

@@ -162,7 +162,7 @@ class TestPlan:
         return {name for name in names if name.startswith("train@")}
 
     def test_a_field_that_a_budget_uses_retrains_exactly_its_runs(self, reruns):
-        budget = GIVEN.data("nuaa-sirst").budget
+        budget = GIVEN.data("irstd-1k").budget  # no other budget is `of` it
         planned = reruns("params.yaml", self._of_recipe("ggl_net", "batch", budget))
 
         used = {d for d in GIVEN.datasets if GIVEN.data(d).budget == budget}

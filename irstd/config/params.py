@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -99,7 +99,7 @@ class Row:
 
     options: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
-    budgets: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    budgets: dict[str, dict[str, Any]] = Field(default_factory=dict)  # one may be `of` another, and say what differs
     method: str | None = None  # file in irstd/methods; that of the original, or the row's own name, if not given
     of: str | None = None  # the row whose recipe, budgets and, of the same method, options are inherited, key by key
 
@@ -219,7 +219,8 @@ class Params:
                 budgets=budgets,
                 method=one.method or found.method,
             )
-        return found
+        budgets = {budget: _whole(found.budgets, budget, f"method.{name}.budgets") for budget in found.budgets}
+        return replace(found, budgets=budgets)
 
     def data(self, name: str) -> Dataset:
         """How the dataset `name` is used.
@@ -277,6 +278,18 @@ class Params:
             "# Made from params.yaml by `make cells`: dvc.yaml repeats its stages over these.\n"
             f"rows:\n{rows}cells:\n{''.join(lines)}"
         )
+
+
+def _whole(budgets: Mapping[str, dict[str, Any]], name: str, path: str) -> dict[str, Any]:
+    """A budget with what it inherits from the budget that it is `of`."""
+    line = [name]
+    while (parent := budgets[line[-1]].get("of")) is not None:
+        if parent in line or parent not in budgets:
+            wrong = "leads back to it" if parent in line else f"is no budget of this row; {hint(parent, budgets)}"
+            raise InputError(f"params.yaml: {path}.{line[-1]}.of: {parent!r} {wrong}")
+        line.append(parent)
+    merged = {key: value for one in reversed(line) for key, value in budgets[one].items()}
+    return {key: value for key, value in merged.items() if key != "of"}
 
 
 def _entry(entries: Mapping[str, Any], name: str, kind: str) -> Any:
