@@ -2,7 +2,8 @@
 
 NAME is a run, DATASET-METHOD-SEED; `DATASET-METHOD` and `DATASET` stand for all their runs. Its results are taken from
 runs/results, with what they stand on: the dataset's tables, the method's card, its transfer, robustness and packed
-weights if there are some. Without a name the pages alone are written anew, from the record as it is.
+weights if there are some. `race` stands for the tables of pipelines/race.py. Without a name the pages alone are written
+anew, from the record as it is.
 Nothing else writes to the record.
 """
 
@@ -15,6 +16,7 @@ from irstd.errors import InputError, hint
 from pipelines import RECORD, RESULTS, WEIGHTS, run
 from pipelines.reports import build
 
+RACE = "race"
 IN_GIT_MB = 10.0  # weights of more are published by their card and checksum alone
 
 
@@ -55,11 +57,19 @@ def files(cell: dict) -> list[Path]:
         "analysis/*.csv", f"analysis/*-{dataset}/*", f"transfer/{dataset}/{method}/{seed}/*",
         f"robustness/{dataset}/{method}/{seed}.csv",
     )  # fmt: skip
-    return [path for pattern in patterns for path in sorted(RESULTS.glob(pattern)) if path.is_file()]
+    found = [path for pattern in patterns for path in sorted(RESULTS.glob(pattern)) if path.is_file()]
+    return [path for path in found if path not in race()]
+
+
+def race() -> list[Path]:
+    """Tables of the race, which is of no run."""
+    return sorted(RESULTS.glob("analysis/race*.csv"))
 
 
 def main(*names: str) -> None:
-    cells = chosen(names, params.load().cells())
+    cells = chosen(tuple(name for name in names if name != RACE), params.load().cells())
+    if RACE in names and not race():
+        raise InputError("there is no race yet; run `python -m pipelines.race`")
     wanted = [(cell, files(cell)) for cell in cells]  # whatever is wrong is said before anything is written
     for cell, paths in wanted:
         place = Path(cell["dataset"], cell["method"], str(cell["seed"]))
@@ -72,6 +82,9 @@ def main(*names: str) -> None:
             if packed.stat().st_size <= IN_GIT_MB * 1e6:
                 _copy(packed, RECORD / "weights" / cell["dataset"] / packed.name)
         print(f"published {'-'.join(place.parts)}")
+    for path in race() if RACE in names else ():
+        _copy(path, RECORD / "results" / path.relative_to(RESULTS))
+        print(f"published {path.stem}")
     build(RECORD, RECORD / "results")
 
 

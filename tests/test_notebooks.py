@@ -6,9 +6,11 @@ With its own, each is run by `make report`, which tests/test_site.py does.
 import json
 import shutil
 
+import pandas as pd
 import pytest
 
 from irstd.reports import notebooks
+from irstd.results import SCHEMAS, store
 from tests.conftest import RECORDED, ROOT
 
 RESULTS = RECORDED
@@ -42,7 +44,7 @@ def executed(notebook, tmp_path, **given):
 def test_every_notebook_is_run_with_other_parameters():
     names = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
 
-    assert names == {*OTHER, *ELSEWHERE, "14_explorer", "15_revisions"}
+    assert names == {*OTHER, *ELSEWHERE, "14_explorer", "15_revisions", "18_race"}
 
 
 @pytest.mark.parametrize("name", OTHER)
@@ -54,6 +56,32 @@ def test_a_notebook_runs_with_other_parameters(name, tmp_path):
     left = {path.name for kind in ("figures", "tables") for path in (tmp_path / kind).iterdir()}
     assert set(files) <= left
     assert all(path.stat().st_size < 300_000 for path in (tmp_path / "figures").glob("*.svg"))
+
+
+def test_a_race_says_which_changes_raised_the_score(tmp_path):
+    """Two arms on two datasets, one of which `flips` raises for certain, and an average that changes nothing."""
+    place = tmp_path / "results/analysis"
+    effects = [
+        (d, "ggl_net", arm, change, "averaged", against, weights, 0, 0.5, difference, low, high, 9.0, 8.0)
+        for d, up in (("nuaa-sirst", 0.1), ("nudt-sirst", 0.05))
+        for arm, change, against, weights, difference, low, high in (
+            ("old", "averaged weights", "old", "raw", 0.0, -0.1, 0.1),
+            ("flips", "flips only", "old", "averaged", up, up - 0.01, up + 0.02),
+        )
+    ]
+    runs = [
+        (d, "ggl_net", arm, 0, "averaged", epoch, 4, 2.0 * epoch, 1e6 * epoch, 0.1 * epoch, 0.3, 0.5, 9.0, 0.5, "CPU", "abc")
+        for d in ("nuaa-sirst", "nudt-sirst") for arm in ("old", "flips") for epoch in (2, 4)
+    ]  # fmt: skip
+    for kind, rows in (("race", runs), ("race_effects", effects)):
+        store.write(pd.DataFrame(rows, columns=list(SCHEMAS[kind])), place / f"{kind}.csv", kind)
+    shutil.copytree(RESULTS / "methods", tmp_path / "results/methods")
+    text = executed("18_race", tmp_path, results=str(tmp_path / "results"), datasets=["nuaa-sirst", "nudt-sirst"])
+
+    assert "Raised the score wherever tried: flips only (nuaa-sirst +10.0, nudt-sirst +5.0)." in text
+    assert "No difference that the held-out images show on all datasets tried: averaged weights" in text
+    assert "+10.00 [+9.00, +12.00]" in text and "40.00 [30.0, 50.0]" in text
+    assert {p.name for p in (tmp_path / "figures").iterdir()} == {"effects-ggl_net.svg", "curves-ggl_net.svg"}
 
 
 def test_the_explorer_shows_drawn_scenes_where_there_is_nothing_else(tmp_path):

@@ -10,7 +10,7 @@ from irstd.errors import InputError
 from irstd.results.overlay import HERE, RECORD, overlay
 from irstd.results.reading import cells
 from pipelines import publish
-from tests.conftest import RECORDED
+from tests.conftest import RECORDED, ROOT
 
 RUN = "synthetic/ggl_net/0"
 
@@ -101,3 +101,20 @@ class TestPublish:
             InputError, match="synthetic-mpcm-0 has no scores yet; run `dvc repro score@synthetic-mpcm-0`"
         ):
             publish.files({"dataset": "synthetic", "method": "mpcm", "seed": 0})
+
+    def test_a_race_is_published_by_its_name_alone(self, folders, tmp_path, monkeypatch):
+        monkeypatch.setattr(publish, "RESULTS", folders[1])
+        monkeypatch.setattr(publish, "RECORD", tmp_path / "reports")
+        monkeypatch.setattr(publish, "build", lambda *_: None)
+        monkeypatch.chdir(ROOT)
+        with pytest.raises(InputError, match="there is no race yet"):
+            publish.main("race")
+        (folders[1] / "analysis").mkdir()
+        table = folders[1] / "analysis/race.csv"
+        table.write_text("arm\n")
+        made = folders[1] / RUN / "provenance.json"
+        made.write_text(json.dumps(json.loads(made.read_text()) | {"commit": "0123456789ab"}))
+
+        assert table not in publish.files({"dataset": "synthetic", "method": "ggl_net", "seed": 0})
+        publish.main("race")
+        assert (tmp_path / "reports/results/analysis/race.csv").read_text() == "arm\n"

@@ -220,7 +220,7 @@ class Params:
                 method=one.method or found.method,
             )
         budgets = {budget: _whole(found.budgets, budget, f"method.{name}.budgets") for budget in found.budgets}
-        return replace(found, budgets=budgets)
+        return replace(found, budgets=budgets)  # type: ignore[type-var] # as above
 
     def data(self, name: str) -> Dataset:
         """How the dataset `name` is used.
