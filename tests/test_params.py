@@ -133,9 +133,7 @@ def test_a_row_of_a_study_that_is_run_anyway_is_refused(text):
 
 def test_oriented_kernels_of_a_network_that_is_not_trained_are_refused(text):
     with pytest.raises(InputError) as error:
-        params.parse(
-            text.replace("  method: gaussian_pinwheel\n  seed: 0", "  method: gaussian_pinwheel\n  seed: 3", 1)
-        )
+        params.parse(text.replace("method: gaussian_pinwheel, seed: 0", "method: gaussian_pinwheel, seed: 3", 1))
 
     assert "orientation: 'gaussian_pinwheel' is not trained on 'synthetic' with seed 3; name a cell" in str(error.value)
 
@@ -171,8 +169,8 @@ def test_an_experiment_can_change_what_the_main_rows_say(tmp_path):
 @pytest.mark.parametrize(
     ("right", "wrong", "sentence"),
     [
-        ("  datasets: [nuaa-sirst, nudt-sirst, irstd-1k]\n", "  datasets: [moon]\n", "publish.datasets: 'moon' is not among `datasets`; add it there, or drop it here"),
-        ("  methods: [ggl_net, point_regression, gaussian_pinwheel]\n  seeds: [0]\nrobustness", "  methods: [ggl_net]\n  seeds: [3]\nrobustness", "publish.seeds: 3 is not among `seeds`"),
+        ("publish: { datasets: [nuaa-sirst, nudt-sirst, irstd-1k]", "publish: { datasets: [moon]", "publish.datasets: 'moon' is not among `datasets`; add it there, or drop it here"),
+        ("gaussian_pinwheel], seeds: [0] }\n", "gaussian_pinwheel], seeds: [3] }\n", "publish.seeds: 3 is not among `seeds`"),
     ],
 )  # fmt: skip
 def test_weights_of_what_is_not_trained_are_refused(text, right, wrong, sentence):
