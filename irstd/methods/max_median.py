@@ -12,9 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from irstd.layers.contrast import shifted, stretched
-from irstd.losses.unlearnt import unlearnt
-from irstd.methods import Method, Prediction
+from irstd.layers.contrast import shifted
+from irstd.methods._classical import classical
 
 DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
@@ -48,19 +47,4 @@ def build(options: Options) -> MaxMedian:
     return MaxMedian(options.length)
 
 
-def decode(outputs: Tensor, _options: Options) -> Prediction:
-    """Each image's response over its largest."""
-    return Prediction(stretched(outputs))
-
-
-METHOD = Method(
-    title="Max-median",
-    paper="https://doi.org/10.1117/12.364049",
-    supervision="mask",
-    options=Options,
-    build=build,
-    loss=unlearnt,
-    decode=decode,
-    threshold=None,
-    multiple=1,
-)
+METHOD = classical("Max-median", "https://doi.org/10.1117/12.364049", Options, build)

@@ -13,9 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from irstd.layers.contrast import mean, shifted, stretched
-from irstd.losses.unlearnt import unlearnt
-from irstd.methods import Method, Prediction
+from irstd.layers.contrast import mean, shifted
+from irstd.methods._classical import classical
 
 HALF_TURN = ((-1, -1), (-1, 0), (-1, 1), (0, 1))  # the other four directions are their opposites
 
@@ -55,19 +54,4 @@ def build(options: Options) -> MPCM:
     return MPCM(options.sides, dark=options.dark)
 
 
-def decode(outputs: Tensor, _options: Options) -> Prediction:
-    """Each image's response over its largest."""
-    return Prediction(stretched(outputs))
-
-
-METHOD = Method(
-    title="MPCM",
-    paper="https://doi.org/10.1016/j.patcog.2016.04.002",
-    supervision="mask",
-    options=Options,
-    build=build,
-    loss=unlearnt,
-    decode=decode,
-    threshold=None,
-    multiple=1,
-)
+METHOD = classical("MPCM", "https://doi.org/10.1016/j.patcog.2016.04.002", Options, build)

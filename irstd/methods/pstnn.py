@@ -16,9 +16,7 @@ from jaxtyping import Complex, Float
 from kornia.filters import gaussian_blur2d
 from torch import Tensor, nn
 
-from irstd.layers.contrast import stretched
-from irstd.losses.unlearnt import unlearnt
-from irstd.methods import Method, Prediction
+from irstd.methods._classical import classical
 
 GREY = 255.0  # the constants are for grey levels of 255
 SMALL = 0.01  # in the weights, eq. 21
@@ -128,19 +126,4 @@ def build(options: Options) -> PSTNN:
     return PSTNN(options)
 
 
-def decode(outputs: Tensor, _options: Options) -> Prediction:
-    """Each image's sparse part over its largest value."""
-    return Prediction(stretched(outputs))
-
-
-METHOD = Method(
-    title="PSTNN",
-    paper="https://doi.org/10.3390/rs11040382",
-    supervision="mask",
-    options=Options,
-    build=build,
-    loss=unlearnt,
-    decode=decode,
-    threshold=None,
-    multiple=1,
-)
+METHOD = classical("PSTNN", "https://doi.org/10.3390/rs11040382", Options, build)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from irstd.layers.contrast import dilation, erosion, stretched
-from irstd.losses.unlearnt import unlearnt
-from irstd.methods import Method, Prediction
+from irstd.layers.contrast import dilation, erosion
+from irstd.methods._classical import classical
 
 
 @dataclass(frozen=True)
@@ -39,19 +38,4 @@ def build(options: Options) -> TopHat:
     return TopHat(options.side)
 
 
-def decode(outputs: Tensor, _options: Options) -> Prediction:
-    """Each image's response over its largest."""
-    return Prediction(stretched(outputs))
-
-
-METHOD = Method(
-    title="Top-hat",
-    paper="https://doi.org/10.1016/j.infrared.2005.04.006",
-    supervision="mask",
-    options=Options,
-    build=build,
-    loss=unlearnt,
-    decode=decode,
-    threshold=None,
-    multiple=1,
-)
+METHOD = classical("Top-hat", "https://doi.org/10.1016/j.infrared.2005.04.006", Options, build)

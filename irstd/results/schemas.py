@@ -11,9 +11,7 @@ CURVE = {  # of pixels over thresholds
     "false_positive_rate": "of background pixels",
     "iou": "pooled",
 }
-CONVENTIONS = {  # a row a convention
-    "convention": "name in irstd/metrics/conventions.py",
-    "images": "number",
+COUNTS = {
     "pixels": "px that false pixels are divided by",
     "intersection": "px, predicted and true",
     "predicted": "px",
@@ -22,7 +20,12 @@ CONVENTIONS = {  # a row a convention
     "detected": "number",
     "regions": "number predicted",
     "false_regions": "number",
-    "false_pixels": "px",
+    "false_pixels": "px in regions that found no target",
+}
+CONVENTIONS = {  # a row a convention
+    "convention": "name in irstd/metrics/conventions.py",
+    "images": "number",
+    **COUNTS,
     "iou": "pooled; of both classes where the convention says so",
     "iou_low": "end of the 95 % interval over images",
     "iou_high": "end of the 95 % interval over images",
@@ -81,15 +84,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
     "watched": {"epoch": "from 1", "quantity": "what the method watches", "value": "mean over the epoch"},
     "per_image": {
         "name": "scene",
-        "pixels": "px",
-        "intersection": "px",
-        "predicted": "px",
-        "true": "px",
-        "targets": "number",
-        "detected": "number",
-        "regions": "number predicted",
-        "false_regions": "number",
-        "false_pixels": "px",
+        **COUNTS,
         "hits_3px": "targets with a point of their own within 3 px",
         "hits_5px": "targets with a point of their own within 5 px",
         "hits_5px_greedy": "the same, each target in turn taking the first free point (P2P-HDNet)",
