@@ -91,6 +91,17 @@ class TestFolder:
         assert (scores["irstd"]["pd"], scores["irstd"]["fa_per_million"]) == (1, 0)
         assert scores["irstd"]["distance_px"] == pytest.approx(2)
 
+    def test_hiou_and_its_losses_add_up(self, tmp_path, capsys, masks, truth):
+        self.run(tmp_path, capsys, truth, save(tmp_path / "p", masks, lambda mask: np.roll(mask, 1, 1)))
+        one = json.loads((tmp_path / "out/scores.json").read_text())["hierarchy"]
+
+        for level in ("localisation", "segmentation"):
+            assert sum(v for k, v in one.items() if k.startswith(level)) == pytest.approx(1, abs=1e-5)
+        assert one["hiou"] == pytest.approx(one["localisation_iou"] * one["segmentation_iou"], abs=1e-5)
+        # Lone targets are 3 by 4 px: 9 of 15 px are common, 3 background, 3 missed; those that touch others are not.
+        assert 0.5 < one["segmentation_iou"] < 0.7 and one["localisation_iou"] == 1
+        assert "## What hIoU loses, and where" in (tmp_path / "out/report.md").read_text()
+
     def test_resized_ones_are_refused_or_stretched_when_asked(self, tmp_path, capsys, masks, truth):
         folder = save(tmp_path / "p", masks, lambda m: np.kron(m, np.ones((2, 2))))
 

@@ -18,6 +18,7 @@ from irstd.inference.predict import encode
 from irstd.metrics import detection, points
 from irstd.metrics.conventions import CONVENTIONS
 from irstd.metrics.counts import Pair
+from irstd.metrics.hierarchical import Hierarchy, hierarchy
 from irstd.metrics.regions import regions
 from irstd.results import literature, reading, store
 from irstd.scoring import totals
@@ -66,6 +67,14 @@ def points_f1(every: Iterable[Pair], threshold: float) -> dict[str, float | None
         for px in totals:
             totals[px] += len(points.pairs(truth, found, float(px)))
     return {f"point_f1_{px}px": 2 * hits / both if both else None for px, hits in totals.items()}
+
+
+def hierarchical(every: Iterable[Pair]) -> dict[str, float | None]:
+    """hIoU, its levels, and what each level loses where, at our decision; None where nothing defines it."""
+    total = Hierarchy()
+    for pair in every:
+        total += hierarchy(pair.mask, pair.predicted(CONVENTIONS["irstd"].decision))
+    return {k: None if np.isnan(v) else round(float(v), 6) for k, v in total.scores().items()}
 
 
 def _of_boxes(given: predictions.Given, scenes: list[str], every: list[Pair]) -> str:
@@ -202,7 +211,9 @@ def score(
         threshold = points_above if found.swept is None else CONVENTIONS["irstd"].decision.threshold
         table = beside(name, found.conventions, extra, truth.dataset, results_folder, threshold)
         pages["Beside others, under our convention; published figures under their own"] = formatted(table)
-    if summary:
+    if found.swept is not None:
+        summary |= {"hierarchy": hierarchical(every)}
+        pages["What hIoU loses, and where"] = score_tables.hierarchy({name: summary["hierarchy"]})
         pages["Curves"] = score_tables.curves_summary({name: summary}, {})
     return Report(name, words, found, {**summary, **extra}, pages)
 

@@ -208,6 +208,30 @@ def curves_summary(summaries: dict[str, dict], titles: dict[str, str]) -> DataFr
     return DataFrame(rows).fillna(NONE)
 
 
+LEVELS = {"localisation": "targets", "segmentation": "pixels"}  # of hIoU: what its shares are of
+LOSSES = {
+    "merging": "several in one", "splitting": "one in several", "interference": "background",
+    "perception": "missed",
+}  # fmt: skip
+
+
+def hierarchy(found: dict[str, dict[str, float | None]]) -> DataFrame:
+    """hIoU, its two levels, and the shares that they lose, which add up to 100 % with each level.
+
+    Args:
+        found: method to its scores, as `irstd.metrics.hierarchical` names them.
+    """
+    rows = []
+    for method, one in found.items():
+        row = {"method": method, "hIoU %": percent(one["hiou"])}
+        for level, of in LEVELS.items():
+            row[f"{level} %"] = percent(one[f"{level}_iou"])
+            lost = {words: one[key] for kind, words in LOSSES.items() if (key := f"{level}_{kind}") in one}
+            row |= {f"{of} lost, {words} %": percent(value) for words, value in lost.items()}
+        rows.append(row)
+    return DataFrame(rows)
+
+
 def _reached(pd_: float | None, most: float, lowest: float | None) -> str:
     """A Pd at an Fa of `most` per million, or that the curve never gets so low."""
     if lowest is None:
