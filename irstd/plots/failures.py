@@ -22,7 +22,16 @@ def found_over(table: DataFrame, ax: Axes, *, title: str) -> Axes:
     missed = known["found"] <= 0.5
     for rows, marker, colour in ((known[~missed], "o", TRUTH), (known[missed], "x", MISS)):
         face = {"markerfacecolor": "none"} if marker == "o" else {}
-        ax.plot(rows["area_px"], rows["scr"].abs().clip(lower=0.05), marker, color=colour, ms=3.5, mew=0.9, **face)
+        ax.plot(
+            rows["area_px"],
+            rows["scr"].abs().clip(lower=0.05),
+            marker,
+            color=colour,
+            ms=3.5,
+            mew=0.9,
+            rasterized=True,
+            **face,
+        )
     ax.set(xscale="log", yscale="log", xlabel="area, px", ylabel="|SCR|, no unit")
     plain_log(ax.xaxis)
     plain_log(ax.yaxis)
