@@ -28,11 +28,12 @@ ENTRY = """\
       augment: {{ flip: 0.5, transpose: 0.5, affine: 0.5, colour: 0.2, noise: 0.2 }}
       validate_every: 5
     budgets: # what to change in the recipe when less time is at hand
-      cpu:
-        epochs: 50
+      night:
+        epochs: 150
         batch: 8
         size: 128
         schedule: {{ name: cosine, warmup_epochs: 0.5 }}
+      cpu: {{ of: night, epochs: 50 }}
       quick:
         epochs: 12
         batch: 8
