@@ -58,7 +58,8 @@ def files(cell: dict) -> list[Path]:
         f"robustness/{dataset}/{method}/{seed}.csv",
     )  # fmt: skip
     found = [path for pattern in patterns for path in sorted(RESULTS.glob(pattern)) if path.is_file()]
-    return [path for path in found if path not in race()]
+    of_no_run = race()
+    return [path for path in found if path not in of_no_run]
 
 
 def race() -> list[Path]:

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 from pandas import DataFrame
 
+from irstd.metrics.statistics import bootstrap
 from irstd.results import SCHEMAS
 
-RESAMPLES = 2000
 AVERAGED, RAW = "averaged", "raw"  # weights: mean over the last steps, and those of the last step
 Counts = Int[ndarray, "N 3"]  # of each image: rightly found, found and there; pixels, or points
 
 
-def pooled(sums: Int[ndarray, "*R 3"], *, points: bool) -> Float[ndarray, "*R"]:
+def pooled(sums: Shaped[ndarray, "*R 3"], *, points: bool) -> Float[ndarray, "*R"]:
     """IoU, or F1 of points, from sums of rightly found, found and there."""
     both, found, there = np.moveaxis(sums.astype(float), -1, 0)
     score = 2 * both / np.maximum(found + there, 1) if points else both / np.maximum(found + there - both, 1)
@@ -29,10 +29,12 @@ def interval(*counts: Counts, points: bool) -> tuple[float, float]:
 
     With two tables of the same images: of the first's score less the second's.
     """
-    drawn = np.random.default_rng(0).integers(len(counts[0]), size=(RESAMPLES, len(counts[0])))
-    scores = [pooled(table[drawn].sum(1), points=points) for table in counts]
-    low, high = np.quantile(scores[0] - scores[1] if len(scores) > 1 else scores[0], (0.025, 0.975))
-    return float(low), float(high)
+
+    def score(sums: ndarray) -> ndarray:
+        first, *others = (pooled(one, points=points) for one in np.split(sums, len(counts), 1))
+        return first - others[0] if others else first
+
+    return bootstrap(np.hstack(counts), score)
 
 
 def effects(
@@ -65,21 +67,8 @@ def effects(
             score, base = (float(pooled(side.sum(0), points=method in points)) for side in judged)
             low, high = interval(*judged, points=method in points)
             false = [float(side["false"].sum() / side["pixels"].sum() * 1e6) for side in (now, before)]
-            told = (
-                dataset,
-                method,
-                arm,
-                change,
-                AVERAGED,
-                against,
-                of_weights,
-                seed,
-                score,
-                score - base,
-                low,
-                high,
-                *false,
-            )
+            told = (dataset, method, arm, change, AVERAGED, against, of_weights, seed)
+            told += (score, score - base, low, high, *false)
             rows.append(dict(zip(SCHEMAS["race_effects"], told, strict=True)))
     return DataFrame(rows, columns=list(SCHEMAS["race_effects"]))
 
