@@ -88,7 +88,7 @@ def epochs(given: dict[str, Any], method: str, options: Any, recipe: params.Reci
         batch = min(part.batch, scenes)
         total += (until - since) * (scenes // batch) * seconds(method, options, part.size, batch)
         since = until
-    return max(3, round(60 * given["minutes"] / total))
+    return max(3, round(60 * given["minutes"][method] / total))
 
 
 def counts(one: Predicted, mask: np.ndarray, centres: np.ndarray, threshold: float) -> tuple[int, int, int, int]:

@@ -50,7 +50,7 @@ def test_as_many_epochs_fit_as_their_steps_take(monkeypatch):
     recipe = params.Recipe(epochs=1, batch=4, size=64, optimiser=params.Optimiser("adamw", 1e-3))
 
     # 40 scenes are 10 steps of half a second: five seconds an epoch, twelve in a minute.
-    assert race.epochs({"minutes": 1}, "m", None, recipe, 40) == 12
+    assert race.epochs({"minutes": {"m": 1}}, "m", None, recipe, 40) == 12
 
 
 def test_false_pixels_are_of_regions_that_touch_no_target():
