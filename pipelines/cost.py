@@ -5,7 +5,7 @@ import torch
 
 from irstd.config import params
 from irstd.inference import devices, profiling
-from irstd.results import provenance, store
+from irstd.results import store
 from pipelines import RESULTS, run
 from pipelines.lookup import method_of
 
@@ -18,8 +18,8 @@ def main(method: str) -> None:
         torch.set_num_threads(given.cost.threads)
     torch.backends.cudnn.allow_tf32 = False  # float32 is what the table says
     network = chosen.build(options).to(on)
-    cpu = f"{provenance.processor()}, {torch.get_num_threads()} threads"
-    hardware = cpu if on.type == "cpu" else torch.cuda.get_device_name(on)
+    threads = f", {torch.get_num_threads()} threads" if on.type == "cpu" else ""
+    hardware = devices.hardware(on) + threads
     rows = []
     for size in given.cost.sizes:
         gmac = profiling.gmac(network, size)

@@ -40,7 +40,7 @@ from irstd.training.selection import score
 from pipelines import PREPARED, RESULTS, RUNS, plan, run
 from pipelines.lookup import method_of
 
-WEIGHTS = ("best.safetensors", "last.safetensors")
+WEIGHTS = "best.safetensors"
 HISTORY = ("history.csv", "watched.csv")
 TOLD = ("commit", "hardware", "precision", "wall_s")
 APART = 0.1  # between thresholds, for the same reason
@@ -114,21 +114,20 @@ def _whole(folder: Path, made: dict[str, Any], given: params.Params, cell: tuple
     """Raises InputError unless the weights are the cell's, fit its network and are finite."""
     dataset, method, seed = cell
     chosen, options = method_of(given, method)
-    for name in WEIGHTS:
-        path = folder / name
-        try:
-            with safe_open(path, "pt") as file:
-                label = json.loads((file.metadata() or {}).get("irstd", "{}"))
-            weights = load_file(path)
-            chosen.build(options).load_state_dict(weights)
-        except (SafetensorError, RuntimeError, ValueError) as error:
-            first = str(error).splitlines()[0]
-            raise InputError(f"{name} is damaged or another network's ({first}); copy it again") from None
-        own = {"dataset": dataset, "method": method, "seed": seed, "epoch": made["best_epoch"]}
-        if label != own:
-            raise InputError(f"{name} says it is of {label}, not of {own}; copy the right one")
-        if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
-            raise InputError(f"{name} of {dataset} {method} has values that are not finite; train it again")
+    path = folder / WEIGHTS
+    try:
+        with safe_open(path, "pt") as file:
+            label = json.loads((file.metadata() or {}).get("irstd", "{}"))
+        weights = load_file(path)
+        chosen.build(options).load_state_dict(weights)
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"{WEIGHTS} is damaged or another network's ({first}); copy it again") from None
+    own = {"dataset": dataset, "method": method, "seed": seed, "epoch": made["best_epoch"]}
+    if label != own:
+        raise InputError(f"{WEIGHTS} says it is of {label}, not of {own}; copy the right one")
+    if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
+        raise InputError(f"{WEIGHTS} of {dataset} {method} has values that are not finite; train it again")
 
 
 def _score_of_best(path: Path, made: dict[str, Any]) -> float | None:
@@ -147,12 +146,14 @@ def _score_of_best(path: Path, made: dict[str, Any]) -> float | None:
         raise InputError(f"{path.name} has not each of {len(epochs)} epochs, with a loss; copy it again")
     if not len(scores):
         return None
-    if scores.get(made["best_epoch"]) != scores.max():
+    # Averaged weights are of the last epoch, whatever others scored.
+    best = epochs[-1] if made["recipe"]["average_epochs"] else scores.idxmax()
+    if scores.get(made["best_epoch"]) != scores.get(best):
         raise InputError(
-            f"{path.name} has its best score in epoch {scores.idxmax()}, but epoch {made['best_epoch']} was chosen; "
+            f"{path.name} has its best score in epoch {best}, but epoch {made['best_epoch']} was chosen; "
             "copy both again"
         )
-    return float(scores.max())
+    return float(scores[best])
 
 
 def _same_score(
@@ -200,7 +201,7 @@ def main(folder: str, dataset: str, method: str, seed: str) -> None:
     if name not in given.cells():
         raise InputError(f"params.yaml trains no {method} on {dataset} with seed {seed}; add the run there first")
     trained, target = Path(folder, RUNS, "train", *place), RUNS.joinpath("train", *place)
-    wanted = [trained / one for one in ("provenance.json", *WEIGHTS, *HISTORY)]
+    wanted = [trained / one for one in ("provenance.json", WEIGHTS, *HISTORY)]
     if missing := [path for path in wanted if not path.is_file()]:
         raise InputError(f"{missing[0]} is missing; name the checkout where `dvc repro train@{name}` ran")
     made = _provenance(trained / "provenance.json", name)
@@ -209,7 +210,7 @@ def main(folder: str, dataset: str, method: str, seed: str) -> None:
     _whole(trained, made, given, (dataset, method, int(seed)))
     stated = _score_of_best(trained / "history.csv", made)
     if stated is not None and made["recipe"]["selection"] == "validation":
-        _same_score(trained / WEIGHTS[0], stated, made, given, (dataset, method, int(seed)))
+        _same_score(trained / WEIGHTS, stated, made, given, (dataset, method, int(seed)))
     earlier = target / "provenance.json"
     before = json.loads(earlier.read_text())["commit"] if earlier.is_file() else None
     for path in wanted:
@@ -220,7 +221,7 @@ def main(folder: str, dataset: str, method: str, seed: str) -> None:
     if done.returncode:
         last = (done.stderr.strip() or "it does not say why").splitlines()[-1]
         raise InputError(f"DVC could not import {name} ({last}); mend that, and run this again")
-    digest = hashlib.sha256((trained / WEIGHTS[0]).read_bytes()).hexdigest()
+    digest = hashlib.sha256((trained / WEIGHTS).read_bytes()).hexdigest()
     facts = {key: made[key] for key in TOLD}
     _record({"dataset": dataset, "method": method, "seed": int(seed), **facts, "sha256": digest})
     if before not in (None, made["commit"]):

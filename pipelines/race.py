@@ -26,6 +26,7 @@ from irstd.analysis import race as analysis
 from irstd.config import params
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
+from irstd.inference import devices
 from irstd.inference.predict import Predicted
 from irstd.methods import Labels, Step
 from irstd.results import SCHEMAS, provenance, store
@@ -146,7 +147,7 @@ def cell(given: dict[str, Any], dataset: str, method: str, arm: str, seed: int) 
         chosen, options, chosen.build(options), recipe, prepared, training=learn, validation=held, seed=seed,
         on=torch.device("cpu"), checkpoint=checkpoint, checkpoint_s=60, on_validation=judge,
     )  # fmt: skip
-    made = {"hardware": provenance.processor(), "commit": provenance.commit(Path())}
+    made = {"hardware": devices.hardware(torch.device("cpu")), "commit": provenance.commit(Path())}
     store.write_json(made, folder / f"{seed}.json")
     images.replace(images.with_suffix(""))
     rows.replace(rows.with_suffix(""))

@@ -7,6 +7,7 @@ held-out scenes, and the same files written.
 
 import csv
 import json
+from pathlib import Path
 from typing import Any
 
 import safetensors.torch
@@ -26,37 +27,15 @@ from pipelines.lookup import Run
 
 def main(dataset: str, method: str, seed: str) -> None:
     cell = Run.load(dataset, method, seed)
-    recipe, entry = cell.recipe, cell.entry
+    recipe = cell.recipe
     on = devices.device(cell.given.train.device)
     in_precision = steps.precision(cell.given.train.precision, on)
     repeatable(cell.threads, on.type)
     prepared = Prepared(PREPARED / dataset)
-    # Only the protocol `validation` gives up training scenes; `test` is the papers' habit, and labelled.
-    held_out = recipe.selection == "validation"
-    roles = prepared.roles(entry.split, entry.validation if held_out else 0.0)
-    learn = roles["train"] if held_out else [*roles["train"], *roles["validation"]]
-    choose = {"validation": roles["validation"], "last": [], "test": roles["test"]}[recipe.selection]
-    if held_out and not choose:
-        raise InputError(
-            f"params.yaml: dataset.{dataset}.validation is 0, so there is nothing to choose the epoch on; raise it, or "
-            "set `selection: last` in the recipe"
-        )
+    learn, choose, facts = facts_of(cell, prepared)
     clicks = None if cell.clicks is None else read_clicks(cell.clicks, prepared)
-    if clicks is not None and recipe.jitter:
-        raise InputError(
-            f"params.yaml: method.{method}.recipe.jitter moves centroids, but dataset.{dataset}.clicks gives clicks; "
-            "set one of the two"
-        )
-    facts = {
-        **cell.resolved(),
-        "scenes": {
-            "train": len(learn) if recipe.epochs else 0,
-            "validation": len(choose) if held_out else 0,
-            "test": len(roles["test"]),
-        },
-        "data_sha256": prepared.checksum(),
-        "versions": provenance.versions(),
-        "code": plan.code("train"),
+    facts |= {
+        "versions": devices.versions(),
         "precision": in_precision,
         "threads": cell.threads if on.type == "cpu" else None,
     }
@@ -71,16 +50,52 @@ def main(dataset: str, method: str, seed: str) -> None:
         )  # fmt: skip
     else:
         fitted = _chosen(cell, network, prepared, choose)
-    _write(cell, fitted)
+    folder = cell.below(RUNS / "train")
+    write(folder, {"dataset": cell.dataset, "method": cell.row, "seed": cell.seed, "epoch": fitted.best_epoch}, fitted)
     made = {
         **facts,
         "best_epoch": fitted.best_epoch,
         "threshold": fitted.threshold,
-        "hardware": provenance.processor() if on.type == "cpu" else torch.cuda.get_device_name(on),
+        "hardware": devices.hardware(on),
         "wall_s": round(fitted.wall_s, 1) if recipe.epochs else None,
         "commit": provenance.commit(RUNS.parent),
     }
-    (cell.below(RUNS / "train") / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
+    (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
+
+
+def facts_of(cell: Run, prepared: Prepared) -> tuple[list[int], list[int], dict[str, Any]]:
+    """Scenes to learn from, scenes that choose the epoch, and whatever decides the training but for the machine.
+
+    Raises:
+        InputError: there is no scene to choose the epoch on, or points are given and to be moved as well.
+    """
+    recipe, entry = cell.recipe, cell.entry
+    # Only the protocol `validation` gives up training scenes; `test` is the papers' habit, and labelled.
+    held_out = recipe.selection == "validation"
+    roles = prepared.roles(entry.split, entry.validation if held_out else 0.0)
+    learn = roles["train"] if held_out else [*roles["train"], *roles["validation"]]
+    choose = {"validation": roles["validation"], "last": [], "test": roles["test"]}[recipe.selection]
+    if held_out and not choose:
+        raise InputError(
+            f"params.yaml: dataset.{cell.dataset}.validation is 0, so there is nothing to choose the epoch on; raise "
+            "it, or set `selection: last` in the recipe"
+        )
+    if cell.clicks is not None and recipe.jitter:
+        raise InputError(
+            f"params.yaml: method.{cell.row}.recipe.jitter moves centroids, but dataset.{cell.dataset}.clicks gives "
+            "clicks; set one of the two"
+        )
+    facts = {
+        **cell.resolved(),
+        "scenes": {
+            "train": len(learn) if recipe.epochs else 0,
+            "validation": len(choose) if held_out else 0,
+            "test": len(roles["test"]),
+        },
+        "data_sha256": prepared.checksum(),
+        "code": plan.code("train"),
+    }
+    return learn, choose, facts
 
 
 def _chosen(cell: Run, network: torch.nn.Module, prepared: Prepared, held_out: list[int]) -> loop.Fitted:
@@ -98,14 +113,16 @@ def _chosen(cell: Run, network: torch.nn.Module, prepared: Prepared, held_out: l
     return loop.Fitted({}, {}, 0, threshold, [], 0.0)
 
 
-def _write(cell: Run, fitted: loop.Fitted) -> None:
-    folder = cell.below(RUNS / "train")
+def write(folder: Path, of: dict[str, Any], fitted: loop.Fitted) -> None:
+    """Writes what a training leaves, its provenance apart: best.safetensors, history.csv, watched.csv.
+
+    Args:
+        of: what the weights say of themselves.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     # One entry: safetensors writes several in an order that changes from run to run.
-    of = {"dataset": cell.dataset, "method": cell.row, "seed": cell.seed, "epoch": fitted.best_epoch}
-    for kind, weights in (("best", fitted.best), ("last", fitted.last)):
-        packed = safetensors.torch.save(weights, metadata={"irstd": json.dumps(of)})
-        loop.save(folder / f"{kind}.safetensors", lambda beside, packed=packed: beside.write_bytes(packed))
+    packed = safetensors.torch.save(fitted.best, metadata={"irstd": json.dumps(of)})
+    loop.save(folder / "best.safetensors", lambda beside: beside.write_bytes(packed))
     rows = [{k: _short(v) for k, v in row.items()} for row in fitted.history]
     watched = [
         {"epoch": row["epoch"], "quantity": name, "value": _short(value)}

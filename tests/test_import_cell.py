@@ -2,13 +2,20 @@
 
 import hashlib
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, distribution
 
 import pytest
+import torch
 import yaml
+from packaging.requirements import Requirement
+from safetensors.torch import load_file
 
+from irstd.inference.half import halved, restored
 from irstd.results import store
 from tests.conftest import ROOT
 from tests.test_pipeline import TINY, copy, dvc, merge, set_params
@@ -21,6 +28,8 @@ SHORT = {
         "point_regression": {"budgets": {"quick": {"epochs": 2, "batch": 4, "size": 32, "jitter": 1.0}}},
     },
 }
+QUEUE = ("synthetic-point_regression-0", "synthetic-ggl_net-0")
+BARE = ("torch", "lightning", "numpy", "scipy", "jaxtyping", "kornia", "tqdm")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -154,3 +163,78 @@ def test_the_points_of_the_training_judge_its_held_out_scenes(here, there):
 
 def test_the_command_is_documented():
     assert "python -m pipelines.import_cell" in (ROOT / "README.md").read_text()
+
+
+def closure(names):
+    """Installed packages by name: these and all that they need."""
+    todo, found = list(names), {}
+    while todo:
+        name = re.sub(r"[-_.]+", "-", todo.pop()).lower()
+        if name in found:
+            continue
+        try:
+            found[name] = distribution(name)
+        except PackageNotFoundError:  # of another platform
+            continue
+        needs = [Requirement(text) for text in found[name].requires or []]
+        todo += [one.name for one in needs if one.marker is None or one.marker.evaluate({"extra": ""})]
+    return found
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """A folder with those packages alone, to be the only one that Python searches."""
+    site = tmp_path_factory.mktemp("site")
+    for package in closure(BARE).values():
+        for top in {file.parts[0] for file in package.files or []} - {"..", "__pycache__"}:
+            if not (site / top).is_symlink():
+                (site / top).symlink_to(package.locate_file(top))
+    return site
+
+
+def stage(folder, *words, bare=None):
+    env = os.environ | {"PYTHONPATH": f"{bare}" if bare else ""}
+    command = [sys.executable, *(["-S"] if bare else []), "-m", *map(str, words)]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+
+
+def states(out):
+    return {run["name"]: run["state"] for run in json.loads((out / "campaign.json").read_text())["runs"]}
+
+
+def test_a_campaign_rehearsed(there, here, bare, tmp_path):
+    """On a machine with few packages and minutes the weights are those of a plain training, in half precision."""
+    away, pack, out, back = (tmp_path / name for name in ("away", "pack", "out", "back"))
+    done = stage(there, "pipelines.pack_campaign", pack, *QUEUE)
+    assert done.returncode == 0, done.stderr
+    for room in ("irstd", "pipelines"):
+        shutil.copytree(there / room, away / room)
+
+    # The first call ends before torch is loaded, so that a run stops after an epoch, and the next is not begun.
+    first = stage(away, "pipelines.campaign", pack, out, 1, 1, bare=bare)
+    assert first.returncode == 0, first.stderr
+    assert states(out) == {QUEUE[0]: "under way", QUEUE[1]: "waits"}, (first.stdout, first.stderr)
+    assert "TFLOP/s in bf16" in first.stdout and re.search(r"images/s of 32 px, [\d.]+% of the device's", first.stdout)
+    shutil.rmtree(out)
+
+    second = stage(away, "pipelines.campaign", pack, out, 500, 2, bare=bare)
+    assert second.returncode == 0, second.stderr
+    assert states(out) == dict.fromkeys(QUEUE, "done")
+    carried = list(out.iterdir())
+    assert len(carried) <= 8 and all(file.stat().st_size <= 16 * 2**20 for file in carried)
+
+    whole = stage(there, "pipelines.unpack_campaign", out, back)
+    assert whole.returncode == 0 and whole.stdout.count("pipelines.import_cell") == 2, whole.stderr
+    for method in ("ggl_net", "point_regression"):
+        plain, got = (root / "runs/train/synthetic" / method / "0" for root in (there, back))
+        weights = restored(halved(load_file(plain / "best.safetensors"), method))
+        carried = load_file(got / "best.safetensors")
+        assert weights.keys() == carried.keys() and all(torch.equal(weights[k], carried[k]) for k in weights)
+        assert (plain / "history.csv").read_bytes() == (got / "history.csv").read_bytes()
+    done = import_cell(here, back, "synthetic", "point_regression", "0")
+    assert done.returncode == 0, done.stderr
+
+    part = out / "part-0"
+    part.write_bytes(part.read_bytes()[:-1])
+    refused = stage(there, "pipelines.unpack_campaign", out, back)
+    assert refused.returncode == 1 and "do not hold" in refused.stderr

@@ -16,9 +16,6 @@ from numpy import ndarray
 from irstd.data.batches import seed_of
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.formats import annotations
-from irstd.formats.marks import outside, points
-from irstd.formats.names import Names, shown
 
 
 class Clicks(Mapping[int, ndarray]):
@@ -79,6 +76,10 @@ def read_clicks(path: Path, prepared: Prepared) -> dict[str, Float64[ndarray, "T
         InputError: the file or a column is missing, a scene is not in the dataset, or a click is no number or
             not in its image.
     """
+    from irstd.formats import annotations  # noqa: PLC0415 - training does without OpenCV, which the readers need
+    from irstd.formats.marks import outside, points  # noqa: PLC0415
+    from irstd.formats.names import Names, shown  # noqa: PLC0415
+
     if not path.exists():
         raise InputError(f"{path} is missing; set dataset.{prepared.folder.name}.clicks to a CSV of name, row and col")
     sizes = dict(zip(prepared.names, prepared.sizes, strict=True))

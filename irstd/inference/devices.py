@@ -1,10 +1,18 @@
-"""Where networks run."""
+"""Where networks run: devices, their names, and the versions of the packages that compute."""
 
 from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import torch
 
 from irstd.errors import InputError
+
+# Those that a result depends on.
+PACKAGES = ("torch", "kornia", "lightning", "numpy", "scipy", "opencv-python-headless")
 
 
 def device(name: str) -> torch.device:
@@ -27,3 +35,27 @@ def device(name: str) -> torch.device:
             "devices here; set it to auto or cpu"
         )
     return chosen
+
+
+def hardware(on: torch.device) -> str:
+    """Name of a GPU; or the CPU's, as the system tells it, and its number of cores."""
+    if on.type == "cuda":
+        return torch.cuda.get_device_name(on)
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    except OSError:
+        pass
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def versions() -> dict[str, str]:
+    """Version of each package that a result depends on."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors import torch as tensors
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from irstd import methods
 from irstd.config import params
 from irstd.errors import InputError
+from irstd.inference.half import halved, restored
 from irstd.methods import Method
 
 KEY = "irstd"  # of the metadata; one entry, since safetensors writes several in an order that changes
@@ -58,21 +58,10 @@ class Loaded:
 def pack(weights: Mapping[str, Tensor], label: Label) -> bytes:
     """The bytes of a file; the same for the same weights and label.
 
-    Kernels and matrices are stored in half precision. Vectors are a hundredth of the size and stay as they are: among
-    them are the variances of normalisations, which may lie outside of half precision's range.
-
     Raises:
-        InputError: a kernel has a value beyond half precision's range, or one that is not finite.
+        InputError: as `irstd.inference.half.halved`.
     """
-    kept: dict[str, Tensor] = {}
-    for name, tensor in weights.items():
-        small = tensor.half() if tensor.is_floating_point() and tensor.dim() > 1 else tensor
-        if not torch.isfinite(small).all():
-            raise InputError(
-                f"the weights {name!r} of {label.row} on {label.dataset} do not fit half precision, or are not finite; "
-                "train that cell again"
-            )
-        kept[name] = small.contiguous()
+    kept = halved(weights, f"{label.row} on {label.dataset}")
     return tensors.save(kept, metadata={KEY: json.dumps(asdict(label))})
 
 
@@ -104,7 +93,7 @@ def load(path: Path) -> Loaded:
     try:
         options = params.check(method.options, label.options, "options")
         network = method.build(options)
-        network.load_state_dict({name: t.float() if t.dim() > 1 else t for name, t in tensors.load_file(path).items()})
+        network.load_state_dict(restored(tensors.load_file(path)))
     except (InputError, RuntimeError):
         raise InputError(
             f"{path.name} does not fit today's {method.title}; check out the commit of its training "

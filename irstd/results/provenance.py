@@ -1,16 +1,13 @@
-"""What made a result: versions, hardware, commit, and digests of inputs and sources."""
+"""What made a result: its commit, and digests of inputs and sources."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
 import json
-import os
-import platform
 import subprocess
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,29 +16,6 @@ import yaml
 
 # What checks, carries or names values: editing one of these changes no result, and must not look as if it did.
 CARRIERS = ("irstd.config", "irstd.errors", "irstd.results")
-PACKAGES = ("torch", "kornia", "lightning", "numpy", "scipy", "opencv-python-headless")
-
-
-def versions() -> dict[str, str]:
-    """Version of each package that a result depends on."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "none"
-    return found
-
-
-def processor() -> str:
-    """The CPU's name and number of cores, as the system tells."""
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
-    except OSError:
-        pass
-    return f"{name}, {os.cpu_count()} cores"
 
 
 def commit(folder: Path) -> str:

@@ -35,7 +35,6 @@ from irstd.data.clicks import Clicks, PointView
 from irstd.data.prepared import Prepared
 from irstd.inference import devices, profiling
 from irstd.methods import Method
-from irstd.results import provenance
 from irstd.training import loop, steps
 from tests.bench.training import AUGMENT, Files, drawn, library, plain, started
 
@@ -220,7 +219,7 @@ def ceiling(on: torch.device, precision: str) -> float:
 def header(bench: Bench) -> str:
     """What the table was measured on, and what its columns mean."""
     on_gpu, images = bench.on.type == "cuda", SCENES * CROPS[bench.on.type]
-    hardware = torch.cuda.get_device_name(bench.on) if on_gpu else provenance.processor()
+    hardware = devices.hardware(bench.on)
     waiting = ", waiting for the device after each part" if on_gpu else ""
     reading = f"{os.cpu_count()} worker processes" if on_gpu else "in the loop's own process"
     return f"""{hardware}; {torch.get_num_threads()} threads, {bench.precision}, crops of {bench.side}×{bench.side} px; \
