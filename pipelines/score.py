@@ -1,7 +1,7 @@
 """Score the predictions: DATASET METHOD SEED -> runs/results/DATASET/METHOD/SEED.
 
-Our convention in full (metrics, per image, per target), every other convention, every level of the score, and pictures
-for the reports in runs/gallery. What the training wrote of itself is put beside them.
+Our convention in full (metrics, per image, per target), every other convention, the same at 256×256 px, every level of
+the score, and pictures for the reports in runs/gallery. What the training wrote of itself is put beside them.
 """
 
 import json
@@ -16,6 +16,7 @@ from irstd.metrics.conventions import FIELD, ours
 from irstd.metrics.counts import Pair
 from irstd.results import store
 from irstd.scoring import evaluation, totals
+from irstd.scoring.squares import squared
 from pipelines import PREPARED, RESULTS, RUNS, run
 from pipelines.lookup import Run
 
@@ -49,6 +50,9 @@ def main(dataset: str, method: str, seed: str) -> None:
     found = totals.score(_scenes(cell, prepared, roles["test"], "test"), (convention, *FIELD), points_above=threshold)
     store.write(found.conventions, folder / "conventions.csv", "conventions")
     store.write(found.sweep, folder / "sweep.csv", "sweep")
+    small = map(squared, _scenes(cell, prepared, roles["test"], "test"))
+    resized = totals.score(small, (convention, *FIELD), points_above=threshold)
+    store.write(resized.conventions, folder / "squared.csv", "squared")
     summary = {}
     if found.swept is not None:
         held_out = roles["validation"] if cell.recipe.selection == "validation" else []

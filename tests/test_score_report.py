@@ -103,6 +103,15 @@ class TestTables:
         assert across.loc["irstd"].tolist() == ["50.00 (2)", "60.00 (1)"]
         assert across.loc["dnanet"].tolist() == ["50.00 (1)", "–"]
 
+    def test_native_size_stands_beside_a_square(self, scored):
+        scored = scored.assign(seed=0, niou=0.4, f1=0.5)
+        small = scored[scored["convention"] == "irstd"].assign(iou=[0.25, np.nan])
+
+        table = score_tables.squared(scored, small, TITLES, ["irstd", "dnanet"])
+
+        assert table["method"].tolist() == ["Method A", "b"] and set(table["convention"]) == {"irstd"}
+        assert table["IoU %"].tolist() == ["50.00", "60.00"] and table["IoU % at 256×256"].tolist() == ["25.00", "–"]
+
     def test_a_method_without_the_score_keeps_its_column(self, scored):
         scored.loc[scored["method"] == "b", "iou"] = np.nan
 

@@ -12,6 +12,7 @@ from irstd.metrics.counts import TOP, Counts, Pair, count
 from irstd.metrics.regions import regions
 from irstd.results import store
 from irstd.scoring import totals
+from irstd.scoring.squares import squared
 from tests.reference import scoring as reference
 
 
@@ -169,3 +170,36 @@ class TestScore:
     def test_nothing_to_score_is_refused(self):
         with pytest.raises(ValueError, match="no image"):
             totals.score([])
+
+
+class TestSquares:
+    def test_half_the_side_by_hand(self):
+        """Every other pixel of the mask, the mean of each four scores, points where their pixel's middle goes."""
+        mask = np.zeros((8, 8), bool)
+        mask[2:4, 4:6] = True
+        mask[7, 7] = True  # odd row and column: lost
+        levels = np.zeros((8, 8), np.uint16)
+        levels[2, 4], levels[3, 5] = 60000, 20000
+
+        small = squared(Pair(mask, levels, np.array([[2.5, 4.5, 0.9]])), 4)
+
+        assert np.argwhere(small.mask).tolist() == [[1, 2]]
+        assert small.levels is not None and small.levels[1, 2] == 20000 and small.levels.sum() == 20000
+        assert small.points is not None and small.points.tolist() == [[1.0, 2.0, 0.9]]
+
+    def test_at_its_own_size_a_scene_stays(self, rng):
+        for mask, levels in scenes(rng, 2, 32):
+            same = squared(Pair(mask, levels), 32)
+
+            assert np.array_equal(same.mask, mask) and np.array_equal(same.levels, levels)
+
+    def test_the_side_of_one_half_is_not_lost(self):
+        """A quarter of a level above or below one half would be rounded to it."""
+        half = TOP // 2
+        for step in (-1, 0, 1):
+            levels = np.full((2, 2), half, np.uint16)
+            levels[0, 0] = half + step
+
+            small = squared(Pair(np.zeros((2, 2), bool), levels), 1)
+
+            assert small.levels is not None and small.levels.item() == half + step

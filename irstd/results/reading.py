@@ -8,6 +8,7 @@ It holds, for dataset D, method M and seed S:
     D/M/S/per_image.csv D/M/S/per_target.csv   what they are made of
     D/M/S/history.csv                          over epochs
     D/M/S/conventions.csv D/M/S/sweep.csv      under every convention, at every level; D/M/S/summary.json of these
+    D/M/S/squared.csv                          under every convention at 256×256 px
     D/M/S/provenance.json                      what made them
     D/M/S/watched.csv                          what a method follows over its training
     methods/M.json cost/M.csv                  what a method is, and what it costs

@@ -119,6 +119,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "sha256": "of the chosen weights",
     },
     "conventions": CONVENTIONS,
+    "squared": CONVENTIONS,  # the same at 256×256 px
     "robustness": {
         "change": "of the images; see irstd/analysis/corruptions.py",
         "level": "its strength, in the unit said there; 0 of none",

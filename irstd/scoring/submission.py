@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from irstd import tables
 from irstd.errors import InputError
-from irstd.formats import maps, predictions
+from irstd.formats import predictions
 from irstd.inference.predict import encode
 from irstd.metrics import detection, points
 from irstd.metrics.conventions import CONVENTIONS
@@ -22,6 +21,7 @@ from irstd.metrics.hierarchical import Hierarchy, hierarchy
 from irstd.metrics.regions import regions
 from irstd.results import literature, reading, store
 from irstd.scoring import totals
+from irstd.scoring.squares import squared
 from irstd.scoring.truth import WHITE, Truth, cut, of_dataset, of_folder, resized
 from irstd.tables import scoring as score_tables
 
@@ -38,18 +38,12 @@ def pairs(truth: Truth, given: predictions.Given, scenes: Iterable[str], side: i
         grey, scores, found = truth.mask(name), given.maps.get(name), given.points.get(name)
         if scores is not None and truth.loose:
             grey = cut(grey, scores.shape)
-        if side is not None:
-            if found is not None:
-                found = np.column_stack(
-                    [(found[:, k] + 0.5) * side / grey.shape[k] - 0.5 for k in (0, 1)] + [found[:, 2]]
-                )
-            grey = cv2.resize(grey, (side, side), interpolation=cv2.INTER_NEAREST)
-            scores = None if scores is None else maps.fitted(scores, (side, side))
         levels = None if scores is None else encode(scores)
         odd = bool(((grey > 0) & (grey < WHITE)).any())
-        yield Pair(
+        pair = Pair(
             grey > WHITE // 2, levels, found, white=grey == WHITE if odd else None, visible=grey > 0 if odd else None
         )
+        yield pair if side is None else squared(pair, side)
 
 
 def points_f1(every: Iterable[Pair], threshold: float) -> dict[str, float | None]:

@@ -74,6 +74,27 @@ def across(table: DataFrame, score: str, titles: dict[str, str]) -> DataFrame:
     return DataFrame({"convention": list(wide.index), **cells})
 
 
+def squared(native: DataFrame, small: DataFrame, titles: dict[str, str], of: Iterable[str]) -> DataFrame:
+    """Scores of the same predictions at native size and at 256×256 px.
+
+    Args:
+        native, small: `conventions` of several methods, with `method` in front.
+        of: conventions.
+    """
+    pairs = native.merge(small, on=["method", "seed", "convention"], suffixes=("", "_256"))
+    rows = [
+        {"convention": row["convention"], "method": label(row["method"], titles)}
+        | {
+            f"{SCORES[score]}{where}": NONE if pd.isna(row[score + end]) else scaled(score, row[score + end])
+            for score in ("iou", "niou", "pd", "fa_per_million", "f1")
+            for where, end in (("", ""), (" at 256×256", "_256"))
+        }
+        for convention in of
+        for _, row in pairs[pairs["convention"] == convention].iterrows()
+    ]
+    return DataFrame(rows)
+
+
 def rank_answer(table: DataFrame, titles: dict[str, str]) -> str:
     """A paragraph that says whether the convention decides who leads."""
     sentences = []
