@@ -181,6 +181,12 @@ def test_weights_of_what_is_not_trained_are_refused(text, right, wrong, sentence
     assert sentence in str(error.value)
 
 
+def test_a_dataset_of_few_images_takes_its_budget_several_times(text):
+    plain, often = (params.parse(text.replace("budget_times: 4", f"budget_times: {times}")) for times in (1, 3))
+    once, thrice = (given.recipe("nuaa-sirst", "ggl_net") for given in (plain, often))
+    assert thrice.epochs == 3 * once.epochs and thrice.batch == once.batch
+
+
 def test_a_budget_may_be_another_with_changes(text):
     given = params.parse(text)
     night, cpu = (given.row("ggl_net").budgets[name] for name in ("night", "cpu"))

@@ -87,6 +87,7 @@ class Dataset:
     split: str  # which of its published splits
     validation: Annotated[float, Field(ge=0, lt=1)]  # share of the training images held out to choose the epoch
     budget: str  # which of each method's budgets its cells train with
+    budget_times: Count = 1  # its epochs times so many: where images are few, for the same hours
     clicks: Path | None = None  # CSV of name, row, col: point labels to train with instead of centroids
 
 
@@ -255,6 +256,8 @@ class Params:
                     f"{hint(budget, known)}"
                 )
             changes, path = entry.budgets[budget], f"method.{row}.budgets.{budget}"
+            if "epochs" in changes:
+                changes = {**changes, "epochs": changes["epochs"] * self.data(dataset).budget_times}
         return check(Recipe, {**entry.recipe, **changes}, path)
 
     def rows(self) -> list[str]:
