@@ -105,6 +105,7 @@ def test_ratios_of_a_hand_computed_pool():
     )
 
     assert (pool.iou, pool.pixel_precision, pool.pixel_recall, pool.pixel_f1) == (0.5, 0.6, 0.75, 2 * 6 / 18)
+    assert pool.pixel_f_measure == pytest.approx(1.3 * 0.6 * 0.75 / (0.3 * 0.6 + 0.75))
     assert (pool.pd, pool.fa, pool.precision, pool.f1) == (0.75, 0.0015, 0.6, 2 * 3 / 9)
 
 

@@ -34,6 +34,7 @@ CONVENTIONS = {  # a row a convention
     "pixel_precision": "in [0, 1]",
     "pixel_recall": "in [0, 1]",
     "pixel_f1": "in [0, 1]",
+    "pixel_f_measure": "in [0, 1], beta² = 0.3",
     "pd": "share of the targets found",
     "pd_low": "end of the 95 % interval over images",
     "pd_high": "end of the 95 % interval over images",
@@ -97,6 +98,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "area_px": "px",
         "detected": "1 or 0",
         "distance_px": "between centroids, px; empty if missed",
+        "iou": "of its pixels and those of the region that found it; 0 if missed, empty without a map",
         "error_px": "to the target's own point within 5 px; empty if it has none",
     },
     "crops": {
@@ -253,4 +255,8 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
 }
 
 # Columns that a table did not have at first: empty where it was written before.
-ADDED: dict[str, tuple[str, ...]] = {"history": ("pixels",)}
+ADDED: dict[str, tuple[str, ...]] = {
+    "history": ("pixels",),
+    "per_target": ("iou",),
+    **dict.fromkeys(("conventions", "robustness"), ("pixel_f_measure",)),
+}

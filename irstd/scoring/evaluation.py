@@ -16,6 +16,7 @@ from irstd.errors import InputError
 from irstd.metrics import detection, matching, points, statistics
 from irstd.metrics.conventions import Convention, ours
 from irstd.metrics.counts import Counts, Pair, Scored, count, niou
+from irstd.metrics.hierarchical import Hierarchy, hierarchy
 from irstd.metrics.ratios import RATIOS
 from irstd.results.schemas import SCHEMAS
 
@@ -59,6 +60,7 @@ def evaluate(
     per_target: list[dict[str, Any]] = []
     kept: list[tuple[str, float, int, float, float]] = []  # kind, rank, scene, row, col
     counts: list[Counts] = []
+    levelled = Hierarchy()
     detections = detection.Detections()
     for number in numbers:
         name, mask = prepared.names[number], prepared.mask(number)
@@ -67,7 +69,10 @@ def evaluate(
             raise InputError(f"{prepared.folder.name}: nothing was predicted for {name!r}; run the predict stage again")
         if levels is not None and levels.shape != mask.shape:
             raise InputError(f"{prepared.folder.name}: scores of {name!r} are {levels.shape}, its image {mask.shape}")
-        scored = count(Pair(mask, levels, given.get(name)), convention)
+        pair = Pair(mask, levels, given.get(name))
+        scored = count(pair, convention)
+        if levels is not None:
+            levelled += hierarchy(mask, pair.predicted(convention.decision))
         within = {px: points.pairs(scored.truth.centroids, scored.points, float(px)) for px in points.WITHIN_PX}
         counts.append(scored.counts)
         if boxes is not None:
@@ -88,6 +93,8 @@ def evaluate(
     columns = list(SCHEMAS["per_target"])
     table = pd.DataFrame(per_image, columns=list(SCHEMAS["per_image"]))
     metrics = _metrics(counts, per_target, convention, has_map=has_map, own_points=bool(given))
+    if has_map:
+        metrics |= {"target_iou": _mean([row["iou"] for row in per_target]), "hierarchical": rounded(levelled)}
     of_boxes = {} if boxes is None else {k: round(v, 6) for k, v in detections.scores().items()}
     return Evaluated(
         metrics={**metrics, **_of_points(table, per_target), **of_boxes, "interval": _intervals(table)},
@@ -95,6 +102,16 @@ def evaluate(
         per_target=pd.DataFrame(per_target, columns=columns),
         gallery=_gallery(prepared, numbers, scores, given, kept, pictures, convention.threshold),
     )
+
+
+def rounded(total: Hierarchy) -> dict[str, float | None]:
+    """hIoU, its levels, and what each level loses where; None where nothing defines it."""
+    return {k: None if np.isnan(v) else round(float(v), 6) for k, v in total.scores().items()}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(float(np.mean(known)), 6) if known else None
 
 
 def _metrics(
@@ -109,6 +126,7 @@ def _metrics(
         "pixel_precision": total.pixel_precision,
         "pixel_recall": total.pixel_recall,
         "pixel_f1": total.pixel_f1,
+        "pixel_f_measure": total.pixel_f_measure,
     }
     return {
         "convention": str(convention),
@@ -155,6 +173,7 @@ def _intervals(table: pd.DataFrame) -> dict[str, list[float] | None]:
 
 def _targets(name: str, scored: Scored, own: list[tuple[int, int, float]]) -> list[dict[str, Any]]:
     distance = {target: far for target, _, far in scored.matches}
+    overlap = _overlaps(scored)
     error = {target: far for target, _, far in own}
     return [
         {
@@ -165,10 +184,23 @@ def _targets(name: str, scored: Scored, own: list[tuple[int, int, float]]) -> li
             "area_px": int(area),
             "detected": int(number in distance),
             "distance_px": round(distance[number], 4) if number in distance else None,
+            "iou": None if overlap is None else overlap.get(number, 0.0),
             "error_px": round(error[number], 4) if number in error else None,
         }
         for number, (centre, area) in enumerate(zip(scored.truth.centroids, scored.truth.areas, strict=True))
     ]
+
+
+def _overlaps(scored: Scored) -> dict[int, float] | None:
+    """IoU of each target that was found with the region that found it; None without a map."""
+    if scored.found is None:
+        return None
+    truth, found = scored.truth, scored.found
+    both = matching.overlap(truth, found).matrix(len(truth), len(found))
+    union = truth.areas[:, None] + found.areas - both
+    return {
+        target: round(float(both[target, region] / union[target, region]), 4) for target, region, _ in scored.matches
+    }
 
 
 def _pictures(number: int, scored: Scored) -> list[tuple[str, float, int, float, float]]:

@@ -21,6 +21,7 @@ from irstd.metrics.hierarchical import Hierarchy, hierarchy
 from irstd.metrics.regions import regions
 from irstd.results import literature, reading, store
 from irstd.scoring import totals
+from irstd.scoring.evaluation import rounded
 from irstd.scoring.squares import squared
 from irstd.scoring.truth import WHITE, Truth, cut, of_dataset, of_folder, resized
 from irstd.tables import scoring as score_tables
@@ -68,7 +69,7 @@ def hierarchical(every: Iterable[Pair]) -> dict[str, float | None]:
     total = Hierarchy()
     for pair in every:
         total += hierarchy(pair.mask, pair.predicted(CONVENTIONS["irstd"].decision))
-    return {k: None if np.isnan(v) else round(float(v), 6) for k, v in total.scores().items()}
+    return rounded(total)
 
 
 def _of_boxes(given: predictions.Given, scenes: list[str], every: list[Pair]) -> str:

@@ -22,6 +22,7 @@ from irstd.results.schemas import SCHEMAS
 
 TARGET_COUNTS = ("targets", "detected", "regions", "false_regions")
 COUNTED = ("intersection", "predicted", "true", *TARGET_COUNTS, "false_pixels")
+SHARES = ("pixel_precision", "pixel_recall", "pixel_f1", "pixel_f_measure", "pd", "precision", "f1")
 WITH_INTERVAL = ("iou", "pd", "fa_per_million", "f1")
 
 
@@ -137,7 +138,7 @@ def _row(convention: Convention, counts: list[Counts], distances: list[float], *
         "iou": iou(total, convention),
         "niou": niou(counts),
         "niou_without_empty": niou(counts, empty=np.nan),
-        **{k: getattr(total, k) for k in ("pixel_precision", "pixel_recall", "pixel_f1", "pd", "precision", "f1")},
+        **{k: getattr(total, k) for k in SHARES},
         "fa_per_million": 1e6 * total.fa,
         "false_regions_per_image": total.false_regions / total.images,
         "distance_px": float(np.mean(one_to_one)) if one_to_one else None,

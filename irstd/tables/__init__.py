@@ -90,13 +90,22 @@ def scores(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
             "Pd %": percent(cell["pd"]),
             "Fa ×1e-6": number(cell["fa_per_million"], ".2f"),
             "pixel F1 %": percent(cell["pixel_f1"]),
+            "pixel F_β %, β² = 0.3": percent(cell.get("pixel_f_measure")),
             "target F1 %": percent(cell["f1"]),
+            "per-target IoU %": percent(cell.get("target_iou")),
+            "hIoU %": percent(_hiou(cell)),
             "error px": number(cell["distance_px"], ".2f"),
             "epoch chosen on": SELECTED[cell["selection"]],
         }
         for _, cell in cells.iterrows()
     ]
     return DataFrame(rows)
+
+
+def _hiou(cell: pd.Series) -> float | None:
+    """Of a run that was scored since there is one."""
+    found = cell.get("hierarchical")
+    return found["hiou"] if isinstance(found, dict) else None
 
 
 def points(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
