@@ -55,7 +55,8 @@ def _provenance(path: Path, name: str) -> dict[str, Any]:
     """
     try:
         made = json.loads(path.read_text())
-        whole = {*TOLD, "threshold", "best_epoch", "recipe", "options", "scenes", "code"} <= set(made)
+        needed = {*TOLD, "threshold", "best_epoch", "recipe", "options", "scenes", "code", "weights_sha256"}
+        whole = needed <= set(made)
     except (ValueError, TypeError):
         whole = False
     if not whole:
@@ -126,6 +127,8 @@ def _whole(folder: Path, made: dict[str, Any], given: params.Params, cell: tuple
     own = {"dataset": dataset, "method": method, "seed": seed, "epoch": made["best_epoch"]}
     if label != own:
         raise InputError(f"{WEIGHTS} says it is of {label}, not of {own}; copy the right one")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != made["weights_sha256"]:
+        raise InputError(f"{WEIGHTS} is not what provenance.json names; copy both again")
     if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
         raise InputError(f"{WEIGHTS} of {dataset} {method} has values that are not finite; train it again")
 
@@ -221,9 +224,8 @@ def main(folder: str, dataset: str, method: str, seed: str) -> None:
     if done.returncode:
         last = (done.stderr.strip() or "it does not say why").splitlines()[-1]
         raise InputError(f"DVC could not import {name} ({last}); mend that, and run this again")
-    digest = hashlib.sha256((trained / WEIGHTS).read_bytes()).hexdigest()
     facts = {key: made[key] for key in TOLD}
-    _record({"dataset": dataset, "method": method, "seed": int(seed), **facts, "sha256": digest})
+    _record({"dataset": dataset, "method": method, "seed": int(seed), **facts, "sha256": made["weights_sha256"]})
     if before not in (None, made["commit"]):
         print(f"The weights of {name} that were here, of commit {before}, are replaced.")
     print(f"Imported. Predict and score it here: dvc repro score@{name}")

@@ -3,14 +3,17 @@
 Below it, `test/` and `held-out/` with scores.npz, points.npz and perhaps boxes.npz, an array per scene.
 """
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
-from safetensors.torch import load_file
+from safetensors.torch import load
 from tqdm import tqdm
 
 from irstd.data.prepared import Prepared
+from irstd.errors import InputError
 from irstd.inference import devices
 from irstd.inference.predict import encode, predict
 from pipelines import PREPARED, RUNS, repeatable, run
@@ -24,7 +27,7 @@ def main(dataset: str, method: str, seed: str) -> None:
     on = devices.device(cell.given.train.device)
     repeatable(cell.threads, on.type)
     network = cell.method.build(cell.options)
-    network.load_state_dict(load_file(cell.below(RUNS / "train") / "best.safetensors"))
+    network.load_state_dict(load(_whole(cell.below(RUNS / "train"))))
     network.to(on)
     prepared, recipe = Prepared(PREPARED / dataset), cell.recipe
     # Where all training scenes were learnt from, none is held out to choose a threshold on.
@@ -48,6 +51,19 @@ def main(dataset: str, method: str, seed: str) -> None:
         _save(cell.below(RUNS / "predict") / name, kept)
     # The weights are in DVC's cache.
     shutil.rmtree(cell.below(RUNS / "checkpoints"), ignore_errors=True)
+
+
+def _whole(folder: Path) -> bytes:
+    """The weights of a training.
+
+    Raises:
+        InputError: they are not those that its provenance names.
+    """
+    packed = (folder / "best.safetensors").read_bytes()
+    made = json.loads((folder / "provenance.json").read_text())
+    if hashlib.sha256(packed).hexdigest() != made["weights_sha256"]:
+        raise InputError(f"{folder / 'best.safetensors'} is not what its provenance.json names; train it again")
+    return packed
 
 
 def _save(folder: Path, kept: dict[str, dict[str, np.ndarray]]) -> None:

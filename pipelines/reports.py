@@ -18,7 +18,7 @@ import nbformat
 from irstd.config import params
 from irstd.errors import InputError, hint
 from irstd.reports import notebooks, page
-from irstd.results import provenance
+from irstd.results import provenance, records
 from irstd.results.overlay import overlay
 from pipelines import RECORD, RESULTS, RUNS, SITE, WEIGHTS, run
 from pipelines.report_list import UP, Report, reports
@@ -77,7 +77,7 @@ def build(target: Path, results: Path, names: tuple[str, ...] = ()) -> None:
         names: of those to write; if none is given, all whose inputs changed since they were written to `target`.
 
     Raises:
-        InputError: there is no such report, or one could not be made.
+        InputError: there is no such report, one could not be made, or a result is damaged.
     """
     record = target == RECORD
     known = reports(params.load(), results, private=not record)
@@ -87,6 +87,8 @@ def build(target: Path, results: Path, names: tuple[str, ...] = ()) -> None:
     stamps = RUNS / "stamps" / target.name
     digests = {name: inputs(one, results) for name, one in known.items()}
     wanted = {n: known[n] for n in names} or {n: one for n, one in known.items() if not _written(n, digests, target)}
+    if wanted:
+        records.check(results)
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many notebooks as cores run at a time
     failed = []
     with ProcessPoolExecutor(os.cpu_count()) as pool:

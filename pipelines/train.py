@@ -6,6 +6,7 @@ held-out scenes, and the same files written.
 """
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,10 @@ def main(dataset: str, method: str, seed: str) -> None:
     else:
         fitted = _chosen(cell, network, prepared, choose)
     folder = cell.below(RUNS / "train")
-    write(folder, {"dataset": cell.dataset, "method": cell.row, "seed": cell.seed, "epoch": fitted.best_epoch}, fitted)
+    of = {"dataset": cell.dataset, "method": cell.row, "seed": cell.seed, "epoch": fitted.best_epoch}
     made = {
         **facts,
+        "weights_sha256": write(folder, of, fitted),
         "best_epoch": fitted.best_epoch,
         "threshold": fitted.threshold,
         "hardware": devices.hardware(on),
@@ -113,11 +115,14 @@ def _chosen(cell: Run, network: torch.nn.Module, prepared: Prepared, held_out: l
     return loop.Fitted({}, {}, 0, threshold, [], 0.0)
 
 
-def write(folder: Path, of: dict[str, Any], fitted: loop.Fitted) -> None:
+def write(folder: Path, of: dict[str, Any], fitted: loop.Fitted) -> str:
     """Writes what a training leaves, its provenance apart: best.safetensors, history.csv, watched.csv.
 
     Args:
         of: what the weights say of themselves.
+
+    Returns:
+        SHA-256 of the file of weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # One entry: safetensors writes several in an order that changes from run to run.
@@ -134,6 +139,7 @@ def write(folder: Path, of: dict[str, Any], fitted: loop.Fitted) -> None:
             writer = csv.DictWriter(file, SCHEMAS[kind], extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
             writer.writerows(table)
+    return hashlib.sha256(packed).hexdigest()
 
 
 def _short(value: Any) -> Any:

@@ -35,7 +35,7 @@ def main(out: str, where: str) -> None:
         folder = Path(where, RUNS, "train", made["dataset"], made["method"], str(made["seed"]))
         of = {"dataset": made["dataset"], "method": made["method"], "seed": made["seed"], "epoch": made["best_epoch"]}
         fitted = Fitted(restored(held["weights"]), {}, made["best_epoch"], made["threshold"], held["history"], 0.0)
-        write(folder, of, fitted)
+        made["weights_sha256"] = write(folder, of, fitted)
         (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
         print(f"python -m pipelines.import_cell {where} {made['dataset']} {made['method']} {made['seed']}")
 

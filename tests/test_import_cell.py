@@ -89,6 +89,7 @@ def better(content):
 
 MISTAKES = {  # where, which file, how it is changed, what is said
     "damaged weights": ("there", f"{CELL_FILES}/best.safetensors", lambda b: b[: len(b) // 2], "best.safetensors is damaged"),
+    "a bit of the weights": ("there", f"{CELL_FILES}/best.safetensors", lambda b: b[:-1] + bytes([b[-1] ^ 1]), "is not what provenance.json names"),
     "a shortened history": ("there", HISTORY, lambda b: b"\n".join(b.split(b"\n")[:2]) + b"\n", "has not each of 2 epochs"),
     "another's history": ("there", HISTORY, better, "copy weights and history of one run"),
     "no history": ("there", HISTORY, lambda _: b"a,b\n1,2\n", "is no history"),

@@ -45,9 +45,12 @@ def find(name: str, known: Mapping[str, Path]) -> Path:
     if name not in known:
         raise InputError(f"there are no weights {name!r}; there are {', '.join(known) or 'none'}, or give a file")
     path = known[name]
+    card = path.with_suffix(".md")
+    stated = re.search(r"\b[0-9a-f]{64}\b", card.read_text()) if card.is_file() else None
     if path.suffix != ".md":
+        if stated and hashlib.sha256(path.read_bytes()).hexdigest() != stated[0]:
+            raise InputError(f"{path} is not what its card, {card.name}, says; take both from git again")
         return path
-    stated = re.search(r"\b[0-9a-f]{64}\b", path.read_text())
     if not stated:
         raise InputError(f"{path} does not state the SHA-256 of its weights; write it again by `dvc repro model-card`")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "irstd/weights"

@@ -26,6 +26,7 @@ from numpy import ndarray
 from PIL import Image
 
 from irstd.errors import InputError
+from irstd.results import records
 from irstd.results.overlay import RECORD, origin_of
 from irstd.results.schemas import SCHEMAS
 from irstd.results.store import read
@@ -38,20 +39,20 @@ def cells(folder: Path | str, datasets: list[str] | None = None) -> pd.DataFrame
         datasets: only these, if given.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or one is damaged.
     """
     rows, origins = [], origin_of(Path(folder))
     for path in sorted(Path(folder).glob("*/*/*/metrics.json")):
         dataset, method, seed = path.parts[-4:-1]
         if datasets is None or dataset in datasets:
-            made = json.loads((path.parent / "provenance.json").read_text())
+            made = records.load(path.parent / "provenance.json", records.Provenance)
             card = Path(folder, "methods", f"{method}.json")
             made["arithmetic"] = made.pop("precision", None)  # metrics have a precision too: that of regions
             made["supervision"] = json.loads(card.read_text())["supervision"] if card.exists() else None
             rows.append(
                 {
                     **made,
-                    **json.loads(path.read_text()),
+                    **records.load(path, records.Metrics),
                     "dataset": dataset,
                     "method": method,
                     "seed": int(seed),

@@ -254,6 +254,18 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
     },
 }
 
+# Columns of words, whatever they look like; all others hold numbers.
+TEXT = (
+    "against", "against_weights", "arm", "case", "change", "commit", "convention", "dataset", "form", "group",
+    "handling", "hardware", "kernel", "kind", "layer", "method", "name", "precision", "quantity", "quirk",
+    "ranked_by", "role", "sha256", "title", "weight", "weights",
+)  # fmt: skip
+# Columns of numbers that may be less than 0.
+SIGNED = (
+    "alpha", "angle_deg", "contrast", "difference", "high", "left", "loss", "loss_slope", "low", "response", "scr",
+    "slope", "slope_autograd", "top", "value",
+)  # fmt: skip
+
 # Columns that a table did not have at first: empty where it was written before.
 ADDED: dict[str, tuple[str, ...]] = {
     "history": ("pixels",),

@@ -10,7 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from irstd.results.schemas import ADDED, SCHEMAS
+from irstd.errors import InputError
+from irstd.results.schemas import ADDED, SCHEMAS, SIGNED, TEXT
+
+MEND = "take it from git again, or run its stage again"
 
 
 def check(table: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -36,9 +39,38 @@ def write(table: pd.DataFrame, path: Path, kind: str) -> None:
 
 
 def read(path: Path, kind: str) -> pd.DataFrame:
-    """A table that `write` wrote; its columns must be those of `kind`."""
-    # Scene names may look like numbers; they are not.
-    return check(pd.read_csv(path, dtype={"name": str, "group": str}), kind)
+    """A table that `write` wrote.
+
+    Raises:
+        InputError: it is no CSV, its columns are not those of `kind`, or a value is no number where one belongs, not
+            finite, negative where it cannot be, or a share above 1.
+    """
+    try:
+        # Scene names may look like numbers; they are not.
+        table = check(pd.read_csv(path, dtype=dict.fromkeys(TEXT, str)), kind)
+    except FileNotFoundError:
+        raise
+    except (ValueError, OSError) as error:  # pandas' errors of reading are ValueErrors
+        raise InputError(f"{path} is damaged ({str(error).strip().splitlines()[0]}); {MEND}") from None
+    for column in table:
+        if column not in TEXT:
+            _check_numbers(table[column], SCHEMAS[kind][str(column)], path)
+    return table
+
+
+def _check_numbers(values: pd.Series, holds: str, path: Path) -> None:
+    """Raises InputError unless the column holds numbers that it can hold."""
+    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    wrong = numbers.isna() & values.notna() | numbers.abs().eq(math.inf)
+    words = "is no number"
+    if not wrong.any() and values.name not in SIGNED:
+        wrong, words = numbers < 0, "is negative"
+    if not wrong.any() and holds.startswith(("in [0, 1]", "share")):
+        wrong, words = numbers > 1, "is above 1"
+    if wrong.any():
+        row = int(wrong.idxmax())
+        got = repr(values[row]) if isinstance(values[row], str) else f"{values[row]:g}"
+        raise InputError(f"{path} is damaged: {values.name} in row {row + 1}, {got}, {words}; {MEND}")
 
 
 def write_json(values: Mapping[str, Any], path: Path) -> None:

@@ -1,0 +1,130 @@
+"""Damaged records are refused where they are read, in one sentence that names the file."""
+
+import json
+import shutil
+
+import pytest
+
+from irstd.errors import InputError
+from irstd.inference.published import find, published
+from irstd.results import reading, records, store
+from tests.conftest import RECORDED, ROOT
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A few results that may be damaged."""
+    folder = tmp_path / "results"
+    for part in ("synthetic", "methods"):
+        shutil.copytree(RECORDED / part, folder / part)
+    return folder
+
+
+def told(**changes):
+    """Changes what a record says; None takes a key out."""
+
+    def change(text):
+        values = json.loads(text) | changes
+        return json.dumps({k: v for k, v in values.items() if v != "absent"})
+
+    return change
+
+
+def cell(column, value):
+    """Changes a table's first value of a column."""
+
+    def change(text):
+        header, first, *rows = text.splitlines()
+        values = first.split(",")
+        values[header.split(",").index(column)] = value
+        return "\n".join([header, ",".join(values), *rows, ""])
+
+    return change
+
+
+RUN = "synthetic/gaussian_pinwheel/0"
+DAMAGE = {  # file, what is done to it, what is said
+    "Pd 2": ("metrics.json", told(pd=2.0), "metrics.json is damaged: pd: input should be less than or equal to 1, but it is 2.0"),
+    "no Pd": ("metrics.json", told(pd="absent"), "metrics.json is damaged: pd: field required"),
+    "Pd that is no number": ("metrics.json", told(pd=float("nan")), "metrics.json is damaged: pd: input should be a finite number"),
+    "another Pd": ("metrics.json", told(pd=0.123), "says pd 0.123, but per_image.csv gives"),
+    "another IoU": ("metrics.json", told(iou=0.5), "says iou 0.5, but per_image.csv gives"),
+    "images": ("metrics.json", told(images=47), "says 47 images, but per_image.csv has 48"),
+    "an interval backwards": ("metrics.json", told(interval={"pd": [0.9, 0.1]}), "the interval of pd ends before it begins"),
+    "half a record": ("metrics.json", lambda text: text[: len(text) // 2], "metrics.json is damaged ("),
+    "no threshold": ("provenance.json", told(threshold="absent"), "provenance.json is damaged: threshold: field required"),
+    "a threshold that is no number": ("provenance.json", told(threshold=float("nan")), "provenance.json is damaged: threshold: "),
+    "an epoch beyond the last": ("provenance.json", told(best_epoch=9999), "epoch 9999 of "),
+    "a word for a number": ("per_image.csv", cell("targets", "two"), "per_image.csv is damaged: targets in row 1, 'two', is no number"),
+    "a negative count": ("per_image.csv", cell("false_pixels", "-3"), "per_image.csv is damaged: false_pixels in row 1, -3, is negative"),
+    "infinity": ("per_image.csv", cell("pixels", "inf"), "pixels in row 1, inf, is no number"),
+    "a share above 1": ("conventions.csv", cell("pd", "1.5"), "conventions.csv is damaged: pd in row 1, 1.5, is above 1"),
+    "a column less": ("history.csv", lambda text: text.replace("loss", "lost", 1), "history.csv is damaged (a history table lacks ['loss']"),
+    "nothing": ("sweep.csv", lambda _: "", "sweep.csv is damaged (No columns"),
+    "bytes": ("watched.csv", lambda _: "\x00\x01", "watched.csv is damaged ("),
+}  # fmt: skip
+
+
+def test_what_is_whole_is_read(results):
+    records.check(results)
+
+
+def test_the_record_is_whole():
+    records.check(ROOT / "reports/results")
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_is_refused_in_a_sentence(results, name):
+    file, change, sentence = DAMAGE[name]
+    path = results / RUN / file
+    path.write_text(change(path.read_text()))
+
+    with pytest.raises(InputError) as error:
+        records.check(results)
+
+    assert sentence in str(error.value) and str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["per_image.csv", "provenance.json", "metrics.json"])
+def test_a_file_that_is_missing_is_named(results, name):
+    (results / RUN / name).unlink()
+
+    with pytest.raises(InputError, match=f"{name} is missing; take it from git again"):
+        records.check(results)
+
+
+def test_a_card_that_is_missing_is_named(results):
+    (results / "methods/gaussian_pinwheel.json").unlink()
+
+    with pytest.raises(InputError, match=r"gaussian_pinwheel.json is missing"):
+        records.check(results)
+
+
+def test_scenes_are_checked(results):
+    path = results / "synthetic/scenes.csv"
+    path.write_text(cell("height", "nan?")(path.read_text()))
+
+    with pytest.raises(InputError, match="height in row 1, 'nan\\?', is no number"):
+        store.read(path, "scenes")
+
+
+def test_tables_of_cells_refuse_it_as_well(results):
+    path = results / RUN / "metrics.json"
+    path.write_text(told(pd=2.0)(path.read_text()))
+
+    with pytest.raises(InputError, match=r"metrics.json is damaged: pd"):
+        reading.cells(results)
+
+
+def test_weights_that_differ_from_their_card_are_refused(tmp_path):
+    source = ROOT / "reports/weights/nuaa-sirst"
+    (tmp_path / "nuaa-sirst").mkdir()
+    for path in source.glob("point_regression.*"):
+        shutil.copyfile(path, tmp_path / "nuaa-sirst" / path.name)
+    known = published(tmp_path)
+    assert find("nuaa-sirst/point_regression", known).is_file()
+    path = tmp_path / "nuaa-sirst/point_regression.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+
+    with pytest.raises(InputError, match=r"is not what its card, point_regression.md, says"):
+        find("nuaa-sirst/point_regression", known)
