@@ -1,10 +1,12 @@
 """The command line, provenance and profiling."""
 
 import subprocess
+import sys
 
 import pytest
 from torch import nn
 
+import irstd
 from irstd import methods
 from irstd.apps import cli
 from irstd.data import download, synthetic
@@ -107,3 +109,11 @@ class TestPlugin:
         assert {"ggl_net", "theirs"} <= set(methods.available())
         assert methods.get("theirs").title == "Theirs"
         assert len(provenance.source_digest(methods.module_name("theirs"))) == 16
+
+
+def test_the_module_runs_as_the_command_and_says_its_version(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "irstd", "--version"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == f"irstd {irstd.__version__}\n"

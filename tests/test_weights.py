@@ -18,6 +18,7 @@ from irstd import methods
 from irstd.apps.cli import main
 from irstd.config import params
 from irstd.errors import InputError
+from irstd.formats import coco
 from irstd.inference import pictures, published, weights
 from irstd.inference.predict import predict
 from irstd.metrics.regions import regions
@@ -249,12 +250,17 @@ def test_published_weights_find_drawn_targets_and_say_so(tmp_path, capsys, monke
     loaded = weights.load(PUBLISHED[name])
     assert (tmp_path / "out/overlays/one.png").exists()
     if loaded.method.threshold is None:
-        assert not (tmp_path / "out/masks").exists()
+        assert not (tmp_path / "out/masks").exists() and not (tmp_path / "out/boxes.json").exists()
     else:
         mask = cv2.imread(str(tmp_path / "out/masks/one.png"), cv2.IMREAD_UNCHANGED)
         scores = cv2.imread(str(tmp_path / "out/scores/one.png"), cv2.IMREAD_UNCHANGED)
         assert len(regions(mask > 0)) == len(found)
         assert ((scores > 32767) == (mask > 0)).all()
+        boxes = coco.read(tmp_path / "out/boxes.json", None)
+        drawn = [(mark.box[0] + 0.5, mark.box[1] + 0.5, mark.box[2] - mark.box[0]) for mark in boxes.every]
+        assert drawn == [(top, left, tall) for top, left, tall, _ in regions(mask > 0).boxes.tolist()]
+        assert [mark.score for mark in boxes.every] == [float(p["score"]) for p in found]
+        assert boxes.sizes == {"one": (96, 128)}
 
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))

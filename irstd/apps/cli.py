@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from irstd import __version__
 from irstd.apps import converting, predicting, scoring_words
 from irstd.errors import InputError
 
@@ -151,6 +152,7 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         "irstd", description="Infrared small target detection: datasets, methods, and scores that can be compared."
     )
+    parser.add_argument("--version", action="version", version=f"irstd {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("datasets", help="the catalogue, and what is on disk")
     commands.add_parser("methods", help="each method's paper, supervision, size and multiply-adds")

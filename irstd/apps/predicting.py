@@ -137,7 +137,11 @@ def _with_weights(
     table = pd.DataFrame(rows[:MOST_ROWS])
     table = table if table["note"].any() else table.drop(columns="note")
     more = f"\n… and {len(rows) - MOST_ROWS} more, see points.csv" if len(rows) > MOST_ROWS else ""
-    maps = "overlays/, masks/, scores/ and points.csv" if one.mask is not None else "overlays/ and points.csv"
+    maps = (
+        "overlays/, masks/, scores/, points.csv and boxes.json (COCO)"
+        if one.mask is not None
+        else "overlays/ and points.csv"
+    )
     trained = f"trained on {label.dataset}, split {label.split}, seed {label.seed}, budget {label.budget}"
     card = path.with_suffix(".md")
     said = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8, UInt16
+from jaxtyping import Bool, Float, Int64, UInt8, UInt16
 from numpy import ndarray
 
+from irstd.formats import coco
+from irstd.formats.marks import Mark
 from irstd.inference import tiles
 from irstd.inference.predict import HALF, level
-from irstd.inference.sources import Picture, files, make_room, read
+from irstd.inference.sources import BOXES, Picture, files, make_room, read
 from irstd.inference.tiles import Whole
 from irstd.inference.weights import Loaded
 from irstd.metrics.regions import regions
@@ -30,7 +33,8 @@ FOUND = (60, 180, 255)  # colour of what was found, blue, green, red
 class Answer:
     """What was found in a picture. levels: 16-bit scores (`irstd.inference.predict.encode`), or None. mask: true where
     predicted, or None of a method without a map. points: row, col (px) and score of each target found. areas: px of
-    each, or None. tiles: in how many pieces the picture was taken.
+    each, or None. boxes: top, left, height and width (px) of each, or None. tiles: in how many pieces the picture was
+    taken.
     """
 
     picture: Picture
@@ -39,6 +43,7 @@ class Answer:
     points: Float[ndarray, "N 3"]
     areas: list[int] | None
     tiles: int = 1
+    boxes: Int64[ndarray, "N 4"] | None = None
 
 
 def answers(
@@ -72,7 +77,7 @@ def _answer(picture: Picture, found: Whole, threshold: float) -> Answer:
     surest = np.zeros(len(parts), np.uint16)
     np.maximum.at(surest, parts.labels.ravel()[parts.pixels].astype(np.int64) - 1, found.levels.ravel()[parts.pixels])
     points = np.column_stack([parts.centroids, surest / (2.0 * HALF)])
-    return Answer(picture, found.levels, mask, points, parts.areas.tolist(), found.tiles)
+    return Answer(picture, found.levels, mask, points, parts.areas.tolist(), found.tiles, parts.boxes)
 
 
 def overlay(answer: Answer) -> UInt8[ndarray, "h w 3"]:
@@ -109,7 +114,12 @@ def _enlarged(image: UInt8[ndarray, "H W"], times: int) -> UInt8[ndarray, "h w"]
 
 
 def write(found: Iterable[Answer], folder: Path) -> Iterator[Answer]:
-    """Writes overlays/, and where there is a map masks/ and scores/, picture by picture, and points.csv; passes on."""
+    """Writes overlays/ and points.csv, and where there is a map masks/, scores/ and boxes.json; passes on.
+
+    boxes.json is a COCO file with a score for each box, whose images are called as the overlays are.
+    """
+    marks: dict[str, list[Mark]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
     with (folder / "points.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("name", "row", "col", "score", "area_px"))
@@ -119,10 +129,20 @@ def write(found: Iterable[Answer], folder: Path) -> Iterator[Answer]:
             if one.mask is not None and one.levels is not None:
                 _write_image(folder / "masks", name, one.mask.view(np.uint8) * np.uint8(255))
                 _write_image(folder / "scores", name, one.levels)
+            if one.boxes is not None:
+                sizes[name] = one.picture.grey.shape
+                marks[name] = [
+                    Mark(name, (top - 0.5, left - 0.5, top + tall - 0.5, left + wide - 0.5), round(score, 4))
+                    for (top, left, tall, wide), score in zip(
+                        one.boxes.tolist(), one.points[:, 2].tolist(), strict=True
+                    )
+                ]
             areas = [""] * len(one.points) if one.areas is None else one.areas
             for (row, col, score), area in zip(one.points.tolist(), areas, strict=True):
                 table.writerow((name, f"{row:.2f}", f"{col:.2f}", f"{score:.4f}", area))
             yield one
+    if sizes:
+        (folder / BOXES).write_text(json.dumps(coco.content(marks, sizes)), encoding="utf-8")
 
 
 def _write_image(folder: Path, name: str, image: ndarray) -> None:

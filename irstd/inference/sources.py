@@ -20,6 +20,7 @@ from irstd.formats.pixels import ANY, UnreadableError
 
 VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv")
 KINDS = ("overlays", "masks", "scores")  # folders of answers
+BOXES = "boxes.json"
 LEAST_PX = 2  # sides of a picture; smaller ones are no pictures
 
 
@@ -194,7 +195,7 @@ def holds_answers(folder: Path) -> bool:
     """Whether a folder holds what a run leaves, or a part of it, and nothing else."""
     inside = {path.name for path in folder.iterdir()}
     # Without overlays/ it may be anyone's folder of masks.
-    return "overlays" in inside and inside <= {*KINDS, "points.csv"}
+    return "overlays" in inside and inside <= {*KINDS, "points.csv", BOXES}
 
 
 def make_room(folder: Path) -> None:
@@ -208,4 +209,5 @@ def make_room(folder: Path) -> None:
             raise InputError(f"{folder} holds other things than answers; name another folder with --out")
         for kind in KINDS:
             shutil.rmtree(folder / kind, ignore_errors=True)
+        (folder / BOXES).unlink(missing_ok=True)
     (folder / "overlays").mkdir(parents=True, exist_ok=True)  # first, so that a killed run's folder is known as such
