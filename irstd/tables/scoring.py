@@ -75,12 +75,7 @@ def across(table: DataFrame, score: str, titles: dict[str, str]) -> DataFrame:
 
 
 def squared(native: DataFrame, small: DataFrame, titles: dict[str, str], of: Iterable[str]) -> DataFrame:
-    """Scores of the same predictions at native size and at 256×256 px.
-
-    Args:
-        native, small: `conventions` of several methods, with `method` in front.
-        of: conventions.
-    """
+    """Scores of the same predictions at native size and at 256×256 px, under the conventions `of`."""
     pairs = native.merge(small, on=["method", "seed", "convention"], suffixes=("", "_256"))
     rows = [
         {"convention": row["convention"], "method": label(row["method"], titles)}
