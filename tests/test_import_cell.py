@@ -163,7 +163,7 @@ def test_the_points_of_the_training_judge_its_held_out_scenes(here, there):
 
 
 def test_the_command_is_documented():
-    assert "python -m pipelines.import_cell" in (ROOT / "README.md").read_text()
+    assert "python -m pipelines.import_cell" in (ROOT / "docs/guide.md").read_text()
 
 
 def closure(names):

@@ -27,7 +27,7 @@ def compared(before: Path, after: Path) -> pd.DataFrame:
     tables = []
     for folder in (before, after):
         try:
-            table = cells(folder)
+            table = cells(folder, checked=False)
         except InputError:
             table = pd.DataFrame(columns=[*KEY, *SCORES])
         tables.append(table.reindex(columns=[*KEY, *SCORES]))

@@ -32,27 +32,29 @@ from irstd.results.schemas import SCHEMAS
 from irstd.results.store import read
 
 
-def cells(folder: Path | str, datasets: list[str] | None = None) -> pd.DataFrame:
+def cells(folder: Path | str, datasets: list[str] | None = None, *, checked: bool = True) -> pd.DataFrame:
     """A row for each dataset, method and seed with results in `folder`: scores beside what made them.
 
     Args:
         datasets: only these, if given.
+        checked: whether records must be as they are written now; those of an older revision need not.
 
     Raises:
         InputError: there is none, or one is damaged.
     """
     rows, origins = [], origin_of(Path(folder))
+    kinds = (records.Provenance, records.Metrics) if checked else (records.Record, records.Record)
     for path in sorted(Path(folder).glob("*/*/*/metrics.json")):
         dataset, method, seed = path.parts[-4:-1]
         if datasets is None or dataset in datasets:
-            made = records.load(path.parent / "provenance.json", records.Provenance)
+            made = records.load(path.parent / "provenance.json", kinds[0])
             card = Path(folder, "methods", f"{method}.json")
             made["arithmetic"] = made.pop("precision", None)  # metrics have a precision too: that of regions
             made["supervision"] = json.loads(card.read_text())["supervision"] if card.exists() else None
             rows.append(
                 {
                     **made,
-                    **records.load(path, records.Metrics),
+                    **records.load(path, kinds[1]),
                     "dataset": dataset,
                     "method": method,
                     "seed": int(seed),

@@ -23,13 +23,13 @@ Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 ROUNDED = 2e-6  # of scores in metrics.json, relative
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
     """Keys that are not named here are let through: records grow."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
 
-class Metrics(_Record):
+class Metrics(Record):
     """metrics.json of a run."""
 
     convention: str
@@ -61,7 +61,7 @@ class Metrics(_Record):
         return value
 
 
-class Scenes(_Record):
+class Scenes(Record):
     """How many scenes had which role."""
 
     train: Count
@@ -69,13 +69,13 @@ class Scenes(_Record):
     test: Annotated[int, Field(ge=1)]
 
 
-class Recipe(_Record):
+class Recipe(Record):
     """Of the recipe, what tables read."""
 
     epochs: Count
 
 
-class Provenance(_Record):
+class Provenance(Record):
     """provenance.json of a run."""
 
     split: str
@@ -99,7 +99,7 @@ class Provenance(_Record):
         return self
 
 
-class Card(_Record):
+class Card(Record):
     """methods/ROW.json."""
 
     method: str
@@ -109,7 +109,7 @@ class Card(_Record):
     parameters: Count
 
 
-def load(path: Path, kind: type[_Record]) -> dict[str, Any]:
+def load(path: Path, kind: type[Record]) -> dict[str, Any]:
     """A record as plain values.
 
     Raises:
