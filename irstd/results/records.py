@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from irstd.errors import InputError
 from irstd.metrics.ratios import RATIOS
 from irstd.results import store
+from irstd.results.schemas import SCHEMAS
 from irstd.results.store import MEND
 
 Count = Annotated[int, Field(ge=0)]
@@ -172,5 +173,5 @@ def check(folder: Path) -> None:
         card = folder / "methods" / f"{run.parent.name}.json"
         load(card, Card)
     for path in sorted(folder.glob("*/*.csv")):
-        if path.stem in store.SCHEMAS:
+        if path.stem in SCHEMAS:
             store.read(path, path.stem)

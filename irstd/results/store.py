@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from irstd.errors import InputError
@@ -68,8 +69,9 @@ def _check_numbers(values: pd.Series, holds: str, path: Path) -> None:
     if not wrong.any() and holds.startswith(("in [0, 1]", "share")):
         wrong, words = numbers > 1, "is above 1"
     if wrong.any():
-        row = int(wrong.idxmax())
-        got = repr(values[row]) if isinstance(values[row], str) else f"{values[row]:g}"
+        row = int(np.flatnonzero(wrong)[0])
+        value = values.iloc[row]
+        got = repr(value) if isinstance(value, str) else f"{value:g}"
         raise InputError(f"{path} is damaged: {values.name} in row {row + 1}, {got}, {words}; {MEND}")
 
 
