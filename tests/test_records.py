@@ -100,6 +100,14 @@ def test_a_card_that_is_missing_is_named(results):
         records.check(results)
 
 
+def test_scores_are_read_as_numbers(results):
+    """Also where another table has a column of words of the same name."""
+    for kind in ("conventions", "sweep"):
+        table = store.read(results / RUN / f"{kind}.csv", kind)
+        words = {column for column in table if table[column].dtype.kind not in "fiub"}
+        assert words <= {"convention", "pixel_f_measure"}, words  # the latter is empty, it came later
+
+
 def test_scenes_are_checked(results):
     path = results / "synthetic/scenes.csv"
     path.write_text(cell("height", "nan?")(path.read_text()))

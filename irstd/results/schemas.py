@@ -257,9 +257,10 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
 # Columns of words, whatever they look like; all others hold numbers.
 TEXT = (
     "against", "against_weights", "arm", "case", "change", "commit", "convention", "dataset", "form", "group",
-    "handling", "hardware", "kernel", "kind", "layer", "method", "name", "precision", "quantity", "quirk",
+    "handling", "hardware", "kernel", "kind", "layer", "method", "name", "quantity", "quirk",
     "ranked_by", "role", "sha256", "title", "weight", "weights",
 )  # fmt: skip
+TEXT_OF = {"cost": ("precision",), "imports": ("precision",)}  # where it is that of the arithmetic, and no score
 # Columns of numbers that may be less than 0.
 SIGNED = (
     "alpha", "angle_deg", "contrast", "difference", "high", "left", "loss", "loss_slope", "low", "response", "scr",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from irstd.errors import InputError
-from irstd.results.schemas import ADDED, SCHEMAS, SIGNED, TEXT
+from irstd.results.schemas import ADDED, SCHEMAS, SIGNED, TEXT, TEXT_OF
 
 MEND = "take it from git again, or run its stage again"
 
@@ -46,15 +46,16 @@ def read(path: Path, kind: str) -> pd.DataFrame:
         InputError: it is no CSV, its columns are not those of `kind`, or a value is no number where one belongs, not
             finite, negative where it cannot be, or a share above 1.
     """
+    words = (*TEXT, *TEXT_OF.get(kind, ()))
     try:
         # Scene names may look like numbers; they are not.
-        table = check(pd.read_csv(path, dtype=dict.fromkeys(TEXT, str)), kind)
+        table = check(pd.read_csv(path, dtype=dict.fromkeys(words, str)), kind)
     except FileNotFoundError:
         raise
     except (ValueError, OSError) as error:  # pandas' errors of reading are ValueErrors
         raise InputError(f"{path} is damaged ({str(error).strip().splitlines()[0]}); {MEND}") from None
     for column in table:
-        if column not in TEXT:
+        if column not in words:
             _check_numbers(table[column], SCHEMAS[kind][str(column)], path)
     return table
 
