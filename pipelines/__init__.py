@@ -51,5 +51,3 @@ def repeatable(threads: int, device: str) -> None:
     if device == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False
-    else:
-        torch.backends.cudnn.benchmark = True  # crops have few sizes: the fastest kernel for each is worth finding

@@ -24,14 +24,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from irstd import methods
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from irstd.inference import devices
 from irstd.inference.half import halved
-from irstd.methods import Labels, Step
 from irstd.training import loop, steps
 from pipelines import RUNS, repeatable, run
 
@@ -90,17 +88,6 @@ def rate(on: torch.device) -> float:
     return 2 * side**3 / statistics.median(taken[3:])
 
 
-def operations(method: Any, options: Any, size: int) -> int:
-    """Floating-point operations of a training step for each image: those of matrix products and convolutions."""
-    network = method.build(options).train()
-    image, mask = torch.rand(2, 1, size, size), torch.zeros(2, 1, size, size)
-    mask[..., 8:12, 8:12] = 1
-    labels = Labels(mask if method.supervision == "mask" else None, torch.full((2, 1, 2), 9.5))
-    with FlopCounterMode(display=False) as counter:
-        method.loss(network(image), method.targets(labels), Step(9, 10, 9), options).mean().backward()
-    return counter.get_total_flops() // 2
-
-
 def train(folder: Path, state: Path, number: int, end: float) -> None:
     """Trains a run of the queue until it is done or `end` (seconds of the epoch) has come; its process ends then."""
     text = (folder / "queue.json").read_text()
@@ -109,6 +96,7 @@ def train(folder: Path, state: Path, number: int, end: float) -> None:
     on = devices.device("auto")
     in_precision = steps.precision(facts.precision, on)
     repeatable(facts.threads, on.type)
+    torch.backends.cudnn.benchmark = True  # crops have few sizes: the fastest kernel for each is worth finding
     prepared = unpacked(folder / f"{facts.dataset}.npz.xz", state / facts.dataset)
     places = {name: place for place, name in enumerate(prepared.names)}
     clicks = None if given["clicks"] is None else {k: np.array(v).reshape(-1, 2) for k, v in given["clicks"].items()}
@@ -184,12 +172,11 @@ def _lines(queue: list[dict[str, Any]], state: Path, peak: float) -> str:
         status = state / f"{entry['name']}.json"
         if not status.exists():
             continue
-        now, facts = json.loads(status.read_text()), objects(json.dumps(entry["facts"]))
-        method, size = methods.get(facts.module), facts.recipe.size
-        share = now["images_per_s"] * operations(method, method.options(**vars(facts.options)), size) / peak
+        now, recipe = json.loads(status.read_text()), entry["facts"]["recipe"]
+        share = now["images_per_s"] * entry["flop_per_image"] / peak
         lines.append(
-            f"{entry['name']}: epoch {now['epoch']} of {facts.recipe.epochs}, {now['images_per_s']:.1f} images/s of "
-            f"{size} px, {share:.1%} of the device's bf16 rate, loss {now['loss']:.4f}"
+            f"{entry['name']}: epoch {now['epoch']} of {recipe['epochs']}, {now['images_per_s']:.1f} images/s of "
+            f"{recipe['size']} px, {share:.1%} of the device's bf16 rate, loss {now['loss']:.4f}"
         )
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ and kornia only; back here, `python -m pipelines.unpack_campaign OUT WHERE` make
 `python -m pipelines.import_cell WHERE DATASET METHOD SEED` takes.
 """
 
+import csv
 import io
 import json
 import lzma
@@ -20,6 +21,7 @@ from irstd.config import params
 from irstd.data.clicks import read_clicks
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError, hint
+from irstd.inference import profiling
 from irstd.results import provenance
 from pipelines import PREPARED, RUNS, run
 from pipelines.lookup import Run
@@ -42,12 +44,14 @@ def packed(prepared: Prepared, numbers: list[int]) -> bytes:
     tables = {}
     names = {prepared.names[number] for number in numbers}
     for table in ("scenes", "targets"):
-        header, *rows = (prepared.folder / f"{table}.csv").read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = header + "".join(row for row in rows if row.split(",", 1)[0].rstrip() in names)
-        tables[table] = np.frombuffer(kept.encode(), np.uint8)
-    file = io.BytesIO()
-    np.savez(file, grey=np.concatenate(grey), masks=np.concatenate(masks), **tables)
-    return lzma.compress(file.getvalue(), filters=FILTERS)
+        with (prepared.folder / f"{table}.csv").open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([header, *(row for row in rows if row[0] in names)])
+        tables[table] = np.frombuffer(text.getvalue().encode(), np.uint8)
+    data = io.BytesIO()
+    np.savez(data, grey=np.concatenate(grey), masks=np.concatenate(masks), **tables)
+    return lzma.compress(data.getvalue(), filters=FILTERS)
 
 
 def entry(name: str, cell: Run, prepared: Prepared) -> dict[str, Any]:
@@ -60,6 +64,7 @@ def entry(name: str, cell: Run, prepared: Prepared) -> dict[str, Any]:
         "choose": [prepared.names[number] for number in choose],
         "clicks": clicks and {scene: points.tolist() for scene, points in clicks.items()},
         "facts": facts,
+        "flop_per_image": profiling.training_flop(cell.method, cell.options, cell.recipe.size),
         "checkpoint_s": cell.given.train.checkpoint_s,
     }
 
@@ -76,6 +81,8 @@ def main(folder: str, *names: str) -> None:
         if name not in given.cells():
             raise InputError(f"params.yaml has no run {name!r}; {hint(name, given.cells())}")
         cell = Run(given, *given.cells()[name].values())
+        if not cell.recipe.epochs:
+            raise InputError(f"{name} has nothing to train; leave it out")
         if cell.recipe.selection == "test":
             raise InputError(
                 f"{name} chooses its epoch on the test split, which is not packed; use another `selection`"

@@ -26,9 +26,8 @@ from irstd.analysis import race as analysis
 from irstd.config import params
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.inference import devices
+from irstd.inference import devices, profiling
 from irstd.inference.predict import Predicted
-from irstd.methods import Labels, Step
 from irstd.results import SCHEMAS, provenance, store
 from irstd.training import loop
 from irstd.training.selection import points_above, right, score
@@ -64,13 +63,10 @@ def seconds(method: str, options: Any, size: int, batch: int) -> float:
         chosen = methods.get(method)
         network = chosen.build(options).train()
         optimiser = torch.optim.AdamW(network.parameters(), 1e-4, fused=True)
-        image, mask = torch.rand(batch, 1, size, size), torch.zeros(batch, 1, size, size)
-        mask[..., 8:12, 8:12] = 1
-        labels = Labels(mask if chosen.supervision == "mask" else None, torch.full((batch, 1, 2), 9.5))
-        taken = []
+        loss, taken = profiling.trial(chosen, options, size, batch), []
         for _ in range(5):
             since = time.process_time()
-            chosen.loss(network(image), chosen.targets(labels), Step(9, 10, 9), options).mean().backward()
+            loss(network).backward()
             optimiser.step()
             optimiser.zero_grad()
             taken.append(time.process_time() - since)

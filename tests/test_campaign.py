@@ -1,12 +1,16 @@
 """What is packed for a machine that is lent for minutes; test_import_cell.py rehearses the whole of it."""
 
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import torch
 
-from pipelines.campaign import objects, operations, unpacked
+from irstd.data.prepared import Prepared
+from irstd.inference.profiling import training_flop
+from irstd.methods import Method, Prediction
+from pipelines.campaign import objects, unpacked
 from pipelines.pack_campaign import packed
 from tests.conftest import ROOT
 
@@ -25,6 +29,18 @@ def test_scenes_come_out_as_they_went_in(prepared, tmp_path):
         assert np.array_equal(there.boxes[here], prepared.boxes[number])
 
 
+def test_a_comma_in_a_name_is_no_end_of_it(prepared, tmp_path):
+    folder = shutil.copytree(prepared.folder, tmp_path / "here")
+    for table in ("scenes", "targets", "splits"):
+        path = folder / f"{table}.csv"
+        path.write_text(path.read_text().replace(f"\n{prepared.names[1]},", '\n"a, b",'))
+    (tmp_path / "x.npz.xz").write_bytes(packed(Prepared(folder), [1]))
+
+    there = unpacked(tmp_path / "x.npz.xz", tmp_path / "there")
+
+    assert there.names == ["a, b"] and np.array_equal(there.points[0], prepared.points[1])
+
+
 def test_recipes_come_out_as_objects():
     assert objects('{"a": [1, {"b": [2, 3]}]}').a[1].b == (2, 3)
 
@@ -32,13 +48,12 @@ def test_recipes_come_out_as_objects():
 def test_operations_are_counted_forwards_and_backwards():
     """A convolution's: 2 * kernel * outputs forwards; backwards as many for the kernel, none for the image."""
 
-    class One:
-        supervision = "mask"
-        build = staticmethod(lambda _options: torch.nn.Conv2d(1, 4, 3, padding=1, bias=False))
-        targets = staticmethod(lambda labels: labels.mask)
-        loss = staticmethod(lambda outputs, targets, _step, _options: (outputs - targets).square().mean((1, 2, 3)))
+    one = Method(
+        "one", "none", "mask", dict, lambda _options: torch.nn.Conv2d(1, 4, 3, padding=1, bias=False),
+        lambda outputs, targets, _step, _options: (outputs - targets).square().mean((1, 2, 3)), lambda *_: Prediction(),
+    )  # fmt: skip
 
-    assert operations(One, None, 32) == 2 * (2 * 9 * 4 * 32 * 32)
+    assert training_flop(one, None, 32) == 2 * (2 * 9 * 4 * 32 * 32)
 
 
 def test_what_is_named_wrongly_is_said(tmp_path):

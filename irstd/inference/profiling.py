@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from irstd.methods import Labels, Method, Step
 
 Form = Literal["torch", "compiled", "onnxruntime", "graph"]
 
@@ -34,6 +36,23 @@ def gmac(network: nn.Module, size: int = 256) -> float:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 1, size, size, device=device))
     return counter.get_total_flops() / 2e9
+
+
+def trial(method: Method, options: Any, size: int, batch: int) -> Callable[[nn.Module], Tensor]:
+    """The loss of a network of `method` on noise with a target of 4 × 4 px in each of `batch` images of `size` px."""
+    image, mask = torch.rand(batch, 1, size, size), torch.zeros(batch, 1, size, size)
+    mask[..., 8:12, 8:12] = 1
+    labels = Labels(mask if method.supervision == "mask" else None, torch.full((batch, 1, 2), 9.5))
+    # Of the last epoch, when nothing warms up any more.
+    return lambda network: method.loss(network(image), method.targets(labels), Step(9, 10, 9), options).mean()
+
+
+def training_flop(method: Method, options: Any, size: int) -> int:
+    """Floating-point operations of a step, forwards and backwards, for each image; counted as in `gmac`, times two."""
+    network, loss = method.build(options).train(), trial(method, options, size, 2)
+    with FlopCounterMode(display=False) as counter:
+        loss(network).backward()
+    return counter.get_total_flops() // 2
 
 
 def runner(network: nn.Module, form: Form, images: Tensor, threads: int = 0) -> Callable[[], object]:
