@@ -8,9 +8,10 @@ from numpy import ndarray
 from irstd.config import params
 from irstd.errors import InputError
 from irstd.inference import devices, weights
-from irstd.inference.predict import encode, predict
+from irstd.inference.predict import predict
 from irstd.metrics.conventions import Convention, ours
 from irstd.metrics.counts import Pair
+from irstd.metrics.levels import encode
 from irstd.scoring import totals
 from pipelines import WEIGHTS, repeatable
 

@@ -15,7 +15,8 @@ from tqdm import tqdm
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from irstd.inference import devices
-from irstd.inference.predict import encode, predict
+from irstd.inference.predict import predict
+from irstd.metrics.levels import encode
 from pipelines import PREPARED, RUNS, repeatable, run
 from pipelines.lookup import Run
 
@@ -61,7 +62,7 @@ def _whole(folder: Path) -> bytes:
     """
     packed = (folder / "best.safetensors").read_bytes()
     made = json.loads((folder / "provenance.json").read_text())
-    if hashlib.sha256(packed).hexdigest() != made["weights_sha256"]:
+    if hashlib.sha256(packed).hexdigest() != made.get("weights_sha256"):
         raise InputError(f"{folder / 'best.safetensors'} is not what its provenance.json names; train it again")
     return packed
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from irstd.analysis import cases
-from irstd.inference.predict import encode
 from irstd.metrics.conventions import CONVENTIONS, ours
-from irstd.metrics.counts import TOP, Counts, Pair, count, niou, pool
+from irstd.metrics.counts import Counts, Pair, count, niou, pool
+from irstd.metrics.levels import TOP, encode
 from tests.reference import conventions as reference
 
 NAMES = list(CONVENTIONS)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from irstd.errors import InputError
-from irstd.inference.predict import encode
 from irstd.metrics.conventions import ours
+from irstd.metrics.levels import encode
 from irstd.metrics.regions import regions
 from irstd.scoring.evaluation import evaluate
 

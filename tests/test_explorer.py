@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from irstd.apps import explorer
-from irstd.inference.predict import encode
+from irstd.metrics.levels import encode
 
 
 @pytest.fixture

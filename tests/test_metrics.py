@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from irstd.inference.predict import encode
 from irstd.metrics import curves
 from irstd.metrics.conventions import ours
-from irstd.metrics.counts import TOP, Counts, Pair, niou
+from irstd.metrics.counts import Counts, Pair, niou
 from irstd.metrics.counts import count as count_pair
+from irstd.metrics.levels import TOP, encode
 from irstd.metrics.regions import regions
 from tests.reference import scoring
 

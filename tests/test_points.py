@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irstd.inference.predict import encode
 from irstd.metrics import ratios, statistics
 from irstd.metrics.conventions import ours
+from irstd.metrics.levels import encode
 from irstd.metrics.points import pairs
 from irstd.scoring.evaluation import evaluate
 from tests.reference import scoring

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from irstd.inference.predict import HALF, encode, level, predict
+from irstd.inference.predict import predict
 from irstd.methods import Method, Prediction
+from irstd.metrics.levels import HALF, encode, level
 
 
 def passing(decode):

@@ -13,8 +13,8 @@ from matplotlib import pyplot as plt
 
 from irstd import tables
 from irstd.errors import InputError
-from irstd.inference.predict import encode
 from irstd.metrics.conventions import ours
+from irstd.metrics.levels import encode
 from irstd.plots import comparison, curves, datasets, points, scenes, style
 from irstd.reports import notebooks, page
 from irstd.results import literature, reading, store

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from irstd.analysis.cases import paint
-from irstd.inference.predict import encode
 from irstd.metrics import curves
 from irstd.metrics.conventions import CONVENTIONS, ours
-from irstd.metrics.counts import TOP, Counts, Pair, count
+from irstd.metrics.counts import Counts, Pair, count
+from irstd.metrics.levels import TOP, encode
 from irstd.metrics.regions import regions
 from irstd.results import store
 from irstd.scoring import totals

@@ -10,8 +10,8 @@ from torch import nn
 
 from irstd.errors import InputError
 from irstd.inference import pictures, sources, tiles, weights
-from irstd.inference.predict import HALF
 from irstd.methods import Method, Prediction
+from irstd.metrics.levels import HALF
 
 
 def loaded(network, decode, geometry="crop"):

@@ -13,7 +13,8 @@ from jaxtyping import Bool, UInt16
 from numpy import ndarray
 
 from irstd.metrics.conventions import CONVENTIONS
-from irstd.metrics.counts import TOP, Pair, count, iou, pool
+from irstd.metrics.counts import Pair, count, iou, pool
+from irstd.metrics.levels import TOP
 
 SIDE_PX = 24
 Box = tuple[int, int, int, int]  # top, left, height, width, px

@@ -13,7 +13,8 @@ from scipy import ndimage
 
 from irstd.data import synthetic
 from irstd.metrics.conventions import CONVENTIONS, ours
-from irstd.metrics.counts import TOP, Pair, Scored, count, iou, pool
+from irstd.metrics.counts import Pair, Scored, count, iou, pool
+from irstd.metrics.levels import TOP
 
 THRESHOLDS = np.linspace(0.02, 0.98, 49)
 

@@ -19,7 +19,8 @@ from numpy import ndarray
 from irstd.analysis import walk
 from irstd.data.prepared import Prepared
 from irstd.metrics.conventions import ours
-from irstd.metrics.counts import TOP, Pair, Scored, count
+from irstd.metrics.counts import Pair, Scored, count
+from irstd.metrics.levels import TOP
 from irstd.plots import scenes, style
 
 DRAWN = "drawn scenes, top-hat"
@@ -100,7 +101,7 @@ def folders(images: Path | str, masks: Path | str, predictions: Path | str) -> d
     from irstd.formats import predictions as reader  # noqa: PLC0415
     from irstd.formats.names import listing, own_names  # noqa: PLC0415
     from irstd.inference import sources  # noqa: PLC0415
-    from irstd.inference.predict import encode  # noqa: PLC0415
+    from irstd.metrics.levels import encode  # noqa: PLC0415
     from irstd.scoring import submission  # noqa: PLC0415 - loads torch, which the rest does without
 
     truth = submission.of_folder(Path(masks))

@@ -17,10 +17,10 @@ from numpy import ndarray
 from irstd.formats import coco
 from irstd.formats.marks import Mark
 from irstd.inference import tiles
-from irstd.inference.predict import HALF, level
 from irstd.inference.sources import BOXES, Picture, files, make_room, read
 from irstd.inference.tiles import Whole
 from irstd.inference.weights import Loaded
+from irstd.metrics.levels import HALF, level
 from irstd.metrics.regions import regions
 
 __all__ = ["Answer", "Picture", "answers", "files", "make_room", "overlay", "read", "write"]
@@ -31,7 +31,7 @@ FOUND = (60, 180, 255)  # colour of what was found, blue, green, red
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found in a picture. levels: 16-bit scores (`irstd.inference.predict.encode`), or None. mask: true where
+    """What was found in a picture. levels: 16-bit scores (`irstd.metrics.levels.encode`), or None. mask: true where
     predicted, or None of a method without a map. points: row, col (px) and score of each target found. areas: px of
     each, or None. boxes: top, left, height and width (px) of each, or None. tiles: in how many pieces the picture was
     taken.

@@ -97,24 +97,3 @@ def _native(
             boxes = around[(around[:, 2:4] > around[:, :2]).all(1)].numpy()
         found.append(Predicted(score, points, boxes))
     return found
-
-
-# Scores are stored in 16 bits, one level exactly at one half: 0.5 is level HALF, and no other score is.
-HALF = 32767
-
-
-def encode(score: Float[ndarray, "H W"]) -> ndarray:
-    """Scores in [0, 1] as 16-bit levels; which side of one half a score is on never changes.
-
-    >>> encode(np.array([[0.0, 0.5, 0.5000001, 1.0]])).tolist()
-    [[0, 32767, 32768, 65534]]
-    """
-    levels = np.rint(score * (2.0 * HALF)).astype(np.uint16)
-    levels[(levels == HALF) & (score > 0.5)] = HALF + 1
-    levels[(levels == HALF) & (score < 0.5)] = HALF - 1
-    return levels
-
-
-def level(threshold: float) -> float:
-    """`threshold` in the unit of `encode`: score > threshold exactly where level > this, for one half."""
-    return threshold * 2.0 * HALF

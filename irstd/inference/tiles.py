@@ -17,8 +17,9 @@ import torch
 from jaxtyping import Float, UInt8, UInt16
 from numpy import ndarray
 
-from irstd.inference.predict import Predicted, encode, predict
+from irstd.inference.predict import Predicted, predict
 from irstd.inference.weights import Loaded
+from irstd.metrics.levels import encode
 
 MOST_PX = 1920 * 1200  # of a picture taken whole; GGL-Net takes about 1 kB of memory a pixel
 TILE_PX, MARGIN_PX = 768, 96  # side of a tile, and how much of each side is discarded; multiples of 32
@@ -28,7 +29,7 @@ LEAST_PX = 32  # smaller pictures are padded
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """What a method says of a picture. levels: 16-bit scores (`irstd.inference.predict.encode`), or None of a method
+    """What a method says of a picture. levels: 16-bit scores (`irstd.metrics.levels.encode`), or None of a method
     without a map. points: row, col (px) and score, or None where the map's regions are to be used. tiles: how many.
     """
 

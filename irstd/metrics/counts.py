@@ -13,9 +13,9 @@ from numpy import ndarray
 
 from irstd.metrics import matching
 from irstd.metrics.conventions import Convention, Decision
+from irstd.metrics.levels import TOP
 from irstd.metrics.regions import Regions, regions
 
-TOP = 65534  # level of the score 1; see `irstd.inference.predict.encode`
 BETA2 = 0.3  # of the F-measure
 REACH_PX, BOX_PX = 1, 4  # of the shooting rule: how far from a target a hit, and no false alarm, may be
 
@@ -96,7 +96,7 @@ class Counts:
 class Pair:
     """Truth and prediction of one image, and what conventions share of them, computed once.
 
-    mask: true on targets, above one half of white. levels: 16-bit scores (`encode` of `irstd.inference`), or None for a
+    mask: true on targets, above one half of white. levels: 16-bit scores (`irstd.metrics.levels.encode`), or None for a
     method that gives points. points: its own points (row, col, score), or None. white, visible: where a grey mask is
     exactly white, and above zero; None where they are `mask`.
     """

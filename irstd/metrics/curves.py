@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Float64, Int, Int64, UInt8, UInt16
 from numpy import ndarray
 
 from irstd.metrics.conventions import Convention
-from irstd.metrics.counts import TOP
+from irstd.metrics.levels import TOP
 from irstd.metrics.matching import by_centroid
 from irstd.metrics.regions import IN_RASTER_ORDER, Regions, centroids, label_type, number
 
@@ -29,7 +29,7 @@ def histogram(levels: UInt16[ndarray, "H W"], mask: Bool[ndarray, "H W"]) -> Int
     """Pixels of background and of targets in each of 256 bins of the 16-bit score, equally wide.
 
     Args:
-        levels: from `irstd.inference.predict.encode`, 0 to 65534.
+        levels: from `irstd.metrics.levels.encode`, 0 to 65534.
     """
     bins = (levels >> 8).ravel()
     every = np.bincount(bins, minlength=LEVELS)

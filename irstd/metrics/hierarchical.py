@@ -18,7 +18,9 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from irstd.metrics import matching
-from irstd.metrics.regions import regions
+from irstd.metrics.conventions import Decision
+from irstd.metrics.counts import Pair
+from irstd.metrics.regions import Regions, regions
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,21 @@ def hierarchy(mask: Bool[ndarray, "H W"], predicted: Bool[ndarray, "H W"], withi
         within_px: centroids nearer than this make a pair where the overlap does not.
     """
     truth, found = regions(mask), regions(predicted)
+    return _between(truth, found, matching.overlap(truth, found), within_px)
+
+
+def of_pair(pair: Pair, decision: Decision, within_px: float = 3.0) -> Hierarchy:
+    """One image, as `hierarchy`, with the regions that the pair has found already if it has."""
+    truth, found = (pair.regions(mask, 8, 0) for mask in (pair.mask, pair.predicted(decision)))
+    return _between(truth, found, pair.overlap(truth, found), within_px)
+
+
+def _between(truth: Regions, found: Regions, common: matching.Overlap, within_px: float) -> Hierarchy:
     size = len(truth), len(found)
     if not all(size):
         return Hierarchy(
             lone_regions=size[1], lone_targets=size[0], blank_regions=int(not size[1]), blank_targets=int(not size[0])
         )
-    common = matching.overlap(truth, found)
     pairs = matching.opdc(truth, found, common, within_px).pairs
     targets, chosen = (np.array([pair[k] for pair in pairs], int) for k in (0, 1))
     both = common.matrix(*size)

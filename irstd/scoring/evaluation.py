@@ -16,7 +16,7 @@ from irstd.errors import InputError
 from irstd.metrics import detection, matching, points, statistics
 from irstd.metrics.conventions import Convention, ours
 from irstd.metrics.counts import Counts, Pair, Scored, count, niou
-from irstd.metrics.hierarchical import Hierarchy, hierarchy
+from irstd.metrics.hierarchical import Hierarchy, of_pair
 from irstd.metrics.ratios import RATIOS
 from irstd.results.schemas import SCHEMAS
 
@@ -48,7 +48,7 @@ def evaluate(
     """Scores what was predicted for the scenes `numbers`.
 
     Args:
-        scores: scene to 16-bit scores (`irstd.inference.predict.encode`), or empty for a method that gives points.
+        scores: scene to 16-bit scores (`irstd.metrics.levels.encode`), or empty for a method that gives points.
         given: scene to (N, 3) points, or empty.
         pictures: how many of each kind (hit, miss, false alarm) to keep.
         boxes: scene to (N, 5) boxes with scores, of a detector; adds `box_ap50` and `point_ap_3px` to the metrics.
@@ -72,7 +72,7 @@ def evaluate(
         pair = Pair(mask, levels, given.get(name))
         scored = count(pair, convention)
         if levels is not None:
-            levelled += hierarchy(mask, pair.predicted(convention.decision))
+            levelled += of_pair(pair, convention.decision)
         within = {px: points.pairs(scored.truth.centroids, scored.points, float(px)) for px in points.WITHIN_PX}
         counts.append(scored.counts)
         if boxes is not None:
@@ -87,7 +87,7 @@ def evaluate(
         row |= {f"hits_{px}px": len(found) for px, found in within.items()}
         row["hits_5px_greedy"] = len(matching.by_centroid(scored.truth.centroids, scored.points, GREEDY).pairs)
         per_image.append(row)
-        per_target += _targets(name, scored, within[points.WITHIN_PX[-1]])
+        per_target += _targets(name, pair, scored, within[points.WITHIN_PX[-1]])
         kept += _pictures(number, scored)
     has_map = bool(scores)
     columns = list(SCHEMAS["per_target"])
@@ -171,9 +171,9 @@ def _intervals(table: pd.DataFrame) -> dict[str, list[float] | None]:
     return intervals
 
 
-def _targets(name: str, scored: Scored, own: list[tuple[int, int, float]]) -> list[dict[str, Any]]:
+def _targets(name: str, pair: Pair, scored: Scored, own: list[tuple[int, int, float]]) -> list[dict[str, Any]]:
     distance = {target: far for target, _, far in scored.matches}
-    overlap = _overlaps(scored)
+    overlap = _overlaps(pair, scored)
     error = {target: far for target, _, far in own}
     return [
         {
@@ -191,12 +191,12 @@ def _targets(name: str, scored: Scored, own: list[tuple[int, int, float]]) -> li
     ]
 
 
-def _overlaps(scored: Scored) -> dict[int, float] | None:
+def _overlaps(pair: Pair, scored: Scored) -> dict[int, float] | None:
     """IoU of each target that was found with the region that found it; None without a map."""
     if scored.found is None:
         return None
     truth, found = scored.truth, scored.found
-    both = matching.overlap(truth, found).matrix(len(truth), len(found))
+    both = pair.overlap(truth, found).matrix(len(truth), len(found))
     union = truth.areas[:, None] + found.areas - both
     return {
         target: round(float(both[target, region] / union[target, region]), 4) for target, region, _ in scored.matches

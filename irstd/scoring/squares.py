@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import UInt16
 from numpy import ndarray
 
-from irstd.metrics.counts import TOP, Pair
+from irstd.metrics.counts import Pair
+from irstd.metrics.levels import TOP, encode
 
 SIDE = 256  # px; what MSHNet's code and most that came after it resize to
 
@@ -30,14 +30,7 @@ def squared(pair: Pair, side: int = SIDE) -> Pair:
 
     mask, white, visible = (nearest(one) for one in (pair.mask, pair.white, pair.visible))
     assert mask is not None
-    levels = None if pair.levels is None else _levels(pair.levels, side)
+    levels = None
+    if pair.levels is not None:
+        levels = encode(cv2.resize(pair.levels / TOP, (side, side), interpolation=cv2.INTER_LINEAR))
     return Pair(mask, levels, points, white, visible)
-
-
-def _levels(levels: UInt16[ndarray, "_H _W"], side: int) -> UInt16[ndarray, "S S"]:
-    """Levels of scores, bilinearly; which side of one half a score is on is not lost in rounding."""
-    exact = cv2.resize(levels.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
-    half, found = TOP // 2, np.rint(exact).astype(np.uint16)
-    found[(found == half) & (exact > half)] = half + 1
-    found[(found == half) & (exact < half)] = half - 1
-    return found

@@ -13,11 +13,11 @@ import pandas as pd
 from irstd import tables
 from irstd.errors import InputError
 from irstd.formats import predictions
-from irstd.inference.predict import encode
 from irstd.metrics import detection, points
 from irstd.metrics.conventions import CONVENTIONS
 from irstd.metrics.counts import Pair
-from irstd.metrics.hierarchical import Hierarchy, hierarchy
+from irstd.metrics.hierarchical import Hierarchy, of_pair
+from irstd.metrics.levels import encode
 from irstd.metrics.regions import regions
 from irstd.results import literature, reading, store
 from irstd.scoring import totals
@@ -68,7 +68,7 @@ def hierarchical(every: Iterable[Pair]) -> dict[str, float | None]:
     """hIoU, its levels, and what each level loses where, at our decision; None where nothing defines it."""
     total = Hierarchy()
     for pair in every:
-        total += hierarchy(pair.mask, pair.predicted(CONVENTIONS["irstd"].decision))
+        total += of_pair(pair, CONVENTIONS["irstd"].decision)
     return rounded(total)
 
 

@@ -14,7 +14,8 @@ from scipy.ndimage import gaussian_filter
 from skimage import measure
 
 from irstd.metrics.conventions import CONVENTIONS, ours
-from irstd.metrics.counts import TOP, Pair, count
+from irstd.metrics.counts import Pair, count
+from irstd.metrics.levels import TOP
 from irstd.scoring import totals
 
 ROUNDS, SCENES = 15, 664
