@@ -30,7 +30,7 @@ MISTAKES = [
     (
         "budget: cpu",
         "budget: cpuu",
-        "params.yaml: dataset.nudt-sirst.budget: method.ggl_net.budgets has no 'cpuu'; did you mean 'cpu'?",
+        "params.yaml: dataset.irstd-1k.budget: method.ggl_net.budgets has no 'cpuu'; did you mean 'cpu'?",
     ),
     (
         "methods: [ggl_net, point_regression, gaussian_pinwheel]",
