@@ -3,11 +3,15 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from irstd.errors import InputError
 from irstd.inference.published import find, published
+from irstd.metrics.conventions import ours
+from irstd.metrics.levels import encode
 from irstd.results import reading, records, store
+from irstd.scoring.evaluation import evaluate
 from tests.conftest import RECORDED, ROOT
 
 
@@ -67,6 +71,25 @@ DAMAGE = {  # file, what is done to it, what is said
 
 def test_what_is_whole_is_read(results):
     records.check(results)
+
+
+def test_a_run_that_found_nothing_is_whole(results, prepared):
+    """Then there is no precision: it is null, and that is no damage. A null in place of a score is."""
+    numbers = [8, 9, 10]
+    nothing = {prepared.names[n]: encode(np.zeros(prepared.sizes[n], np.float32)) for n in numbers}
+    found = evaluate(prepared, numbers, nothing, {}, ours(), 4)
+    run = results / RUN
+    store.write(found.per_image, run / "per_image.csv", "per_image")
+    made = json.loads((run / "provenance.json").read_text())
+    store.write_json(made | {"scenes": made["scenes"] | {"test": len(numbers)}}, run / "provenance.json")
+    metrics = {**found.metrics, "selection": "last"}
+    store.write_json(metrics, run / "metrics.json")
+
+    assert json.loads((run / "metrics.json").read_text())["precision"] is None and metrics["pd"] == 0
+    records.check(results)
+    store.write_json(metrics | {"pd": None}, run / "metrics.json")
+    with pytest.raises(InputError, match=r"says pd nan, but per_image.csv gives 0"):
+        records.check(results)
 
 
 def test_the_record_is_whole():

@@ -6,6 +6,7 @@ A record that is damaged would change a page in silence; here it is refused in a
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,7 +32,7 @@ class Record(BaseModel):
 
 
 class Metrics(Record):
-    """metrics.json of a run."""
+    """metrics.json of a run. Scores are null where there is nothing to divide by: a run may find nothing."""
 
     convention: str
     threshold: Share
@@ -41,9 +42,9 @@ class Metrics(Record):
     pixel_recall: Share | None
     pixel_f1: Share | None
     fa_per_million: Annotated[float, Field(ge=0, le=1e6)] | None
-    pd: Share
-    precision: Share
-    f1: Share
+    pd: Share | None
+    precision: Share | None
+    f1: Share | None
     false_regions_per_image: Size
     distance_px: Size | None
     images: Annotated[int, Field(ge=1)]
@@ -154,11 +155,13 @@ def check_run(folder: Path) -> None:
             f"{path} is of {metrics['images']} images, but provenance.json of {made['scenes']['test']}; {MEND}"
         )
     for name, (columns, ratio) in RATIOS.items():
-        if metrics.get(name) is None or per_image[columns].isna().any(axis=None):
+        if name not in metrics or per_image[columns].isna().any(axis=None):
             continue
         expected = float(ratio(per_image[columns].to_numpy(float).sum(0, keepdims=True))[0])
-        if abs(metrics[name] - expected) > ROUNDED * max(1.0, expected):
-            raise InputError(f"{path} says {name} {metrics[name]:g}, but per_image.csv gives {expected:g}; {MEND}")
+        stored = math.nan if metrics[name] is None else metrics[name]
+        undefined = math.isnan(stored) and math.isnan(expected)
+        if not undefined and not math.isclose(stored, expected, rel_tol=ROUNDED, abs_tol=ROUNDED):
+            raise InputError(f"{path} says {name} {stored:g}, but per_image.csv gives {expected:g}; {MEND}")
 
 
 def check(folder: Path) -> None:
