@@ -7,6 +7,7 @@ alone are written, whether something changed or not.
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -24,11 +25,12 @@ from pipelines import RECORD, RESULTS, RUNS, SITE, WEIGHTS, run
 from pipelines.report_list import UP, Report, reports
 
 OF_ALL = ("methods", "cost", "analysis")  # results that a report of one dataset may read besides that dataset's
+EVERY = "all datasets"  # what the menu calls reports of no dataset alone
 LONGEST = ("12_failures", "04_pinwheel_orientation", "07_conventions", "01_comparison")
 
 
 def render(name: str, one: Report, results: Path, target: Path) -> str:
-    """Executes a notebook; writes NAME.md, html/NAME.html and folders NAME of figures and tables below `target`."""
+    """Executes a notebook; writes NAME.md and folders NAME of figures and tables below `target`."""
     parameters = dict(one.parameters)
     if one.public:
         parameters["results"] = str(UP / results)
@@ -45,12 +47,6 @@ def render(name: str, one: Report, results: Path, target: Path) -> str:
     for path in (path for kind in ("figures", "tables") for path in (target / kind / name).glob("*")):
         if path.stat().st_mtime_ns < start:
             path.unlink()  # of an earlier version of the notebook
-    if target == SITE:
-        home = name == "index"
-        made_by = {"notebook": one.path.as_posix(), **({} if home else one.parameters)}
-        place = target / "html" / f"{name}.html"
-        place.parent.mkdir(exist_ok=True)
-        place.write_text(page.html(text, notebooks.question(one.path), folder=target, home=home, made=made_by))
     return f"the report: {target / name}.md"
 
 
@@ -58,13 +54,13 @@ def inputs(one: Report, results: Path) -> str:
     """Digest of whatever a report is made of: notebook, parameters, code, and the results that it may read."""
     cells = nbformat.read(one.path, as_version=4).cells
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-    modules = {"irstd.reports.page", "irstd.reports.notebooks", *provenance.imports(code, "notebook", "irstd")}
+    modules = {"irstd.reports.notebooks", *provenance.imports(code, "notebook", "irstd")}
     found = {m: d for module in modules for m, d in provenance.code_digests(module, ()).items()}
-    library = Path(page.__file__).parents[1]
+    library = Path(notebooks.__file__).parents[1]
     folders = [results] if one.dataset is None else [results / name for name in (*OF_ALL, one.dataset)]
     if not one.public and one.dataset:
         folders = [RUNS / "gallery" / one.dataset]
-    files = [p for folder in (*folders, library / "reports/templates") for p in sorted(folder.rglob("*"))]
+    files = [p for folder in folders for p in sorted(folder.rglob("*"))]
     read = [p for p in (*files, *sorted((library / "results").glob("*.csv"))) if p.is_file()]
     read_digests = [(p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in read]
     return provenance.digest([[c.source for c in cells], asdict(one), found, read_digests])
@@ -105,7 +101,7 @@ def build(target: Path, results: Path, names: tuple[str, ...] = ()) -> None:
                 failed.append(f"{name}: {str(error).strip().splitlines()[-1]}")
     _drop_others(target, known)
     if not record:
-        _figures(target)
+        site(target, known)
     if failed:
         raise InputError(f"{len(failed)} of {len(wanted)} reports could not be made: {'; '.join(failed)}")
     print(f"{len(wanted)} of {len(known)} reports written, the others are as they were.")
@@ -123,37 +119,80 @@ def _written(name: str, digests: dict[str, str], target: Path) -> bool:
 
 def _drop_others(target: Path, known: dict[str, Report]) -> None:
     """Removes what is left of reports that there are no longer."""
-    for path in (*target.glob("*.md"), *target.glob("html/*.html")):
-        if path.stem not in known and path.name != "figures.html":
+    for path in target.glob("*.md"):
+        if path.stem not in known:
             path.unlink()
     for folder in (*target.glob("figures/*"), *target.glob("tables/*")):
         if folder.name not in known:
             shutil.rmtree(folder)
 
 
-def _figures(target: Path) -> None:
-    """One page with every figure of every report."""
+def site(target: Path, known: dict[str, Report]) -> None:
+    """Writes the pages: each report, each card of weights, and one page with every figure, with a menu of them all.
+
+    Takes seconds, so that all are written whenever one changed: a new report is in every menu.
+    """
+    there = {name: one for name, one in known.items() if (target / f"{name}.md").exists()}
+    cards = {f"weights-{card.parent.name}-{card.stem}": card for card in _cards(target)}
+    menu = _menu(there, cards)
+    place = target / "html"
+    place.mkdir(exist_ok=True)
+    for name, one in there.items():
+        home = name == "index"
+        made_by = {"notebook": one.path.as_posix(), **({} if home else one.parameters)}
+        title = notebooks.question(one.path) + (f" {one.dataset}" if one.dataset else "")
+        text = (target / f"{name}.md").read_text()
+        made = page.html(
+            text, title, folder=target, home=home, made=made_by, menu=menu, here=name, of=one.dataset or ""
+        )
+        (place / f"{name}.html").write_text(made)
+    for name, card in cards.items():
+        # The weights themselves are not beside the pages.
+        text = re.sub(r"\[([^\]]+)\]\([^)/]+\.safetensors\)", r"`\1`", card.read_text())
+        title = text.splitlines()[0].removeprefix("# ")
+        made = page.html(text, title, folder=target, menu=menu, here=name, of=card.parent.name)
+        (place / f"{name}.html").write_text(made)
     groups = {
         folder.name: [p.relative_to(target).as_posix() for p in sorted(folder.glob("*.svg"))]
         for folder in sorted((target / "figures").glob("*"))
     }
     words = "Each is a link to the report it is from."
-    place = target / "html/figures.html"
-    place.write_text(page.gallery("Every figure", words, {k: v for k, v in groups.items() if v}))
+    figures = page.gallery("Every figure", words, {k: v for k, v in groups.items() if v}, menu)
+    (place / "figures.html").write_text(figures)
+    for path in place.glob("*.html"):
+        if path.stem not in {*there, *cards, "figures"}:
+            path.unlink()
 
 
-def _cards() -> None:
-    """Puts the cards of weights beside the pages, which link to them."""
+def _menu(there: dict[str, Report], cards: dict[str, Path]) -> page.Menu:
+    """Of each dataset its reports, by topic, and the weights trained on it; before them reports of all datasets."""
+    menu: dict[str, list[tuple[str, str]]] = {EVERY: [("home", "index")]}
+    for name, one in there.items():
+        if one.dataset is None and name != "index":
+            menu[EVERY].append((name.replace("-", " "), name))
+        elif one.dataset is not None:
+            topic = name.removeprefix(one.dataset).strip("-") or "scores"
+            menu.setdefault(one.dataset, []).append((topic, name))
+    menu[EVERY].append(("every figure", "figures"))
+    for name, card in cards.items():
+        menu.setdefault(card.parent.name, []).append((f"weights: {card.stem.replace('_', ' ')}", name))
+    return menu
+
+
+def _cards(target: Path) -> list[Path]:
+    """Cards of weights, put beside the reports, which link to them."""
+    found = {}
     for folder in (RECORD / "weights", WEIGHTS):
-        for card in folder.glob("*/*.md"):
-            target = SITE / "weights" / card.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(card, target)
+        for card in sorted(folder.glob("*/*.md")):
+            copied = target / "weights" / card.relative_to(folder)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(card, copied)
+            found[copied] = None
+    return list(found)
 
 
 def main(*names: str) -> None:
     results = overlay([RECORD / "results", RESULTS])
-    _cards()
     build(SITE, results, names)
     print(f"Open the reports: {SITE / 'html/index.html'}")
 

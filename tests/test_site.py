@@ -11,6 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from tests.browser import chromium
 from tests.test_pipeline import copy
@@ -126,6 +127,65 @@ def test_every_page_can_be_read_on_a_phone_and_on_a_desk_from_the_file_system(ma
 
     assert faults == []
     assert images > 200
+
+
+def test_no_two_pages_have_one_title(made):
+    folder, _ = made
+    titles = [re.search("<title>(.*?)</title>", page.read_text())[1] for page in pages(folder)]
+
+    assert len(set(titles)) == len(titles)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1400, "light")])
+def test_axe_finds_no_serious_fault(made, width, scheme):
+    folder, _ = made
+    faults = []
+    with chromium() as browser:
+        tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        for page in pages(folder):
+            tab.goto(page.as_uri())
+            found = Axe().run(tab).response["violations"]
+            faults += [(page.name, f["id"]) for f in found if f["impact"] in ("serious", "critical")]
+
+    assert faults == []
+
+
+def test_tables_are_sorted_by_a_column_with_mouse_and_keyboard(made):
+    folder, _ = made
+    with chromium() as browser:
+        tab = browser.new_page()
+        tab.goto((folder / "runs/site/html/synthetic.html").as_uri())
+        table = tab.locator("table").first
+        heads = table.locator("th").all_inner_texts()
+        column = heads.index("IoU %")
+
+        def values():
+            return [row.locator("td").nth(column).inner_text() for row in table.locator("tbody tr").all()]
+
+        numbers = sorted(float(v) for v in values() if v != "–")
+        nothing = ["–"] * (len(values()) - len(numbers))
+        table.get_by_role("button", name="IoU %", exact=True).click()
+        assert values() == [f"{v:.2f}" for v in reversed(numbers)] + nothing
+        tab.keyboard.press("Enter")
+        assert values() == [f"{v:.2f}" for v in numbers] + nothing
+        assert table.locator("th").nth(column).get_attribute("aria-sort") == "ascending"
+
+
+def test_the_menu_leads_from_any_page_to_any_other(made):
+    folder, _ = made
+    names = {page.name for page in pages(folder)}
+    for page in pages(folder):
+        menu = re.search(r'<nav aria-label="all reports">.*?</nav>', page.read_text(), re.DOTALL)[0]
+        assert set(re.findall(r'href="([^"]+)"', menu)) == names
+    with chromium() as browser:
+        tab = browser.new_page()
+        tab.goto((folder / "runs/site/html/index.html").as_uri())
+        tab.get_by_text("All reports").click()
+        tab.get_by_role("navigation", name="all reports").get_by_role("link", name="transfer").click()
+        assert tab.locator("h1").inner_text() == "How far do published weights carry?"
+        tab.get_by_text("All reports").click()
+        tab.keyboard.press("Escape")
+        assert not tab.get_by_role("navigation", name="all reports").is_visible()
 
 
 def test_it_works_as_static_pages_and_files_can_be_downloaded(made):

@@ -1,10 +1,14 @@
-"""Markdown to a page of the site: one HTML file, pictures inside, that needs no network and no script."""
+"""Markdown to a page of the site: one HTML file, pictures inside, that needs no network.
+
+Its only script sorts tables by a click on a column's head; without scripts all else is there.
+"""
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,11 @@ from jinja2 import Environment, PackageLoader
 TEMPLATES = Environment(loader=PackageLoader("irstd.reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
 UP = "../"  # from a page to the folder of the reports
 PX_PER_PT = 96 / 72
+# Sources that text names without a link, and where they are.
+SOURCES = {r"arXiv (\d{4}\.\d{4,5})": "https://arxiv.org/abs/", r"doi (10\.\d{4,}/[^\s,;)|]+)": "https://doi.org/"}
+NUMBER = re.compile(r"[-\u2212+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?%?( \[[^\]]*\])?")
+NOTHING = ("", "\u2013", "-")  # cells that say that there is no number
+Menu = Mapping[str, Sequence[tuple[str, str]]]  # group to its pages: what each is called there, and its file's stem
 
 
 class _Site(mistune.HTMLRenderer):
@@ -21,11 +30,20 @@ class _Site(mistune.HTMLRenderer):
 
     def __init__(self, folder: Path | None) -> None:
         super().__init__(escape=True)  # names of scenes and titles may be anybody's
-        self.folder, self.headings = folder, {}
+        self.folder, self.headings, self.under = folder, {}, ""
+
+    def text(self, text: str) -> str:
+        """Text, in which arXiv numbers and DOIs are links."""
+        words = super().text(text)
+        for pattern, start in SOURCES.items():
+            words = re.sub(pattern, lambda m, start=start: f'<a href="{start}{m[1]}">{m[0]}</a>', words)
+        return words
 
     def heading(self, text: str, level: int, **_attrs: Any) -> str:
         """A heading that can be linked to."""
+        text = _unlinked(text)
         name = "".join(c if c.isalnum() else "-" for c in text.lower()).strip("-")
+        self.under = re.sub("<[^>]+>", "", text)
         self.headings[name] = text if level == 2 else self.headings.get(name)
         return f'<h{level} id="{name}">{text}</h{level}>\n'
 
@@ -33,18 +51,22 @@ class _Site(mistune.HTMLRenderer):
         """A paragraph; a figure is none."""
         return f"{text}\n" if text.startswith("<figure>") else super().paragraph(text)
 
+    def block_code(self, code: str, info: str | None = None) -> str:
+        """Code, which scrolls."""
+        return super().block_code(code, info).replace("<pre>", '<pre tabindex="0">')
+
     def link(self, text: str, url: str, title: str | None = None) -> str:  # noqa: ARG002 - mistune passes it
         """A link to another report, or to a file beside the reports."""
         if self.folder is not None and "://" not in url and not url.startswith("#"):
             place, _, anchor = url.partition("#")
             page = UP + place
-            if place.endswith(".md") and "/" not in place:
-                page = f"{place.removesuffix('.md')}.html"
+            if place.endswith(".md"):
+                page = f"{place.removeprefix(UP).removeprefix(UP).removesuffix('.md').replace('/', '-')}.html"
             elif place.startswith("html/"):
                 page = place.removeprefix("html/")
             url = f"{page}#{anchor}" if anchor else page
         kind = ' class="file" download' if url.endswith(".csv") else ""
-        return f'<a href="{self.safe_url(url)}"{kind}>{text}</a>'
+        return f'<a href="{self.safe_url(url)}"{kind}>{_unlinked(text)}</a>'
 
     def image(self, text: str, url: str, title: str | None = None) -> str:  # noqa: ARG002 - mistune passes it
         """A figure with the picture inside the page, and the files it can be had as."""
@@ -56,16 +78,56 @@ class _Site(mistune.HTMLRenderer):
             if points := re.search(rb'<svg[^>]* width="([\d.]+)pt"', svg):
                 width = f' width="{round(float(points[1]) * PX_PER_PT)}"'
             files = f'<figcaption>{mistune.escape(text)}: <a href="{UP}{url}" download>SVG</a></figcaption>'
-        return f'<figure><img src="{source}" alt="{mistune.escape(text)}"{width}>{files}</figure>'
+        # What it is called, and the heading that it answers.
+        told = f"{self.under}: {text}" if self.under else text
+        return f'<figure><img src="{source}" alt="{_quoted(told)}"{width}>{files}</figure>'
 
 
-def gallery(title: str, words: str, groups: Mapping[str, Sequence[str]]) -> str:
+def _quoted(words: str) -> str:
+    """Words of HTML or none, for an attribute."""
+    return mistune.escape(unescape(words))
+
+
+def _unlinked(words: str) -> str:
+    """HTML without its links: none may hold another."""
+    return re.sub("</?a( [^>]*)?>", "", words)
+
+
+def _table(found: re.Match[str]) -> str:
+    """A table that scrolls by itself, with columns of numbers set to the right."""
+    rows = [re.findall(r"<t[hd](?: [^>]*)?>(.*?)</t[hd]>", row, re.DOTALL) for row in found[0].split("</tr>")]
+    body = [[re.sub("<[^>]+>", "", cell).strip() for cell in row] for row in rows[1:] if row]
+    numbers = [
+        all(NUMBER.fullmatch(cell) or cell in NOTHING for cell in column) and any(map(NUMBER.fullmatch, column))
+        for column in zip(*body, strict=False)
+    ]
+    column = -1
+
+    def cell(opened: re.Match[str]) -> str:
+        nonlocal column
+        column = -1 if opened[0] == "<tr>" else column + 1
+        if opened[0] == "<tr>":
+            return opened[0]
+        scope = ' scope="col"' if opened[1] == "h" else ""
+        right = ' class="number"' if column < len(numbers) and numbers[column] else ""
+        return f"<t{opened[1]}{scope}{right}>"
+
+    marked = re.sub("<tr>|<t([hd])(?: [^>]*)?>", cell, found[0])
+    marked = re.sub(r"<th(?: [^>]*)?>\s*</th>", "<td></td>", marked)  # an empty head is none
+    # What scrolls can be reached by the keyboard only if it can have the focus.
+    return f'<div class="table" tabindex="0">{marked}</div>'
+
+
+def gallery(title: str, words: str, groups: Mapping[str, Sequence[str]], menu: Menu | None = None) -> str:
     """A page of small pictures, each a link to its report.
 
     Args:
         groups: report to its pictures, files below the folder of the reports; they are not copied into the page.
+        menu: of all pages of the site.
     """
-    return TEMPLATES.get_template("gallery.html").render(title=title, words=words, groups=groups, up=UP, linked=True)
+    return TEMPLATES.get_template("gallery.html").render(
+        title=title, words=words, groups=groups, up=UP, linked=True, menu=menu or {}, here="figures"
+    )
 
 
 def html(
@@ -75,6 +137,9 @@ def html(
     folder: Path | None = None,
     home: bool = False,
     made: Mapping[str, Any] | None = None,
+    menu: Menu | None = None,
+    here: str = "",
+    of: str = "",
 ) -> str:
     """A page.
 
@@ -85,11 +150,15 @@ def html(
             The page is one folder below it.
         home: whether this is the home page, which others link to.
         made: said at the page's foot, by name.
+        menu: of all pages of the site, shown on each.
+        here: stem of this page's file.
+        of: the dataset that it is of, said above it.
     """
     renderer = _Site(folder)
     body = mistune.create_markdown(renderer=renderer, plugins=["table", "strikethrough"])(text)
-    body = str(body).replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
+    body = re.sub("<table>.*?</table>", _table, str(body), flags=re.DOTALL)
     sections = {name: text for name, text in renderer.headings.items() if text}
     return TEMPLATES.get_template("page.html").render(
-        body=body, title=title, linked=folder is not None and not home, sections=sections, made=made or {}
-    )
+        body=body, title=title, linked=folder is not None and not home, sections=sections, made=made or {},
+        menu=menu or {}, here=here, of=of,
+    )  # fmt: skip
