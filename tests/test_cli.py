@@ -44,6 +44,25 @@ def test_methods_prints_exact_size_and_multiply_adds(capsys):
     assert "arXiv 2512.09497" in line
 
 
+def test_sizes_from_shapes_alone_are_those_of_the_network_itself():
+    class Asks(nn.Conv2d):
+        """Asks for a value when it is built, as some networks do."""
+
+        def __init__(self):
+            super().__init__(1, 2, 3, bias=False)
+            self.largest = self.weight.detach().max().item()
+
+    method = methods.get("point_regression")
+    network = method.build(method.options())
+
+    assert profiling.size_of(lambda: method.build(method.options())) == (
+        profiling.parameters(network),
+        profiling.gmac(network),
+    )
+    assert profiling.size_of(Asks) == (18, pytest.approx(18 * 254**2 / 1e9))
+    assert profiling.size_of(nn.Identity) == (0, None)
+
+
 def test_sources_are_what_a_module_imports_but_for_carriers():
     names = {p.name for p in provenance.sources("irstd.methods.ggl_net").values()}
 

@@ -77,8 +77,8 @@ def methods() -> str:
         method = registry.get(name)
         row = {"name": name, "title": method.title, "supervision": method.supervision}
         try:
-            network = method.build(method.options())
-            size, gmac = f"{profiling.parameters(network):,}", f"{profiling.gmac(network):.3f}"
+            parameters, multiply_adds = profiling.size_of(lambda method=method: method.build(method.options()))
+            size, gmac = f"{parameters:,}", "–" if multiply_adds is None else f"{multiply_adds:.3f}"
         except InputError:  # an extra is not installed
             size, gmac = "`make detectors` first", "–"
         rows.append({**row, "parameters": size, "GMAC at 256×256": gmac, "paper": method.paper})
