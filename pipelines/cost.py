@@ -1,17 +1,28 @@
-"""Measure what a method costs on this machine: METHOD -> rows of its cost table; rows of other machines stay."""
+"""Measure what a method costs on this machine: METHOD -> rows of its cost table; rows of other machines stay.
+
+Refused while other work runs here, which would be measured as well.
+"""
 
 import pandas as pd
 import torch
 
 from irstd.config import params
+from irstd.errors import InputError
 from irstd.inference import devices, profiling
 from irstd.results import store
 from pipelines import RESULTS, run
 from pipelines.lookup import method_of
 
+BUSY = 0.1  # of the processors
+
 
 def main(method: str) -> None:
     given = params.load()
+    if (share := profiling.busy()) > BUSY:
+        raise InputError(
+            f"{share:.0%} of this machine's processors are busy with other work, which would be measured as well; "
+            "stop it, or wait for its end, and run this again"
+        )
     chosen, options = method_of(given, method)
     on = devices.device(given.train.device)
     if given.cost.threads:

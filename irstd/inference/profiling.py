@@ -70,6 +70,13 @@ def training_flop(method: Method, options: Any, size: int) -> int:
     return counter.get_total_flops() // 2
 
 
+def busy(seconds: float = 1.0) -> float:
+    """Share of this machine's processors that is at work now, in [0, 1]; this process waits meanwhile."""
+    import psutil  # noqa: PLC0415 - not needed to train
+
+    return psutil.cpu_percent(seconds) / 100
+
+
 def runner(network: nn.Module, form: Form, images: Tensor, threads: int = 0) -> Callable[[], object]:
     """A call that maps `images` through the network in one of the forms it can run in.
 
