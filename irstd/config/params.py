@@ -358,9 +358,12 @@ def load(path: Path | str = "params.yaml") -> Params:
     """Params from a file.
 
     Raises:
-        InputError: as `parse`, or the file is missing.
+        InputError: as `parse`, or the file is missing or no text in UTF-8.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path.name} is missing; run this in the root of the repository")
-    return parse(path.read_text())
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise InputError(f"{path.name} is not UTF-8; save it as UTF-8") from None

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,15 +58,28 @@ def read(path: Path, key: str | None = None) -> Pixels:
         UnreadableError: damaged, of no known kind, too large, or with several arrays and no `key`.
     """
     suffix = path.suffix.lower()
-    try:
+    with _decoding(path):
         if suffix == ".npy":
             return Pixels(_npy(path))
         if suffix in ARRAYS:
             return Pixels(_only(arrays(path), key))
         return _picture(path)
-    except (OSError, SyntaxError, EOFError, OverflowError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Refuses a file that a library cannot decode.
+
+    Damaged files lead decoders to errors of any kind: those of tokenizers, zlib, struct and their own, besides OSError
+    and ValueError.
+    """
+    try:
+        yield
+    except (UnreadableError, FileNotFoundError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise UnreadableError(f"more than {LARGEST_PX:,} px; cut it into pieces") from None
+    except Exception as error:  # noqa: BLE001 - see above
         raise UnreadableError(_short(error, path)) from None
 
 
@@ -78,14 +92,13 @@ def size_of(path: Path) -> tuple[int, int]:
     if path.suffix.lower() in ARRAYS:
         values = read(path).values
         return tuple(values.shape[:2]) if values.ndim == 2 or values.shape[-1] in (3, 4) else tuple(values.shape[-2:])
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise UnreadableError(f"more than {LARGEST_PX:,} px") from None
-    except (OSError, SyntaxError, ValueError):
-        values = _tiff(path).values
-        return tuple(values.shape[:2]) if values.shape[-1] in (3, 4) else tuple(values.shape[-2:])
+    with _decoding(path):
+        try:
+            with Image.open(path) as image:
+                return image.height, image.width
+        except (OSError, SyntaxError, ValueError):
+            values = _tiff(path).values
+            return tuple(values.shape[:2]) if values.shape[-1] in (3, 4) else tuple(values.shape[-2:])
 
 
 def arrays(path: Path) -> dict[str, ndarray]:
@@ -94,14 +107,8 @@ def arrays(path: Path) -> dict[str, ndarray]:
     Raises:
         UnreadableError: damaged, or too large.
     """
-    try:
-        if path.suffix.lower() == ".npz":
-            return _npz(path)
-        return _mat(path)
-    except UnreadableError:
-        raise
-    except (ValueError, KeyError, TypeError, OSError, NotImplementedError, EOFError, zipfile.BadZipFile) as error:
-        raise UnreadableError(_short(error, path)) from None
+    with _decoding(path):
+        return _npz(path) if path.suffix.lower() == ".npz" else _mat(path)
 
 
 def _short(error: Exception, path: Path) -> str:
@@ -122,8 +129,6 @@ def _npy(path: Path) -> ndarray:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except EOFError:
         raise UnreadableError("empty") from None
-    except ValueError as error:
-        raise UnreadableError(_short(error, path)) from None
     if not isinstance(array, ndarray):
         raise UnreadableError("an archive of arrays, not one")
     return _numeric(array)
@@ -193,8 +198,6 @@ def _picture(path: Path) -> Pixels:
         with Image.open(path) as image:
             allowed((image.height, image.width))
             return _decoded(path, image)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise UnreadableError(f"more than {LARGEST_PX:,} px; cut it into pieces") from None
     except UnidentifiedImageError:
         if path.suffix.lower() in (".tif", ".tiff"):
             return _tiff(path)  # samples that Pillow does not know: doubles, half floats, 64-bit integers
@@ -270,19 +273,14 @@ def _tiff(path: Path) -> Pixels:
     """A TIFF by its tags, for samples that Pillow does not decode."""
     import tifffile  # noqa: PLC0415 - only TIFFs of odd samples need it
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with tifffile.TiffFile(path) as opened:
-                series, page = opened.series[0], opened.pages[0]
-                allowed(series.shape)
-                values, axes, many = series.asarray(), series.axes, len(opened.series)
-                kind = tifffile.PHOTOMETRIC(page.photometric)
-                palette = page.colormap if kind == tifffile.PHOTOMETRIC.PALETTE else None
-    except UnreadableError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the library raises its own, struct's, zlib's and plain ones
-        raise UnreadableError(_short(error, path)) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with tifffile.TiffFile(path) as opened:
+            series, page = opened.series[0], opened.pages[0]
+            allowed(series.shape)
+            values, axes, many = series.asarray(), series.axes, len(opened.series)
+            kind = tifffile.PHOTOMETRIC(page.photometric)
+            palette = page.colormap if kind == tifffile.PHOTOMETRIC.PALETTE else None
     if "S" in axes:
         values = np.moveaxis(values, axes.index("S"), -1)
     if kind == tifffile.PHOTOMETRIC.MINISWHITE:

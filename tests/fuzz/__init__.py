@@ -1,0 +1,1 @@
+"""Fuzzing of whatever reads a file that somebody else wrote; `make fuzz`."""
