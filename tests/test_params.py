@@ -11,8 +11,8 @@ from tests.conftest import ROOT
 
 MISTAKES = [
     (
-        "epochs: 6\n",
-        "epoch: 6\n",
+        "epochs: 8\n",
+        "epoch: 8\n",
         "params.yaml: method.ggl_net.budgets.quick: unknown key 'epoch'; did you mean 'epochs'?",
     ),
     (
