@@ -23,6 +23,9 @@ SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")  # of the field's 
 PICTURES = (*SUFFIXES, ".pgm", ".ppm", ".pnm", ".pbm", ".gif", ".webp", ".jp2", ".j2k")
 ARRAYS = (".npy", ".npz", ".mat")
 ANY = (*PICTURES, *ARRAYS)
+NUMERIC = (  # MATLAB's classes of numbers
+    "double", "single", "logical", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+)  # fmt: skip
 LARGEST_PX = 1 << 27  # of one picture or array, 134 million; what is larger is refused before it is decoded
 COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
 EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", *COLOURS)
@@ -171,10 +174,13 @@ def _mat(path: Path) -> dict[str, ndarray]:
             return found
     from scipy import io  # noqa: PLC0415 - only .mat needs it
 
-    for name, shape, _ in io.whosmat(path):
+    listed = io.whosmat(path)
+    for name, shape, _ in listed:
         if name and math.prod(shape) > LARGEST_PX:
             allowed(shape)
-    held = io.loadmat(path)
+    # What is no array of numbers is not decoded: less for a damaged file to lead astray.
+    wanted = [name for name, _, kind in listed if name.isidentifier() and kind in NUMERIC]
+    held = io.loadmat(path, variable_names=wanted) if wanted else {}
     return {k: v for k, v in held.items() if isinstance(v, ndarray) and v.dtype.kind in "buif" and v.size > 1}
 
 
