@@ -30,10 +30,10 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--weights",
-        # Of the published weights that draw masks: the highest Pd on the datasets they were not trained on.
+        # Of the weights in Git that draw masks: the highest Pd on the datasets they were not trained on.
         default="irstd-1k/gaussian_pinwheel",
-        help="DATASET/METHOD of reports/weights, or a file of published weights; if not given %(default)s, which finds "
-        "most on the datasets it was not trained on (reports/transfer.md)",
+        help="DATASET/METHOD of reports/weights, or a file of published weights; if not given %(default)s, the one in "
+        "Git that draws masks (reports/transfer.md)",
     )
     parser.add_argument("--threshold", type=share, help="of the score; that of the weights if not given")
     parser.add_argument(
