@@ -85,6 +85,7 @@ def build(target: Path, results: Path, names: tuple[str, ...] = ()) -> None:
     wanted = {n: known[n] for n in names} or {n: one for n, one in known.items() if not _written(n, digests, target)}
     if wanted:
         records.check(results)
+    cards = {} if record else _cards(target)  # before the notebooks run: one of them links to those there are
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many notebooks as cores run at a time
     failed = []
     with ProcessPoolExecutor(os.cpu_count()) as pool:
@@ -101,7 +102,7 @@ def build(target: Path, results: Path, names: tuple[str, ...] = ()) -> None:
                 failed.append(f"{name}: {str(error).strip().splitlines()[-1]}")
     _drop_others(target, known)
     if not record:
-        site(target, known)
+        site(target, known, cards)
     if failed:
         raise InputError(f"{len(failed)} of {len(wanted)} reports could not be made: {'; '.join(failed)}")
     print(f"{len(wanted)} of {len(known)} reports written, the others are as they were.")
@@ -127,13 +128,12 @@ def _drop_others(target: Path, known: dict[str, Report]) -> None:
             shutil.rmtree(folder)
 
 
-def site(target: Path, known: dict[str, Report]) -> None:
+def site(target: Path, known: dict[str, Report], cards: dict[str, Path]) -> None:
     """Writes the pages: each report, each card of weights, and one page with every figure, with a menu of them all.
 
     Takes seconds, so that all are written whenever one changed: a new report is in every menu.
     """
     there = {name: one for name, one in known.items() if (target / f"{name}.md").exists()}
-    cards = {f"weights-{card.parent.name}-{card.stem}": card for card in _cards(target)}
     menu = _menu(there, cards)
     place = target / "html"
     place.mkdir(exist_ok=True)
@@ -179,16 +179,16 @@ def _menu(there: dict[str, Report], cards: dict[str, Path]) -> page.Menu:
     return menu
 
 
-def _cards(target: Path) -> list[Path]:
-    """Cards of weights, put beside the reports, which link to them."""
+def _cards(target: Path) -> dict[str, Path]:
+    """Puts the cards of weights beside the reports, which link to them; name of its page to each."""
     found = {}
     for folder in (RECORD / "weights", WEIGHTS):
         for card in sorted(folder.glob("*/*.md")):
             copied = target / "weights" / card.relative_to(folder)
             copied.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(card, copied)
-            found[copied] = None
-    return list(found)
+            found[f"weights-{copied.parent.name}-{copied.stem}"] = copied
+    return found
 
 
 def main(*names: str) -> None:

@@ -129,6 +129,15 @@ def test_every_page_can_be_read_on_a_phone_and_on_a_desk_from_the_file_system(ma
     assert images > 200
 
 
+def test_the_report_of_transfer_links_to_the_cards_of_weights(made):
+    """They are put beside the reports before it is written."""
+    folder, _ = made
+    cards = {f"weights-{p.parent.name}-{p.stem}.html" for p in (folder / "reports/weights").glob("*/*.md")}
+    content = (folder / "runs/site/html/transfer.html").read_text().partition("<main")[2]
+
+    assert cards and cards <= set(re.findall(r'href="([^"]+)"', content))
+
+
 def test_no_two_pages_have_one_title(made):
     folder, _ = made
     titles = [re.search("<title>(.*?)</title>", page.read_text())[1] for page in pages(folder)]
