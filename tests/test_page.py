@@ -74,7 +74,7 @@ def test_the_menu_names_every_page_and_this_one(tmp_path):
 def test_sections_are_listed_and_can_be_linked_to():
     made = page.html("# T\n\n## One `a`\n\n## Two\n\n## Three, x\n", "x")
 
-    assert re.findall(r'<a href="#([^"]+)"', made)[:3] == ["one--code-a--code", "two", "three--x"]
+    assert re.findall(r'<a href="#([^"]+)"', made) == ["one--code-a--code", "two", "three--x"]
     assert all(f'id="{name}"' in made for name in re.findall(r'<a href="#([^"]+)"', made))
 
 

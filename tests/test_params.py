@@ -76,7 +76,7 @@ def test_the_file_in_the_repository_is_right(text):
     given = params.parse(text)
 
     assert set(given.datasets) <= set(given.dataset)
-    assert given.recipe("synthetic", "ggl_net").epochs < 100
+    assert given.recipe("synthetic", "ggl_net").epochs == 8
     full = params.parse(in_full(text))
     assert full.recipe("irstd-1k", "ggl_net").epochs == 400
 
