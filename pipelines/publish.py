@@ -2,8 +2,8 @@
 
 NAME is a run, DATASET-METHOD-SEED; `DATASET-METHOD` and `DATASET` stand for all their runs. Its results are taken from
 runs/results, with what they stand on: the dataset's tables, the method's card, its transfer, robustness and packed
-weights if there are some. `race` stands for the tables of pipelines/race.py. Without a name the pages alone are written
-anew, from the record as it is.
+weights if there are some, but no costs measured beside other work. `race` stands for the tables of pipelines/race.py.
+Without a name the pages alone are written anew, from the record as it is.
 Nothing else writes to the record.
 """
 
@@ -13,6 +13,8 @@ from pathlib import Path
 
 from irstd.config import params
 from irstd.errors import InputError, hint
+from irstd.results import store
+from irstd.results.schemas import BUSY
 from pipelines import RECORD, RESULTS, WEIGHTS, run
 from pipelines.reports import build
 
@@ -58,8 +60,19 @@ def files(cell: dict) -> list[Path]:
         f"robustness/{dataset}/{method}/{seed}.csv",
     )  # fmt: skip
     found = [path for pattern in patterns for path in sorted(RESULTS.glob(pattern)) if path.is_file()]
-    of_no_run = race()
-    return [path for path in found if path not in of_no_run]
+    left = [*race(), *(path for path in found if path.parent.name == "cost" and beside_other_work(path))]
+    return [path for path in found if path not in left]
+
+
+def beside_other_work(path: Path) -> bool:
+    """Whether a table of costs has times that were measured while other work ran; says so if it has."""
+    if not (store.read(path, "cost")["busy"].astype(float) > BUSY).any():
+        return False
+    print(
+        f"{path} is not published: it was measured beside other work; let nothing else run, run "
+        f"`dvc repro -f -s cost@{path.stem}`, and publish again"
+    )
+    return True
 
 
 def race() -> list[Path]:

@@ -251,8 +251,11 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "latency_ms": "median time of a batch, ms",
         "fps": "images a second at the median",
         "memory_mb": "peak while predicting, MB: allocated on a GPU, grown resident set on a CPU",
+        "busy": "share of the processors at other work when the measurement began; empty if not looked at",
     },
 }
+
+BUSY = 0.1  # of the processors: beside more other work, a time measured says little of the method
 
 # Columns of words, whatever they look like; all others hold numbers.
 TEXT = (
@@ -269,6 +272,7 @@ SIGNED = (
 
 # Columns that a table did not have at first: empty where it was written before.
 ADDED: dict[str, tuple[str, ...]] = {
+    "cost": ("busy",),
     "history": ("pixels",),
     "per_target": ("iou",),
     **dict.fromkeys(("conventions", "robustness"), ("pixel_f_measure",)),

@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 from pandas import DataFrame
 
+from irstd.results.schemas import BUSY
+
 NONE = "–"  # what a method does not have is not zero
 SCORES = {  # as tables print them; shares in %
     "iou": "IoU %",
@@ -205,8 +207,8 @@ def twins(scenes: DataFrame) -> str:
 
 
 def cost(table: DataFrame, titles: dict[str, str]) -> DataFrame:
-    """What each method costs, by hardware, size and batch."""
-    return DataFrame(
+    """What each method costs, by hardware, size and batch, and which of it was measured beside other work."""
+    shown = DataFrame(
         {
             "method": [label(m, titles) for m in table["method"]],
             "hardware": table["hardware"],
@@ -221,6 +223,10 @@ def cost(table: DataFrame, titles: dict[str, str]) -> DataFrame:
             "peak MB": [number(mb, ".0f") for mb in table["memory_mb"]],
         }
     )
+    beside = pd.to_numeric(table["busy"])
+    if (beside > BUSY).any():
+        shown["beside other work"] = [f"{share:.0%} of the machine" if share > BUSY else "" for share in beside]
+    return shown
 
 
 def answer(cells: DataFrame, titles: dict[str, str]) -> str:
