@@ -8,7 +8,7 @@ from irstd.analysis.cases import paint
 from irstd.metrics import curves
 from irstd.metrics.conventions import CONVENTIONS, ours
 from irstd.metrics.counts import Counts, Pair, count
-from irstd.metrics.levels import TOP, encode
+from irstd.metrics.levels import HALF, TOP, encode
 from irstd.metrics.regions import regions
 from irstd.results import store
 from irstd.scoring import totals
@@ -32,11 +32,28 @@ class TestSweep:
     def test_every_level_counts_what_thresholding_there_counts(self, rng):
         for mask, levels in scenes(rng, 3):
             table = curves.sweep(levels, regions(mask), ours())
-            for level in (0, 1, 40, 127, 128, 200, 255):
-                above = levels >= level << 8
+            for level in (0, 1, 4, 5, 40, 132, 200, 260, 266, 268):
+                above = levels >= curves.EDGES[level]
                 expected = reference.counts(mask, above)
                 found = dict(zip(curves.TARGETS, table[:, level].tolist(), strict=True))
                 assert {k: expected[k] for k in found} == found
+
+    def test_levels_are_dense_at_both_ends_and_among_them_are_those_of_256(self):
+        edges, gaps = curves.EDGES.tolist(), np.diff(curves.EDGES)
+
+        assert set(range(0, TOP, 256)) <= set(edges) and edges[-1] == TOP
+        assert gaps[:4].tolist() == [1, 3, 12, 48] and gaps[-4:].tolist() == [4, 2, 1, 1] and gaps.max() == 256
+        assert HALF + 1 in edges  # the first above one half is an edge
+
+    def test_a_network_that_saturates_has_its_curve(self):
+        """Its targets at 0.99997 and a false region at 0.999 are in one of 256 levels, and apart here."""
+        mask = paint(((4, 4, 3, 3), (15, 9, 2, 2)))
+        score = mask * 0.99997
+        score[20, 20] = 0.999
+
+        summary = totals.summary(totals.swept(Pair(mask, encode(score)), ours()), None)
+
+        assert summary["pd_at_fa"]["1"] == 1.0 and summary["lowest_fa_per_million"] == 0
 
     @pytest.mark.parametrize("size", [30, 400])
     def test_both_ways_of_measuring_regions_agree(self, rng, monkeypatch, size):
@@ -57,9 +74,9 @@ class TestSweep:
 
     def test_areas_are_those_of_a_ranking(self, rng):
         mask, levels = rng.random((60, 60)) < 0.1, encode(rng.random((60, 60)))
-        binned, truth = (levels >> 8).ravel().astype(int), mask.ravel()
+        binned, truth = np.digitize(levels, curves.EDGES).ravel(), mask.ravel()
 
-        under = curves.areas(curves.histogram(levels, mask), np.ones((4, 256), int), mask.size)
+        under = curves.areas(curves.histogram(levels, mask), np.ones((4, curves.LEVELS), int), mask.size)
 
         higher = (binned[truth][:, None] > binned[~truth]).mean() + (
             binned[truth][:, None] == binned[~truth]
@@ -163,7 +180,7 @@ class TestScore:
         chosen = totals.summary(test, held_out)["at_chosen_threshold"]
 
         level = curves.best_level(held_out.pixels)
-        assert chosen["threshold"] == pytest.approx(level * 256 / TOP, abs=1e-6)
+        assert chosen["threshold"] == pytest.approx(curves.EDGES[level] / TOP, abs=1e-6)
         assert chosen["iou"] == pytest.approx(curves.curve(test.pixels)["iou"][level], abs=1e-6)
         assert totals.summary(test, None)["at_chosen_threshold"] is None
 

@@ -21,12 +21,15 @@ def loaded(network, decode, geometry="crop"):
 
 
 class Local(nn.Module):
-    """Reaches 6 px; its maxima are points."""
+    """Reaches 6 px; or, if it halves its input three times and doubles it again, 20 px."""
 
-    def __init__(self):
+    def __init__(self, *, halving=False):
         super().__init__()
         torch.manual_seed(0)
-        self.body = nn.Sequential(nn.Conv2d(1, 4, 7, padding=3), nn.Tanh(), nn.Conv2d(4, 1, 7, padding=3))
+        layers = [nn.Conv2d(1, 4, 7, padding=3), nn.Tanh(), nn.Conv2d(4, 1, 7, padding=3)]
+        if halving:
+            layers = [nn.MaxPool2d(8), nn.Conv2d(1, 1, 3, padding=1), nn.Upsample(scale_factor=8), *layers]
+        self.body = nn.Sequential(*layers)
 
     def forward(self, image):
         return self.body(image).sigmoid()
@@ -44,14 +47,16 @@ def test_tiles_decide_every_place_once_and_look_a_margin_beyond(length, sizes):
         assert end - last >= margin or end == length
 
 
-def test_tiles_equal_the_whole_picture_for_a_local_network(rng):
-    one = loaded(Local(), lambda score, _: Prediction(score=score))
-    grey = rng.integers(0, 256, (200, 264), dtype=np.uint8)
+@pytest.mark.parametrize("halving", [False, True])
+@pytest.mark.parametrize(("size", "count"), [((200, 264), 4 * 6), ((197, 259), 4 * 6), ((40, 300), 7)])
+def test_tiles_equal_the_whole_picture_for_a_local_network(rng, halving, size, count):
+    one = loaded(Local(halving=halving), lambda score, _: Prediction(score=score))
+    grey = rng.integers(0, 256, size, dtype=np.uint8)
 
     whole = tiles.run(one, grey)
-    parted = tiles.run(one, grey, most_px=1, tile=64, margin=16)
+    parted = tiles.run(one, grey, most_px=1, tile=88, margin=24)
 
-    assert whole.tiles == 1 and parted.tiles == 6 * 8
+    assert whole.tiles == 1 and parted.tiles == count
     assert np.abs(parted.levels.astype(int) - whole.levels).max() <= 1e-5 * 2 * HALF + 1
 
 

@@ -2,8 +2,10 @@
 
 A tile's outer margin is discarded, so that each pixel is decided by the tile in whose middle it lies. For a network
 whose answer at a pixel depends on pixels at most a margin away, this equals the whole picture. The gates of networks
-that take means over an image (squeeze and excitation, channel attention, standardisation) see their tile instead:
-scores then differ a little from those of the whole picture, and are of areas nearer to what was trained on.
+that take means over an image (squeeze and excitation, channel attention, standardisation) see their tile instead, and
+small tiles cost: on every ninth test scene of IRSTD-1k (512 px) its U-Net has IoU 63.4 % and Fa 40.8 whole, 53.6 % and
+86.4 in tiles of 384 px, 46.5 % and 129.2 in tiles of 256 px, at the same Pd of 96.7 %; point regression loses 0 and 0.5
+points of F1. So pictures are taken whole as long as they fit, and tiles are larger than those scenes.
 """
 
 from __future__ import annotations
@@ -68,30 +70,38 @@ def run(
     Args:
         loaded: its network is on `device`.
         most_px: pictures of up to so many px are taken whole.
-        tile, margin: sides of tiles and of what is discarded of each, px.
+        tile, margin: sides of tiles and of what is discarded of each, px, multiples of the method's `multiple`.
         progress: called with the number of tiles done and of all.
     """
     one = _predictor(loaded, device)
     if grey.size <= most_px or loaded.label.geometry == "resize":
         found = one(grey)
         return Whole(None if found.score is None else encode(found.score), found.points)
-    rows, cols = (windows(length, tile, margin) for length in grey.shape)
+    height, width = grey.shape
+    # As the whole picture would be, so that tiles begin where a network that halves its input expects.
+    full = np.pad(grey, [(0, -side % loaded.method.multiple) for side in grey.shape])
+    rows, cols = (windows(length, tile, margin) for length in full.shape)
     levels: ndarray | None = None
     points: list[ndarray] = []
     with_points = False
     for number, (row, col) in enumerate((row, col) for row in rows for col in cols):
-        found = one(np.ascontiguousarray(grey[row[0] : row[1], col[0] : col[1]]))
+        found = one(np.ascontiguousarray(full[row[0] : row[1], col[0] : col[1]]))
         inner = np.s_[row[2] - row[0] : row[3] - row[0], col[2] - col[0] : col[3] - col[0]]
         if found.score is not None:
-            levels = np.zeros(grey.shape, np.uint16) if levels is None else levels
+            levels = np.zeros(full.shape, np.uint16) if levels is None else levels
             levels[row[2] : row[3], col[2] : col[3]] = encode(found.score[inner])
         if found.points is not None:
             with_points = True
             points.append(_inside(found.points, row, col))
         if progress:
             progress(number + 1, len(rows) * len(cols))
-    merged = _merged(np.concatenate(points)) if with_points else None
-    return Whole(levels, merged, len(rows) * len(cols))
+    merged = None
+    if with_points:
+        found_points = np.concatenate(points)
+        inside = (found_points[:, 0] < height - 0.5) & (found_points[:, 1] < width - 0.5)
+        merged = _merged(found_points[inside])
+    inner_levels = None if levels is None else np.ascontiguousarray(levels[:height, :width])
+    return Whole(inner_levels, merged, len(rows) * len(cols))
 
 
 def _predictor(loaded: Loaded, device: torch.device | str) -> Callable[[ndarray], Predicted]:

@@ -1,5 +1,7 @@
-"""Counts at 256 levels of the score in one pass: of pixels from a histogram, of targets from the regions at each level.
+"""Counts at 269 levels of the score in one pass: of pixels from a histogram, of targets from the regions at each level.
 
+Levels are 1/256 apart, and dense at both ends, down to the distance of stored scores: networks that saturate have all
+of their targets above 255/256.
 Level k takes the scores of bins k and above; its threshold is the lower edge of bin k, reached or exceeded. Counts
 add over images. Pd over Fa is not monotone: near threshold 0 the whole frame is one region that finds nothing. So it
 is read as an operating curve, the best Pd at a stated Fa, and its area is of that.
@@ -19,26 +21,29 @@ from irstd.metrics.levels import TOP
 from irstd.metrics.matching import by_centroid
 from irstd.metrics.regions import IN_RASTER_ORDER, Regions, centroids, label_type, number
 
-LEVELS = 256
+# Of bins, in 16-bit scores. Low levels are the slow ones, nearly all pixels being above them, and fewer.
+EDGES = np.unique(np.concatenate([np.arange(0, TOP, 256), 4 ** np.arange(4), TOP - 2 ** np.arange(8), [TOP]]))
+LEVELS = len(EDGES)
+_BIN_OF = (np.searchsorted(EDGES, np.arange(1 << 16), "right") - 1).astype(np.uint16)
 FA_BUDGETS = (1, 5, 10, 50, 100, 500)  # false pixels per million at which Pd is stated
 FEW = 12000  # px in regions up to which labelling these alone is faster than OpenCV's pass over the image
 TARGETS = ("targets", "detected", "regions", "false_pixels")  # rows of `sweep`
 
 
 def histogram(levels: UInt16[ndarray, "H W"], mask: Bool[ndarray, "H W"]) -> Int64[ndarray, "2 L"]:
-    """Pixels of background and of targets in each of 256 bins of the 16-bit score, equally wide.
+    """Pixels of background and of targets in each bin of the 16-bit score; its lowest score is in `EDGES`.
 
     Args:
         levels: from `irstd.metrics.levels.encode`, 0 to 65534.
     """
-    bins = (levels >> 8).ravel()
+    bins = _BIN_OF[levels].ravel()
     every = np.bincount(bins, minlength=LEVELS)
     inside = np.bincount(bins[np.flatnonzero(mask)], minlength=LEVELS)
     return np.stack([every - inside, inside])
 
 
 def curve(counts: Int64[ndarray, "2 L"]) -> dict[str, ndarray]:
-    """Columns of the curve over thresholds 0, 1/256, ... from a pooled histogram.
+    """Columns of the curve over the thresholds from 0 to 1, from a pooled histogram.
 
     Row k counts the pixels in bins k and above; its threshold is the lower edge of bin k.
     """
@@ -47,7 +52,7 @@ def curve(counts: Int64[ndarray, "2 L"]) -> dict[str, ndarray]:
     predicted = false_positive + true_positive
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
-            "threshold": np.arange(LEVELS) * 256 / TOP,
+            "threshold": EDGES / TOP,
             "true_positive": true_positive,
             "false_positive": false_positive,
             "recall": true_positive / targets,
@@ -58,23 +63,26 @@ def curve(counts: Int64[ndarray, "2 L"]) -> dict[str, ndarray]:
 
 
 def sweep(levels: UInt16[ndarray, "H W"], truth: Regions, convention: Convention) -> Int64[ndarray, "4 L"]:
-    """Targets, those detected, regions and false pixels of one image at each of 256 levels.
+    """Targets, those detected, regions and false pixels of one image at each level.
 
     Args:
         convention: with pairs of centroids, and false alarms of unmatched regions; its threshold does not matter.
     """
-    bins = (levels >> 8).astype(np.uint8)
+    bins = _BIN_OF[levels]
     here = np.bincount(bins.ravel(), minlength=LEVELS)
     above = here[::-1].cumsum()[::-1]
-    order = np.argsort(bins, axis=None, kind="stable")[::-1]
-    width = bins.shape[1]
-    rows, cols = np.divmod(order, width)
+    high = np.flatnonzero(bins >= np.argmax(above <= FEW)) if above[-1] <= FEW else np.arange(0)
+    order = high[np.argsort(bins.ravel()[high], kind="stable")[::-1]]
+    rows, cols = np.divmod(order, bins.shape[1])
     counts = np.zeros((len(TARGETS), LEVELS), np.int64)
     counts[0] = len(truth)
     row = np.zeros(3, np.int64)
     for level in range(LEVELS - 1, -1, -1):
         if here[level]:  # else nothing has changed
-            if above[level] > FEW:
+            if above[level] == bins.size:  # one region, the frame
+                number_of, areas = 1, above[level : level + 1]
+                centres = (np.array([bins.shape], float) - 1) / 2
+            elif above[level] > FEW:
                 reached = cv2.compare(bins, level, cv2.CMP_GE)  # type: ignore[call-overload] # stubs know no number
                 number_of, areas, centres = _measured(reached, convention.connectivity)
             else:

@@ -28,7 +28,7 @@ WITH_INTERVAL = ("iou", "pd", "fa_per_million", "f1")
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """Counts of one image or a pool of them at 256 levels; they add. pixels: from `curves.histogram`. targets: from
+    """Counts of one image or a pool of them at every level; they add. pixels: from `curves.histogram`. targets: from
     `curves.sweep`. size: px.
     """
 

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from skimage import measure
 
+from irstd.metrics import curves
 from irstd.metrics.conventions import CONVENTIONS, ours
 from irstd.metrics.counts import Pair, count
 from irstd.metrics.levels import TOP
@@ -92,7 +93,7 @@ def split():
     start = time.perf_counter()
     totals.score(pairs)
     took = time.perf_counter() - start
-    print(f"{SCENES} scenes under {len(CONVENTIONS)} conventions and at 256 levels: {took:.1f} s")
+    print(f"{SCENES} scenes under {len(CONVENTIONS)} conventions and at {curves.LEVELS} levels: {took:.1f} s")
 
 
 if __name__ == "__main__":
