@@ -14,6 +14,8 @@ def main(dataset: str) -> None:
     scenes = pd.read_csv(prepared.folder / "scenes.csv", dtype={"name": str, "group": str})
     for role, numbers in prepared.roles(entry.split, entry.validation).items():
         scenes.loc[numbers, "role"] = role
+    if prepared.parts:
+        scenes["part"] = scenes["name"].map(prepared.parts)
     store.write(scenes, RESULTS / dataset / "scenes.csv", "scenes")
     for kind in ("targets", "quirks"):
         table = pd.read_csv(prepared.folder / f"{kind}.csv", dtype={"name": str})

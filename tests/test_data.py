@@ -50,7 +50,7 @@ class TestCatalogue:
     def test_every_entry_is_whole(self):
         for name, entry in catalogue.ENTRIES.items():
             assert name == entry.name and entry.title and entry.licence and entry.cite and entry.splits and entry.quirks
-            assert entry.sources or name == "synthetic"
+            assert entry.sources or entry.parts or name == "synthetic"
 
     def test_an_unknown_dataset_is_refused_with_a_suggestion(self):
         with pytest.raises(InputError) as error:

@@ -27,6 +27,7 @@ def datasets(root: Path) -> str:
         for split, users in entry.splits.items():
             sizes = "/".join(str(n) for n in splits.get(split, {}).values())
             lines.append(f"  split     {split}{f' ({sizes} images)' if sizes else ''}: {users}")
+        lines += [f"  part      {part}, split {split}" for part, split in entry.parts.items()]
         lines += [f"  source    {source.page}" for source in entry.sources]
         if catalogue.checksum(name):
             lines.append(f"  checksum  {catalogue.checksum(name)} (SHA-256 over decoded pixels)")

@@ -217,6 +217,13 @@ def obtain(
     """
     entry = catalogue.get(name)
     building = folder.with_name(f"{folder.name}.part")
+    if entry.parts:
+        shutil.rmtree(building, ignore_errors=True)
+
+        def of(part: str) -> str:
+            return obtain(part, building / part, archives, mirror=mirror, fetcher=fetcher, progress=progress)
+
+        return _unite(entry, building, folder, of)
     reasons = []
     for title, source, get, ours in _attempts(entry, archives, mirror, fetcher, progress=progress):
         shutil.rmtree(building, ignore_errors=True)
@@ -244,6 +251,25 @@ def obtain(
 
 
 finish = raw.finish
+
+
+def _unite(entry: Entry, building: Path, folder: Path, obtained: Callable[[str], str]) -> str:
+    """Makes a union of its parts, each of which `obtained` brings to `building`, and says where it is from."""
+    origins, parts = [], {}
+    for part in entry.parts:
+        origins.append(f"{part}: {obtained(part)}")
+        for kind in ("images", "masks"):
+            (building / kind).mkdir(exist_ok=True)
+            for path in (building / part / kind).iterdir():
+                path.rename(building / kind / path.name)
+        shutil.rmtree(building / part)
+        parts |= dict.fromkeys(catalogue.manifest(part), part)
+    rows = catalogue.manifest(entry.name)
+    raw.write_parts(building / raw.PARTS, parts)
+    roles = {scene: {split: row[split] for split in entry.splits} for scene, row in rows.items()}
+    origin = "; ".join(origins)
+    finish(building, folder, roles, origin)
+    return origin
 
 
 def _by_hand(entry: Entry, reasons: list[str]) -> str:

@@ -229,7 +229,7 @@ def prepare(source: Path, folder: Path, *, progress: bool = False) -> list[str]:
     np.save(building / "images.npy", np.concatenate(images_))
     np.save(building / "masks.npy", np.concatenate(masks_))
     _write_tables(building, scenes, targets, thumbnails)
-    for name in ("splits.csv", "truth.csv"):
+    for name in ("splits.csv", "truth.csv", raw.PARTS):
         if (source / name).exists():
             shutil.copyfile(source / name, building / name)
     if not with_masks:

@@ -5,6 +5,7 @@
     scenes.csv    name, height, width, group, and what was found odd
     splits.csv    the role of each scene in each split
     targets.csv   a row a target: where, how large, how bright
+    parts.csv     only of a union: the dataset that each scene is of
     labels.json   only where truth is boxes or points; masks hold the filled boxes, or a pixel for each point
 
 Only NumPy is needed to read it.
@@ -26,6 +27,7 @@ from numpy import ndarray
 
 from irstd.errors import InputError, hint
 
+PARTS = "parts.csv"
 Role = Literal["train", "validation", "test"]
 
 
@@ -94,6 +96,12 @@ class Prepared:
     @cached_property
     def splits(self) -> dict[str, dict[str, str]]:
         return read_splits(self.folder / "splits.csv")
+
+    @cached_property
+    def parts(self) -> dict[str, str]:
+        """Of a union, the dataset that each scene is of; else nothing."""
+        path = self.folder / PARTS
+        return {row["name"]: row["part"] for row in _rows(path)} if path.is_file() else {}
 
     def checksum(self) -> str:
         """SHA-256 of pixels, masks, names and splits: what a result was made from."""

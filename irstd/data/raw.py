@@ -21,13 +21,25 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from irstd.data import catalogue
-from irstd.data.prepared import read_splits
+from irstd.data.prepared import PARTS, read_splits
 from irstd.errors import InputError
 from irstd.formats import lists
 from irstd.formats.names import Names, listing, own_names, plain, shown
 from irstd.formats.pixels import ANY, SUFFIXES
 
-__all__ = ["SUFFIXES", "decode", "digest", "finish", "listed_splits", "pairs", "read_splits", "verify", "write_splits"]
+__all__ = [
+    "PARTS",
+    "SUFFIXES",
+    "decode",
+    "digest",
+    "finish",
+    "listed_splits",
+    "pairs",
+    "read_splits",
+    "verify",
+    "write_parts",
+    "write_splits",
+]
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # of 8 bits a channel; 16-bit levels would be cut off, not scaled
 
@@ -141,6 +153,14 @@ def write_splits(path: Path, roles: Mapping[str, Mapping[str, str]]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["name", *splits])
         writer.writerows([name, *(row.get(split, "") for split in splits)] for name, row in sorted(roles.items()))
+
+
+def write_parts(path: Path, parts: Mapping[str, str]) -> None:
+    """Writes `parts.csv`: scene, and the dataset of a union that it is of."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["name", "part"])
+        writer.writerows(sorted(parts.items()))
 
 
 def listed_splits(

@@ -59,6 +59,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "mask_grey": "1 if the mask has values other than 0 and 255",
         "group": "first scene with nearly the same background",
         "role": "train, validation or test in the split used, or empty",
+        "part": "of a union of datasets, the one that the scene is of; else empty",
     },
     "targets": {
         "name": "scene",
@@ -260,7 +261,7 @@ BUSY = 0.1  # of the processors: beside more other work, a time measured says li
 # Columns of words, whatever they look like; all others hold numbers.
 TEXT = (
     "against", "against_weights", "arm", "case", "change", "commit", "convention", "dataset", "form", "group",
-    "handling", "hardware", "kernel", "kind", "layer", "method", "name", "quantity", "quirk",
+    "handling", "hardware", "kernel", "kind", "layer", "method", "name", "part", "quantity", "quirk",
     "ranked_by", "role", "sha256", "title", "weight", "weights",
 )  # fmt: skip
 TEXT_OF = {"cost": ("precision",), "imports": ("precision",)}  # where it is that of the arithmetic, and no score
@@ -274,6 +275,7 @@ SIGNED = (
 ADDED: dict[str, tuple[str, ...]] = {
     "cost": ("busy",),
     "history": ("pixels",),
+    "scenes": ("part",),
     "per_target": ("iou",),
     **dict.fromkeys(("conventions", "robustness"), ("pixel_f_measure",)),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from irstd.scoring.evaluation import rounded
 from irstd.scoring.squares import squared
 from irstd.scoring.truth import WHITE, Truth, cut, of_dataset, of_folder, resized
 from irstd.tables import scoring as score_tables
+from irstd.tables.parts import by_part
 
 __all__ = ["Report", "Truth", "of_dataset", "of_folder", "pairs", "score", "write"]
 
@@ -70,6 +71,17 @@ def hierarchical(every: Iterable[Pair]) -> dict[str, float | None]:
     for pair in every:
         total += of_pair(pair, CONVENTIONS["irstd"].decision)
     return rounded(total)
+
+
+def _parts(truth: Truth, scenes: list[str], found: totals.Scored) -> dict[str, pd.DataFrame]:
+    """A table of the parts of a union of datasets; none for others."""
+    if not truth.parts:
+        return {}
+    counts = found.per_image["irstd"]
+    rows = pd.DataFrame([{"name": scene, **asdict(one)} for scene, one in zip(scenes, counts, strict=True)])
+    if found.swept is None:  # points have no pixels
+        rows[["intersection", "false_pixels"]] = None
+    return {"Each part, under our convention": by_part(rows, truth.parts)}
 
 
 def _of_boxes(given: predictions.Given, scenes: list[str], every: list[Pair]) -> str:
@@ -202,6 +214,7 @@ def score(
     summary = {} if found.swept is None else totals.summary(found.swept, None)
     faults = {c.name: c.faults for c in CONVENTIONS.values()}
     pages = {"Under every convention": score_tables.conventions(found.conventions, faults)}
+    pages |= _parts(truth, scenes, found)
     if truth.dataset is not None and results_folder is not None and side is None:
         threshold = points_above if found.swept is None else CONVENTIONS["irstd"].decision.threshold
         table = beside(name, found.conventions, extra, truth.dataset, results_folder, threshold)

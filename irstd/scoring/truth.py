@@ -24,7 +24,8 @@ WHITE = 255
 class Truth:
     """What predictions are compared with. title: said in the report. sizes: scene to height and width, px. mask: of a
     scene, grey levels of 255. dataset: its name, or None for a folder of the user's own. notes: what was assumed.
-    loose: whether sizes are of masks, which may be one px larger or smaller than their images.
+    loose: whether sizes are of masks, which may be one px larger or smaller than their images. parts: of a union, the
+    dataset of each scene; else empty.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Truth:
     dataset: str | None = None
     notes: list[str] = field(default_factory=list)
     loose: bool = False
+    parts: dict[str, str] = field(default_factory=dict)
 
 
 def of_dataset(folder: Path, split: str) -> Truth:
@@ -54,6 +56,7 @@ def of_dataset(folder: Path, split: str) -> Truth:
         sizes,
         lambda scene: prepared.mask(numbers[scene]) * np.uint8(WHITE),
         name,
+        parts=prepared.parts,
     )
 
 
