@@ -1,16 +1,22 @@
 """Run the whole pipeline on the drawn scenes, then write every report -> runs/site.
 
+What is to be trained is trained first, a run a core, since DVC runs one stage after the other: its stages then find
+finished checkpoints.
+
 dvc.lock is put back as it was. It says what was computed, in hashes that differ from one kind of processor to the next,
 and git keeps it; DVC's run cache remembers as well, so that `dvc repro` of the same stages runs nothing again.
 """
 
+import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from irstd.config import params
 from irstd.errors import InputError
-from pipelines import RECORD, reports, run
+from pipelines import RECORD, RUNS, reports, run
 
 DATASET = "synthetic"
 LOCK = Path("dvc.lock")
@@ -27,22 +33,56 @@ def targets(given: params.Params, dataset: str) -> list[str]:
     return found + [f"kernel-orientation@{dataset}"] * (dataset in given.orientation.datasets)
 
 
+def untrained(given: params.Params, dataset: str) -> list[dict]:
+    """Runs of a dataset that have no weights here, those of methods without parameters apart."""
+    cells = [cell for cell in given.cells().values() if cell["dataset"] == dataset]
+    return [
+        cell
+        for cell in cells
+        if cell["method"] not in given.baselines
+        and not (RUNS / "train" / dataset / cell["method"] / str(cell["seed"])).exists()
+    ]
+
+
+def train(cell: dict) -> None:
+    """Trains a run, and says so when it has ended; a fault is left to its stage, which finds it again and tells it."""
+    words = [str(cell[kind]) for kind in ("dataset", "method", "seed")]
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", "pipelines.train", *words], capture_output=True, check=False)
+    if done.returncode == 0:
+        print(f"trained {'-'.join(words)} in {time.monotonic() - start:.0f} s", flush=True)
+
+
+def repro(*wanted: str) -> None:
+    """`dvc repro` of some stages.
+
+    Raises:
+        InputError: one failed; it has said why.
+    """
+    if subprocess.run([sys.executable, "-m", "dvc", "repro", *wanted], check=False).returncode:
+        raise InputError(
+            "a stage failed; mend what it says above, and run `make quickstart` again: finished work is kept"
+        )
+
+
 def main() -> None:
     given = params.load()
     if DATASET not in given.datasets:
         raise InputError(f"params.yaml: datasets: {DATASET!r} is not there; add it again, the quick start draws it")
     before = LOCK.read_bytes() if LOCK.exists() else None
+    cores, ahead = os.cpu_count() or 1, untrained(given, DATASET)
     try:
-        done = subprocess.run([sys.executable, "-m", "dvc", "repro", *targets(given, DATASET)], check=False)
+        if cores > 1 and len(ahead) > 1:
+            repro(f"prepare@{DATASET}")
+            print(f"training {len(ahead)} runs, {min(cores, len(ahead))} at a time", flush=True)
+            with ThreadPoolExecutor(cores) as side_by_side:
+                list(side_by_side.map(train, ahead))
+        repro(*targets(given, DATASET))
     finally:
         if before is None:
             LOCK.unlink(missing_ok=True)
         else:
             LOCK.write_bytes(before)
-    if done.returncode:
-        raise InputError(
-            "a stage failed; mend what it says above, and run `make quickstart` again: finished work is kept"
-        )
     reports.main()
 
 

@@ -1,7 +1,8 @@
 """Write the reports whose inputs changed -> runs/site: pages, Markdown, figures and tables. No data, weights or torch.
 
-They show the record, reports/results, and over it what was computed here, runs/results. With names of reports, these
-alone are written, whether something changed or not.
+They show the record, reports/results, and over it what was computed here, runs/results. A page of the record that is
+made of the same as here is taken from there. With names of reports, these alone are written, whether something changed
+or not.
 """
 
 import hashlib
@@ -25,6 +26,7 @@ from pipelines import RECORD, RESULTS, RUNS, SITE, WEIGHTS, run
 from pipelines.report_list import UP, Report, reports
 
 OF_ALL = ("methods", "cost", "analysis")  # results that a report of one dataset may read besides that dataset's
+STAMPS = RECORD / "stamps.json"  # of each page of the record: what it was made of, and its own digest
 EVERY = "all datasets"  # what the menu calls reports of no dataset alone
 LONGEST = ("12_failures", "04_pinwheel_orientation", "07_conventions", "01_comparison")
 
@@ -60,10 +62,46 @@ def inputs(one: Report, results: Path) -> str:
     folders = [results] if one.dataset is None else [results / name for name in (*OF_ALL, one.dataset)]
     if not one.public and one.dataset:
         folders = [RUNS / "gallery" / one.dataset]
-    files = [p for folder in folders for p in sorted(folder.rglob("*"))]
+    others = [name for name in params.load().datasets if one.dataset not in (None, name)]
+    files = [p for folder in folders for p in sorted(folder.rglob("*")) if not _of_another(p, others)]
     read = [p for p in (*files, *sorted((library / "results").glob("*.csv"))) if p.is_file()]
     read_digests = [(p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in read]
     return provenance.digest([[c.source for c in cells], asdict(one), found, read_digests])
+
+
+def _of_another(path: Path, others: list[str]) -> bool:
+    """Whether an analysis, analysis/KIND-DATASET, is of one of the `others`."""
+    kinds = [Path(part).stem for part in path.parts] if "analysis" in path.parts else []
+    return any(kind.endswith(f"-{other}") for kind in kinds for other in others)
+
+
+def _page(folder: Path, name: str) -> list[Path]:
+    """Files of a report that was written to `folder`, if it is there."""
+    parts = [p for kind in ("figures", "tables") for p in sorted((folder / kind / name).glob("*"))]
+    return [p for p in (folder / f"{name}.md", *parts) if p.is_file()]
+
+
+def _page_digest(folder: Path, name: str) -> str:
+    """Digest of a report as it was written."""
+    files = [(p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in _page(folder, name)]
+    return provenance.digest(files)
+
+
+def recorded(digests: dict[str, str]) -> set[str]:
+    """Reports that the record has, whole and made of what there is here; not that which links to cards of weights."""
+    stamps = json.loads(STAMPS.read_text()) if STAMPS.exists() else {}
+    same = {name for name, made in digests.items() if stamps.get(name, {}).get("made_of") == made}
+    return {name for name in same - {"transfer"} if stamps[name]["page"] == _page_digest(RECORD, name)}
+
+
+def _take(name: str, target: Path) -> None:
+    """Copies a report from the record."""
+    for path in (p for kind in ("figures", "tables") for p in (target / kind / name).glob("*")):
+        path.unlink()
+    for path in _page(RECORD, name):
+        copied = target / path.relative_to(RECORD)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copied)
 
 
 def build(target: Path, results: Path, names: tuple[str, ...] = ()) -> None:
@@ -86,17 +124,21 @@ def build(target: Path, results: Path, names: tuple[str, ...] = ()) -> None:
     if wanted:
         records.check(results)
     cards = {} if record else _cards(target)  # before the notebooks run: one of them links to those there are
+    stamps.mkdir(parents=True, exist_ok=True)
+    taken = set() if record or names else recorded(digests) & set(wanted)
+    for name in sorted(taken):
+        _take(name, target)
+        (stamps / f"{name}.json").write_text(json.dumps(digests[name]))
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many notebooks as cores run at a time
     failed = []
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         # The longest first, so that no core waits at the end.
-        order = sorted(wanted.items(), key=lambda item: _place(item[1]))
+        order = sorted(((n, one) for n, one in wanted.items() if n not in taken), key=lambda item: _place(item[1]))
         jobs = {pool.submit(render, name, one, results, target): name for name, one in order}
         for job in as_completed(jobs):
             name = jobs[job]
             if (error := job.exception()) is None:
                 print(job.result(), flush=True)
-                stamps.mkdir(parents=True, exist_ok=True)
                 (stamps / f"{name}.json").write_text(json.dumps(digests[name]))
             else:
                 failed.append(f"{name}: {str(error).strip().splitlines()[-1]}")
@@ -105,7 +147,11 @@ def build(target: Path, results: Path, names: tuple[str, ...] = ()) -> None:
         site(target, known, cards)
     if failed:
         raise InputError(f"{len(failed)} of {len(wanted)} reports could not be made: {'; '.join(failed)}")
-    print(f"{len(wanted)} of {len(known)} reports written, the others are as they were.")
+    if record:
+        made = {name: {"made_of": digest, "page": _page_digest(RECORD, name)} for name, digest in digests.items()}
+        STAMPS.write_text(json.dumps(made, indent=1, sort_keys=True) + "\n")
+    alike = f"{len(taken)} of them from the record, which has them alike; " if taken else ""
+    print(f"{len(wanted)} of {len(known)} reports written, {alike}the others are as they were.")
 
 
 def _place(one: Report) -> int:

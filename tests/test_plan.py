@@ -1,5 +1,6 @@
 """Which stages a change makes run again: a table of kinds of change."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -254,3 +255,35 @@ class TestPlan:
         changed = {name for name in known if before[name] != after[name]}
         assert {"nuaa-sirst", "nuaa-sirst-conventions", "index"} <= changed
         assert not changed & {"irstd-1k", "synthetic", "nudt-sirst-conventions"}
+
+    def test_an_analysis_of_a_dataset_changes_no_page_of_another(self, tmp_path):
+        results = tmp_path / "results"
+        shutil.copytree(RECORDED, results)
+        known = report_list.reports(GIVEN, results)
+        before = {name: reports.inputs(one, results) for name, one in known.items()}
+        (results / "analysis").mkdir(exist_ok=True)
+        (results / "analysis/histories-nudt-sirst.csv").write_text("changed")
+        after = {name: reports.inputs(one, results) for name, one in known.items()}
+
+        changed = {name for name in known if before[name] != after[name]}
+        assert {"nudt-sirst", "nudt-sirst-losses", "index"} <= changed
+        assert not changed & {"irstd-1k", "synthetic", "nuaa-sirst-conventions"}
+
+    def test_a_page_of_the_record_is_taken_only_if_it_is_whole_and_of_the_same(self, tmp_path, monkeypatch):
+        record = tmp_path / "reports"
+        (record / "tables/a").mkdir(parents=True)
+        (record / "a.md").write_text("a page")
+        (record / "tables/a/t.csv").write_text("x\n1\n")
+        monkeypatch.setattr(reports, "RECORD", record)
+        monkeypatch.setattr(reports, "STAMPS", record / "stamps.json")
+        assert reports.recorded({"a": "of this"}) == set()
+        stamp = {"made_of": "of this", "page": reports._page_digest(record, "a")}
+        (record / "stamps.json").write_text(json.dumps({"a": stamp}))
+
+        assert reports.recorded({"a": "of this", "b": "of this"}) == {"a"}
+        assert reports.recorded({"a": "of that"}) == set()
+        reports._take("a", tmp_path / "site")
+        assert (tmp_path / "site/a.md").read_text() == "a page"
+        assert (tmp_path / "site/tables/a/t.csv").read_text() == "x\n1\n"
+        (record / "tables/a/t.csv").write_text("x\n2\n")
+        assert reports.recorded({"a": "of this"}) == set()
