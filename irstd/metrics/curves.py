@@ -1,4 +1,4 @@
-"""Counts at 269 levels of the score in one pass: of pixels from a histogram, of targets from the regions at each level.
+"""Counts at 267 levels of the score in one pass: of pixels from a histogram, of targets from the regions at each level.
 
 Levels are 1/256 apart, and dense at both ends, down to the distance of stored scores: networks that saturate have all
 of their targets above 255/256.
@@ -22,7 +22,7 @@ from irstd.metrics.matching import by_centroid
 from irstd.metrics.regions import IN_RASTER_ORDER, Regions, centroids, label_type, number
 
 # Of bins, in 16-bit scores. Low levels are the slow ones, nearly all pixels being above them, and fewer.
-EDGES = np.unique(np.concatenate([np.arange(0, TOP, 256), 4 ** np.arange(4), TOP - 2 ** np.arange(8), [TOP]]))
+EDGES = np.unique(np.concatenate([np.arange(0, TOP, 256), [1, 16], TOP - 2 ** np.arange(8), [TOP]]))
 LEVELS = len(EDGES)
 _BIN_OF = (np.searchsorted(EDGES, np.arange(1 << 16), "right") - 1).astype(np.uint16)
 FA_BUDGETS = (1, 5, 10, 50, 100, 500)  # false pixels per million at which Pd is stated
