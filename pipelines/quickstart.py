@@ -1,7 +1,7 @@
 """Run the whole pipeline on the drawn scenes, then write every report -> runs/site.
 
-What is to be trained is trained first, a run a core, since DVC runs one stage after the other: its stages then find
-finished checkpoints.
+DVC runs one stage after the other. So runs are trained beside it, while it does what needs no training; their stages
+then find finished checkpoints.
 
 dvc.lock is put back as it was. It says what was computed, in hashes that differ from one kind of processor to the next,
 and git keeps it; DVC's run cache remembers as well, so that `dvc repro` of the same stages runs nothing again.
@@ -31,6 +31,13 @@ def targets(given: params.Params, dataset: str) -> list[str]:
     found += [f"summarise-dataset@{dataset}", "cases", "loss-gradients"]
     found += [f"crops@{dataset}"] * (dataset in given.public)
     return found + [f"kernel-orientation@{dataset}"] * (dataset in given.orientation.datasets)
+
+
+def at_once(given: params.Params, dataset: str) -> list[str]:
+    """Those of `targets` that need no training."""
+    trained = [f"score@{name}" for name, cell in given.cells().items() if cell["method"] not in given.baselines]
+    after = (*trained, f"crops@{dataset}", f"kernel-orientation@{dataset}")
+    return [name for name in targets(given, dataset) if name not in after]
 
 
 def untrained(given: params.Params, dataset: str) -> list[dict]:
@@ -74,9 +81,11 @@ def main() -> None:
     try:
         if cores > 1 and len(ahead) > 1:
             repro(f"prepare@{DATASET}")
-            print(f"training {len(ahead)} runs, {min(cores, len(ahead))} at a time", flush=True)
-            with ThreadPoolExecutor(cores) as side_by_side:
-                list(side_by_side.map(train, ahead))
+            print(f"training {len(ahead)} runs, {min(cores, len(ahead))} at a time, beside what follows", flush=True)
+            with ThreadPoolExecutor(cores) as beside:
+                done = beside.map(train, ahead)
+                repro(*at_once(given, DATASET))
+                list(done)
         repro(*targets(given, DATASET))
     finally:
         if before is None:

@@ -13,7 +13,7 @@ from dvc.repo import Repo
 from irstd.config import params
 from irstd.errors import InputError
 from irstd.results import SCHEMAS, provenance
-from pipelines import plan, report_list, reports
+from pipelines import plan, quickstart, report_list, reports
 from tests.conftest import RECORDED, ROOT
 from tests.test_pipeline import copy
 
@@ -117,6 +117,24 @@ def swap(old, new):
 
 OF_WEIGHTS = {"pack-weights", "transfer", "robustness", "model-card"}
 VARIANTS = [row for row in GIVEN.method if GIVEN.row(row).method == "ggl_net"]
+
+
+def test_the_quick_start_does_beside_trainings_what_needs_none_of_them(checkout):
+    _, _, above, _ = checkout
+    after = {name for row in GIVEN.methods for name in above[f"train@synthetic-{row}-0"]}
+
+    wanted, at_once = (set(f(GIVEN, "synthetic")) for f in (quickstart.targets, quickstart.at_once))
+
+    assert at_once == wanted - after and wanted & after
+
+
+def test_the_quick_start_trains_ahead_only_what_has_no_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(quickstart, "RUNS", tmp_path)
+    (tmp_path / "train/synthetic/ggl_net/0").mkdir(parents=True)
+
+    found = [cell["method"] for cell in quickstart.untrained(GIVEN, "synthetic")]
+
+    assert found == ["point_regression", "gaussian_pinwheel"]
 
 
 class TestPlan:
