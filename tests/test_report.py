@@ -269,6 +269,23 @@ class TestNotebook:
         assert 'src="http' not in made and made.count('src="data:image/svg+xml;base64') == 5
         assert "The answer" in made and "style.theme()" not in made
 
+    def test_a_page_begins_with_its_answer(self, executed):
+        _, (one, _) = executed
+        headings = [line for line in notebooks.markdown(one).splitlines() if line.startswith("## ")]
+
+        assert headings[:2] == ["## The answer", "## Scores"] and headings.count("## The answer") == 1
+
+    @pytest.mark.parametrize(
+        ("text", "made"),
+        [
+            ("# Q\n\nOn it.\n\n## A\n\n1\n\n## The answer\n\nYes.\n", "# Q\n\nOn it.\n\n## The answer\n\nYes.\n\n## A\n\n1\n"),
+            ("# Q\n\n## The answer\n\nYes.\n", "# Q\n\n## The answer\n\nYes.\n"),
+            ("# Q\n\n## A\n\n1\n", "# Q\n\n## A\n\n1\n"),
+        ],
+    )  # fmt: skip
+    def test_the_answer_goes_before_the_first_section(self, text, made):
+        assert notebooks.answer_first(text) == made
+
     def test_an_unknown_parameter_is_refused(self, tmp_path, root):
         with pytest.raises(InputError) as error:
             notebooks.execute(root / "notebooks/01_comparison.ipynb", tmp_path / "x.ipynb", dataset=["synthetic"])

@@ -16,6 +16,7 @@ from traitlets.config import Config
 
 from irstd.errors import InputError, hint
 
+ANSWER = "\n## The answer\n"  # the heading of what a report comes to
 VOLATILE = ("papermill", "execution")  # metadata that differs in every run
 
 
@@ -95,7 +96,16 @@ def markdown(notebook: nbformat.NotebookNode, above: str = "../reports/") -> str
     )
     # One empty line is enough, but in code.
     parts = [re.sub(r"\n{3,}", "\n\n", part) if n % 2 == 0 else part for n, part in enumerate(text.split("```"))]
-    return "```".join(parts).strip() + "\n"
+    return answer_first("```".join(parts).strip() + "\n")
+
+
+def answer_first(text: str) -> str:
+    """A report with its last section, the answer, before the others: a notebook finds it, a page begins with it."""
+    before, found, answer = text.rpartition(ANSWER)
+    opening, first, others = before.partition("\n## ")
+    if not found or not first or "\n## " in answer:
+        return text
+    return f"{opening}\n{found.strip()}\n{answer.rstrip()}\n\n{first.strip()} {others.strip()}\n"
 
 
 def question(notebook: Path) -> str:
