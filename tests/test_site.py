@@ -140,6 +140,26 @@ def test_every_page_can_be_read_on_a_phone_and_on_a_desk_from_the_file_system(fo
     assert images > 200
 
 
+PLACE = """() => {
+  const head = [...document.querySelectorAll('h2')].find(one => one.textContent.trim().startsWith('The answer'));
+  return head ? head.getBoundingClientRect().bottom : null;
+}"""
+
+
+def test_the_answer_of_every_report_begins_in_the_first_screen(folder):
+    reports, places = {p.stem for p in (folder / "runs/site").glob("*.md")}, {}
+    with chromium() as browser:
+        for page in (one for one in pages(folder) if one.stem in reports):
+            for width in (400, 1400):
+                shown = browser.new_page(viewport={"width": width, "height": 900})
+                shown.goto(page.as_uri())
+                places[page.stem, width] = shown.evaluate(PLACE)
+                shown.close()
+
+    assert len(places) == 2 * len(reports) >= 40
+    assert {k: y for k, y in places.items() if y is None or y > 800} == {}
+
+
 def test_the_report_of_transfer_links_to_the_cards_of_weights(folder):
     """They are put beside the reports before it is written."""
     cards = {f"weights-{p.parent.name}-{p.stem}.html" for p in (folder / "reports/weights").glob("*/*.md")}
