@@ -11,7 +11,7 @@ import torch
 from irstd.config import params
 from irstd.inference import devices, profiling
 from irstd.results import store
-from irstd.results.schemas import BUSY
+from irstd.tables import BUSY
 from pipelines import RESULTS, run
 from pipelines.lookup import method_of
 

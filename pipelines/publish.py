@@ -14,7 +14,7 @@ from pathlib import Path
 from irstd.config import params
 from irstd.errors import InputError, hint
 from irstd.results import store
-from irstd.results.schemas import BUSY
+from irstd.tables import BUSY
 from pipelines import RECORD, RESULTS, WEIGHTS, run
 from pipelines.reports import build
 

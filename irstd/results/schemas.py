@@ -256,8 +256,6 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
     },
 }
 
-BUSY = 0.1  # of the processors: beside more other work, a time measured says little of the method
-
 # Columns of words, whatever they look like; all others hold numbers.
 TEXT = (
     "against", "against_weights", "arm", "case", "change", "commit", "convention", "dataset", "form", "group",

@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 from pandas import DataFrame
 
-from irstd.results.schemas import BUSY
-
+BUSY = 0.1  # of the processors: beside more other work, a time measured says little of the method
 NONE = "–"  # what a method does not have is not zero
 SCORES = {  # as tables print them; shares in %
     "iou": "IoU %",
