@@ -62,17 +62,20 @@ def inputs(one: Report, results: Path) -> str:
     folders = [results] if one.dataset is None else [results / name for name in (*OF_ALL, one.dataset)]
     if not one.public and one.dataset:
         folders = [RUNS / "gallery" / one.dataset]
-    others = [name for name in params.load().datasets if one.dataset not in (None, name)]
-    files = [p for folder in folders for p in sorted(folder.rglob("*")) if not _of_another(p, others)]
+    others = {p.parent.name for p in results.glob("*/scenes.csv") if one.dataset not in (None, p.parent.name)}
+    files = [p for folder in folders for p in sorted(folder.rglob("*")) if not _of_another(p, results, others)]
     read = [p for p in (*files, *sorted((library / "results").glob("*.csv"))) if p.is_file()]
     read_digests = [(p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in read]
     return provenance.digest([[c.source for c in cells], asdict(one), found, read_digests])
 
 
-def _of_another(path: Path, others: list[str]) -> bool:
-    """Whether an analysis, analysis/KIND-DATASET, is of one of the `others`."""
-    kinds = [Path(part).stem for part in path.parts] if "analysis" in path.parts else []
-    return any(kind.endswith(f"-{other}") for kind in kinds for other in others)
+def _of_another(path: Path, results: Path, others: set[str]) -> bool:
+    """Whether a file is of an analysis, analysis/KIND-DATASET, of one of the `others`."""
+    place = results / "analysis"
+    if place not in path.parents:
+        return False
+    kind = Path(path.relative_to(place).parts[0]).stem
+    return any(kind.endswith(f"-{other}") for other in others)
 
 
 def _page(folder: Path, name: str) -> list[Path]:
@@ -96,7 +99,7 @@ def recorded(digests: dict[str, str]) -> set[str]:
 
 def _take(name: str, target: Path) -> None:
     """Copies a report from the record."""
-    for path in (p for kind in ("figures", "tables") for p in (target / kind / name).glob("*")):
+    for path in _page(target, name):
         path.unlink()
     for path in _page(RECORD, name):
         copied = target / path.relative_to(RECORD)

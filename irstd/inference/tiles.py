@@ -77,10 +77,12 @@ def run(
     if grey.size <= most_px or loaded.label.geometry == "resize":
         found = one(grey)
         return Whole(None if found.score is None else encode(found.score), found.points)
-    height, width = grey.shape
     # As the whole picture would be, so that tiles begin where a network that halves its input expects.
     full = np.pad(grey, [(0, -side % loaded.method.multiple) for side in grey.shape])
-    rows, cols = (windows(length, tile, margin) for length in full.shape)
+    rows, cols = (
+        [(start, end, first, min(last, side)) for start, end, first, last in windows(length, tile, margin)]
+        for length, side in zip(full.shape, grey.shape, strict=True)
+    )
     levels: ndarray | None = None
     points: list[ndarray] = []
     with_points = False
@@ -88,20 +90,15 @@ def run(
         found = one(np.ascontiguousarray(full[row[0] : row[1], col[0] : col[1]]))
         inner = np.s_[row[2] - row[0] : row[3] - row[0], col[2] - col[0] : col[3] - col[0]]
         if found.score is not None:
-            levels = np.zeros(full.shape, np.uint16) if levels is None else levels
+            levels = np.zeros(grey.shape, np.uint16) if levels is None else levels
             levels[row[2] : row[3], col[2] : col[3]] = encode(found.score[inner])
         if found.points is not None:
             with_points = True
             points.append(_inside(found.points, row, col))
         if progress:
             progress(number + 1, len(rows) * len(cols))
-    merged = None
-    if with_points:
-        found_points = np.concatenate(points)
-        inside = (found_points[:, 0] < height - 0.5) & (found_points[:, 1] < width - 0.5)
-        merged = _merged(found_points[inside])
-    inner_levels = None if levels is None else np.ascontiguousarray(levels[:height, :width])
-    return Whole(inner_levels, merged, len(rows) * len(cols))
+    merged = _merged(np.concatenate(points)) if with_points else None
+    return Whole(levels, merged, len(rows) * len(cols))
 
 
 def _predictor(loaded: Loaded, device: torch.device | str) -> Callable[[ndarray], Predicted]:

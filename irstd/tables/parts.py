@@ -12,7 +12,6 @@ from irstd.metrics.statistics import bootstrap
 from irstd.tables import SCORES, number, percent
 
 SHOWN = ("iou", "pd", "fa_per_million", "f1", "point_f1_5px")
-TITLES = SCORES | {"fa_per_million": "Fa ×1e-6"}
 
 
 def by_part(per_image: DataFrame, parts: Mapping[str, str]) -> DataFrame:
@@ -34,14 +33,14 @@ def by_part(per_image: DataFrame, parts: Mapping[str, str]) -> DataFrame:
             if not set(columns) <= set(of):
                 continue
             if of[columns].isna().any(axis=None):
-                row[TITLES[name]] = percent(None)
+                row[SCORES[name]] = percent(None)
                 continue
             counts = of[columns].to_numpy(float)
             value = float(ratio(counts.sum(0, keepdims=True))[0])
             if name == "fa_per_million":
-                row[TITLES[name]] = number(value, ".2f")
+                row[SCORES[name]] = number(value, ".2f")
             else:
                 ends = bootstrap(counts, ratio)
-                row[TITLES[name]] = percent(value, None if np.isnan(ends).any() else list(ends))
+                row[SCORES[name]] = percent(value, None if np.isnan(ends).any() else list(ends))
         rows.append(row)
     return DataFrame(rows)
