@@ -25,7 +25,7 @@ ALLOWED = {  # room: the rooms it may import besides itself and EVERYONE; a room
     "metrics": set(),
     "results": {"metrics"},  # what a record says is checked against the counts of its images
     "reports": set(),
-    "formats": set(),
+    "formats": {"metrics"},  # regions of masks are counted as they are scored
     "data": {"formats", "metrics"},  # the table of targets is made of regions
     "methods": {"layers", "losses"},
     "plots": {"results"},

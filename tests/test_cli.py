@@ -8,7 +8,7 @@ from torch import nn
 
 import irstd
 from irstd import methods
-from irstd.apps import cli
+from irstd.apps import cli, listing
 from irstd.data import download, synthetic
 from irstd.inference import profiling
 from irstd.results import provenance
@@ -20,7 +20,7 @@ def test_datasets_prints_the_catalogue_and_what_is_on_disk(tmp_path):
     roles = synthetic.write(wanted(), folder.with_name("synthetic.part"))
     download.finish(folder.with_name("synthetic.part"), folder, roles, "made from a seed")
 
-    text = cli.datasets(tmp_path)
+    text = listing.datasets(tmp_path)
 
     for words in (
         "NUAA-SIRST  (nuaa-sirst)",

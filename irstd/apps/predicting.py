@@ -9,9 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-from tqdm import tqdm
-
 from irstd.apps.scoring_words import share
 from irstd.errors import InputError
 
@@ -102,6 +99,9 @@ def _readable(
 def _with_weights(
     given: argparse.Namespace, path: Path, levels: tuple[float, float] | None, folder: Path | None, root: Path
 ) -> str:
+    import pandas as pd  # noqa: PLC0415 - slow to load, and `--help` needs none of these
+    from tqdm import tqdm  # noqa: PLC0415
+
     from irstd.inference import sources  # noqa: PLC0415
 
     found = sources.find(given.images, folder)

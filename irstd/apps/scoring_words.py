@@ -6,9 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from irstd.formats import annotations
-from irstd.formats.maps import STRETCHES
-from irstd.formats.predictions import LEFT_OUT
+from irstd.formats.known import ANNOTATIONS, LEFT_OUT, STRETCHES
 
 
 def side(word: str) -> int:
@@ -68,7 +66,7 @@ def add(commands: Any) -> None:
     )
     truth = parser.add_mutually_exclusive_group(required=True)
     truth.add_argument("--dataset", help="a prepared dataset; its test scenes")
-    truth.add_argument("--truth", type=Path, help=f"your own truth: a folder of masks, or {annotations.KNOWN}")
+    truth.add_argument("--truth", type=Path, help=f"your own truth: a folder of masks, or {ANNOTATIONS}")
     parser.add_argument(
         "--images", type=Path, metavar="FOLDER", help="the pictures, where truth of boxes says no sizes"
     )

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from irstd.errors import InputError
 from irstd.formats import coco, labels, tables
+from irstd.formats.known import ANNOTATIONS
 from irstd.formats.marks import Marks, Size
 from irstd.formats.names import Names
 
 TABLES = (".csv", ".tsv")
-KNOWN = "a CSV of points or boxes, a COCO JSON, or a folder of YOLO, VOC or LabelMe labels"
 
 
 def holds(path: Path) -> bool:
@@ -42,12 +42,12 @@ def read(
         if suffix == ".json" and len(paths) == 1 and not labels.is_labelme(paths[0]):
             return coco.read(paths[0], sizes, names, images)
         if not paths:
-            raise InputError(f"{path} has no labels; give {KNOWN}")
+            raise InputError(f"{path} has no labels; give {ANNOTATIONS}")
         return labels.read(path, sizes, names)
     if not path.is_file():
-        raise InputError(f"{path} does not exist; give {KNOWN}")
+        raise InputError(f"{path} does not exist; give {ANNOTATIONS}")
     if path.suffix.lower() in TABLES:
         return tables.read(path, sizes, names)
     if path.suffix.lower() == ".json":
         return coco.read(path, sizes, names, images)
-    raise InputError(f"{path.name} is of no known format; give {KNOWN}")
+    raise InputError(f"{path.name} is of no known format; give {ANNOTATIONS}")

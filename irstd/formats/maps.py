@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
-import cv2
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from irstd.errors import InputError
 from irstd.formats import masks, pixels
+from irstd.formats.known import Stretch
 from irstd.formats.masks import Value
 from irstd.formats.names import shown
 from irstd.formats.pixels import Pixels, UnreadableError
+from irstd.metrics.compiled import resized
 
-Stretch = Literal["range", "max"]
-STRETCHES: tuple[Stretch, ...] = ("range", "max")
 ROUNDING = {2: 2e-3, 4: 1e-5, 8: 1e-6}  # bytes of a float: by how much it may leave [0, 1] by rounding alone
 
 
@@ -150,4 +148,4 @@ def spread(array: ndarray, how: Stretch) -> Float[ndarray, "_H _W"]:
 
 def fitted(scores: Float[ndarray, "_H _W"], size: tuple[int, int]) -> Float[ndarray, "_h _w"]:
     """A map at another size, height and width in px, bilinearly."""
-    return cv2.resize(scores, size[::-1], interpolation=cv2.INTER_LINEAR).clip(0, 1)
+    return resized(scores, size).clip(0, 1)

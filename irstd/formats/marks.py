@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, floor
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
+
+from irstd.metrics.compiled import label
 
 Number = float | int
 Size = tuple[int, int]  # height and width, px
@@ -114,6 +115,6 @@ def merged(found: Mapping[str, Sequence[Mark]], masks: Mapping[str, ndarray]) ->
     """How many marks share a region of the mask they are drawn on with another."""
     lost = 0
     for scene, marks in found.items():
-        count, _ = cv2.connectedComponents(masks[scene].astype(np.uint8), connectivity=8)
-        lost += max(0, len(marks) - (count - 1))
+        count, _ = label(masks[scene].astype(np.uint8), connectivity=8)
+        lost += max(0, len(marks) - count)
     return lost

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy import ndarray
 from PIL import Image, UnidentifiedImageError
@@ -227,6 +226,10 @@ def _decoded(path: Path, image: Image.Image) -> Pixels:
         notes.append(f"the first of {frames} frames")
     deep = any(";16" in str(tile[3]) for tile in image.tile) and image.mode in ("RGB", "RGBA", "LA")
     if deep:  # Pillow keeps the upper 8 bits only
+        try:
+            import cv2  # noqa: PLC0415 - nothing else here needs it, and it is large
+        except ModuleNotFoundError:
+            raise UnreadableError("colours of 16 bits, which opencv-python-headless reads; install that") from None
         values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if values is None:
             raise UnreadableError("colours of 16 bits that cannot be decoded; save it as 16-bit grey")

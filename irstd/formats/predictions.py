@@ -16,28 +16,13 @@ from numpy import ndarray
 
 from irstd.errors import InputError
 from irstd.formats import annotations, maps, pixels
-from irstd.formats.maps import Stretch
+from irstd.formats.known import FIXES, Stretch
 from irstd.formats.marks import Mark, Marks, Size, boxes, drawn, outside, points
 from irstd.formats.masks import Value
 from irstd.formats.names import Names, listing, predicted, refuse_twins, shown
 from irstd.formats.pixels import ANY, UnreadableError
 
 Missing = Literal["error", "skip", "nothing"]
-FIXES = {  # kind of problem: what it says of the names, and the fix
-    "missing": ("no prediction for", "add them"),
-    "extra": ("no scene of this name for", "take them out"),
-    "size": ("another size than the image in", "predict at native size, or stretch them with --fit"),
-    "unreadable": ("not readable:", "replace them"),
-    "nan": ("NaN or infinite scores in", "correct the method"),
-    "range": (
-        "scores outside [0, 1] in",
-        "give probabilities (grey levels of floats over 255), logits with --logits, or responses with --stretch range",
-    ),
-    "outside": ("places outside the image in", "give row and col in px (row is y, col is x)"),
-}
-LEFT_OUT = tuple(FIXES)
-
-
 @dataclass
 class Given:
     """What was predicted. maps, points, boxes: by scene; scores of maps in [0, 1]; points are row, col, score; boxes

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, field
 from math import ceil, floor, nan
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt16
 from numpy import ndarray
 
 from irstd.metrics import matching
+from irstd.metrics.compiled import dilated
 from irstd.metrics.conventions import Convention, Decision
 from irstd.metrics.levels import TOP
 from irstd.metrics.regions import Regions, regions
@@ -155,8 +155,7 @@ class Pair:
             start = mask.astype(np.uint8)
             if empty_border:
                 start[:reach_px] = start[:, :reach_px] = 0
-            side = 2 * reach_px + 1
-            self._kept[key] = cv2.dilate(start, np.ones((side, side), np.uint8)).view(bool)
+            self._kept[key] = dilated(start, reach_px).view(bool)
         return self._kept[key]
 
 

@@ -11,22 +11,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int, Int64, UInt8, UInt16
+from jaxtyping import Bool, Float, Int64, UInt16
 from numpy import ndarray
 
+from irstd.metrics.compiled import measured
 from irstd.metrics.conventions import Convention
 from irstd.metrics.levels import TOP
 from irstd.metrics.matching import by_centroid
-from irstd.metrics.regions import IN_RASTER_ORDER, Regions, centroids, label_type, number
+from irstd.metrics.regions import Regions, centroids, number
 
 # Of bins, in 16-bit scores. Low levels are the slow ones, nearly all pixels being above them, and fewer.
 EDGES = np.unique(np.concatenate([np.arange(0, TOP, 256), [1, 16], TOP - 2 ** np.arange(8), [TOP]]))
 LEVELS = len(EDGES)
 _BIN_OF = (np.searchsorted(EDGES, np.arange(1 << 16), "right") - 1).astype(np.uint16)
 FA_BUDGETS = (1, 5, 10, 50, 100, 500)  # false pixels per million at which Pd is stated
-FEW = 12000  # px in regions up to which labelling these alone is faster than OpenCV's pass over the image
+FEW = 12000  # px in regions up to which labelling these alone is faster than a pass over the image
 TARGETS = ("targets", "detected", "regions", "false_pixels")  # rows of `sweep`
 
 
@@ -83,8 +83,8 @@ def sweep(levels: UInt16[ndarray, "H W"], truth: Regions, convention: Convention
                 number_of, areas = 1, above[level : level + 1]
                 centres = (np.array([bins.shape], float) - 1) / 2
             elif above[level] > FEW:
-                reached = cv2.compare(bins, level, cv2.CMP_GE)  # type: ignore[call-overload] # stubs know no number
-                number_of, areas, centres = _measured(reached, convention.connectivity)
+                reached = (bins >= np.uint16(level)).view(np.uint8)
+                number_of, areas, centres = measured(reached, convention.connectivity)
             else:
                 inside = np.s_[: above[level]]
                 number_of, of = number(rows[inside], cols[inside], bins.shape, convention.connectivity)
@@ -94,14 +94,6 @@ def sweep(levels: UInt16[ndarray, "H W"], truth: Regions, convention: Convention
             row[:] = taken.sum(), number_of, above[level] - areas[taken].sum()
         counts[1:, level] = row
     return counts
-
-
-def _measured(mask: UInt8[ndarray, "H W"], connectivity: int) -> tuple[int, Int[ndarray, "N"], Float64[ndarray, "N 2"]]:
-    """Number, areas and centroids of regions, by OpenCV's pass over the image."""
-    count, _, measured, centres = cv2.connectedComponentsWithStatsWithAlgorithm(
-        mask, connectivity, label_type(mask.size), IN_RASTER_ORDER
-    )
-    return count - 1, measured[1:, cv2.CC_STAT_AREA], centres[1:, ::-1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,16 @@
-"""Connected regions of a mask and what is measured of each, by OpenCV's compiled labelling."""
+"""Connected regions of a mask and what is measured of each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float64, Int, Int64, UInt16
 from numpy import ndarray
 from scipy import ndimage
 
-# This algorithm of OpenCV's visits pixels in raster order, so that regions are numbered by their first pixel, as the
-# field's code numbers them: greedy matching depends on it. The default one visits blocks of four.
-IN_RASTER_ORDER = cv2.CCL_SAUF
-SMALL = 131000
+from irstd.metrics.compiled import label
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +38,6 @@ class Regions:
         )
 
 
-def label_type(pixels: int) -> int:
-    """OpenCV's type for labels of an image of so many px: 16 bits if they suffice, which is faster."""
-    return cv2.CV_16U if pixels < SMALL else cv2.CV_32S  # every second pixel may be a region of its own
-
-
 def packed(places: Int[ndarray, "M"], size: int) -> tuple[Int[ndarray, "S"], int]:
     """New places of an image's rows, or columns, when of neighbouring empty ones all but one are taken out.
 
@@ -63,7 +54,7 @@ def packed(places: Int[ndarray, "M"], size: int) -> tuple[Int[ndarray, "S"], int
 
 
 def number(
-    rows: Int[ndarray, "M"], cols: Int[ndarray, "M"], shape: tuple[int, ...], connectivity: int
+    rows: Int[ndarray, "M"], cols: Int[ndarray, "M"], shape: tuple[int, ...], connectivity: Literal[4, 8]
 ) -> tuple[int, Int[ndarray, "M"] | UInt16[ndarray, "M"]]:
     """How many regions a set of pixels has, and 1 + the number of that of each, in raster order of first pixels.
 
@@ -75,8 +66,8 @@ def number(
     small = np.zeros((height, width), np.uint8)
     where = new_rows[rows], new_cols[cols]
     small[where] = 1
-    count, labels = cv2.connectedComponentsWithAlgorithm(small, connectivity, label_type(small.size), IN_RASTER_ORDER)
-    return count - 1, labels[where]
+    count, labels = label(small, connectivity)
+    return count, labels[where]
 
 
 def regions(mask: Bool[ndarray, "H W"], connectivity: Literal[4, 8] = 8, least_px: int = 0) -> Regions:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy import ndarray
 
+from irstd.metrics import compiled
 from irstd.metrics.counts import Pair
 from irstd.metrics.levels import TOP, encode
 
@@ -26,11 +26,11 @@ def squared(pair: Pair, side: int = SIDE) -> Pair:
     def nearest(mask: ndarray | None) -> ndarray | None:
         if mask is None:
             return None
-        return cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST) > 0
+        return compiled.nearest(mask.astype(np.uint8), (side, side)) > 0
 
     mask, white, visible = (nearest(one) for one in (pair.mask, pair.white, pair.visible))
     assert mask is not None
     levels = None
     if pair.levels is not None:
-        levels = encode(cv2.resize(pair.levels / TOP, (side, side), interpolation=cv2.INTER_LINEAR))
+        levels = encode(compiled.resized(pair.levels / TOP, (side, side)))
     return Pair(mask, levels, points, white, visible)

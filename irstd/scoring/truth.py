@@ -15,6 +15,7 @@ from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from irstd.formats import annotations as labelled
 from irstd.formats import marks, masks, pixels
+from irstd.formats.known import ANNOTATIONS
 from irstd.formats.names import Names, listing, own_names, shown
 
 WHITE = 255
@@ -91,7 +92,7 @@ def of_folder(path: Path, images: Path | None = None, coco_images: Path | str | 
         raise InputError(
             f"{path} has no masks; give a folder of {', '.join(pixels.ANY)}, or of labels. {listed.note()}"
         )
-    raise InputError(f"{path} is no folder; give one with truth masks, or {labelled.KNOWN}")
+    raise InputError(f"{path} is no folder; give one with truth masks, or {ANNOTATIONS}")
 
 
 def _of_marks(path: Path, images: Path | None, coco_images: Path | str | None) -> Truth:
