@@ -42,10 +42,7 @@ def score(given: argparse.Namespace, root: Path) -> str:
     submission.write(report, folder)
     if given.json:
         store.write_json(submission.as_json(report.scored.conventions), given.json)
-    shown = [
-        f"{title}\n\n{table.to_markdown(index=False, disable_numparse=True)}" for title, table in report.pages.items()
-    ]
-    return "\n\n".join([*report.words, *shown, f"Written to {folder}: report.html, report.md, CSV and JSON."])
+    return f"{report}\n\nWritten to {folder}: report.html, report.md, CSV and JSON."
 
 
 def new_method(name: str, root: Path) -> str:

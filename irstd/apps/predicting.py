@@ -58,9 +58,7 @@ def run(given: argparse.Namespace, root: Path) -> str:
     for path in given.images:
         if not path.exists():
             sources.find(given.images)
-    ours = Path(__file__).parents[2]  # a checkout that is installed as it lies, whatever the folder one works in
-    places = [base / place for base in (root, ours) for place in ("runs/weights", "reports/weights")]
-    known = published.published(*places)
+    known = published.at_hand(root)
     path = published.find(given.weights, known)
     levels = tuple(given.levels) if given.levels else None
     if levels and not -math.inf < levels[0] < levels[1] < math.inf:

@@ -23,6 +23,8 @@ from irstd.formats.names import Names, listing, predicted, refuse_twins, shown
 from irstd.formats.pixels import ANY, UnreadableError
 
 Missing = Literal["error", "skip", "nothing"]
+
+
 @dataclass
 class Given:
     """What was predicted. maps, points, boxes: by scene; scores of maps in [0, 1]; points are row, col, score; boxes
@@ -159,15 +161,36 @@ def _maps(path: Path, files: _Files | Mapping[str, Path], sizes: Mapping[str, Si
     else:
         _unpack(path, given, loaded, sizes)
     given.matched = bool(loaded) or not given.problems.get("unreadable")
+    return _scored(given, loaded, path.name, sizes, how)
+
+
+def _scored(
+    given: Given, loaded: Mapping[str, tuple[str, ndarray]], where: str, sizes: Mapping[str, Size], how: Reading
+) -> Given:
+    """Adds what was loaded, scene to its name in `where` and its array, as scores."""
     top, notes = 1.0, []
     if how.stretch is None:
-        values = dict(loaded.values())
-        top, notes = maps.top_of(values, path.name, scores=how.threshold is not None)
+        top, notes = maps.top_of(dict(loaded.values()), where, scores=how.threshold is not None)
     given.notes += notes
     for name, (file, array) in loaded.items():
         _take(given, name, file, array, top, sizes[name], how)
     _report(given, how)
     return given
+
+
+def of_arrays(arrays: Mapping[str, ndarray], sizes: Mapping[str, Size], how: Reading = Reading()) -> Given:
+    """Predictions as arrays: masks or maps of scores, scene to (H, W); axes of length one do not matter.
+
+    Args:
+        sizes: scene to height and width, px.
+
+    Raises:
+        InputError: no array is of a scene, or two are of one.
+    """
+    given, loaded = Given(), {}
+    _named(arrays, "the arrays", given, loaded, sizes)
+    given.matched = bool(loaded)
+    return _scored(given, loaded, "the arrays", sizes, how)
 
 
 def _load(scenes: Mapping[str, Path], given: Given, loaded: dict[str, tuple[str, ndarray]], how: Reading) -> None:
@@ -186,18 +209,29 @@ def _load(scenes: Mapping[str, Path], given: Given, loaded: dict[str, tuple[str,
 
 def _unpack(path: Path, given: Given, loaded: dict[str, tuple[str, ndarray]], sizes: Mapping[str, Size]) -> None:
     """Maps in one archive, named after scenes."""
-    names = Names(sizes)
     try:
         held = pixels.arrays(path) if path.suffix.lower() != ".npy" else {path.stem: pixels.read(path).values}
     except UnreadableError as error:
         raise InputError(f"{path.name} cannot be read ({error}); give an archive of maps, or their folder") from None
+    _named(held, path.name, given, loaded, sizes)
+
+
+def _named(
+    held: Mapping[str, ndarray],
+    where: str,
+    given: Given,
+    loaded: dict[str, tuple[str, ndarray]],
+    sizes: Mapping[str, Size],
+) -> None:
+    """Adds arrays that are named after scenes to `loaded`, and what is wrong with others to `given`."""
+    names = Names(sizes)
     for key, array in held.items():
         scene = names.find(key)
         if scene is None:
             given.wrong("extra", key)
             continue
         if scene in loaded:
-            raise InputError(f"{loaded[scene][0]} and {key} in {path.name} are both predictions of {scene!r}; keep one")
+            raise InputError(f"{loaded[scene][0]} and {key} in {where} are both predictions of {scene!r}; keep one")
         try:
             loaded[scene] = key, maps.flat(pixels.Pixels(array))[0]
         except UnreadableError as error:
@@ -205,7 +239,7 @@ def _unpack(path: Path, given: Given, loaded: dict[str, tuple[str, ndarray]], si
     if not loaded:
         shapes = shown(f"{key} of shape {array.shape}" for key, array in held.items())
         raise InputError(
-            f"{path.name} holds {shapes or 'no array'}, none named after a scene; name arrays after scenes: "
+            f"{where} holds {shapes or 'no array'}, none named after a scene; name arrays after scenes: "
             f"{', '.join(list(sizes)[:3])}, …"
         )
     for name in sizes:

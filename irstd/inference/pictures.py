@@ -20,7 +20,7 @@ from irstd.inference import tiles
 from irstd.inference.sources import BOXES, Picture, files, make_room, read
 from irstd.inference.tiles import Whole
 from irstd.inference.weights import Loaded
-from irstd.metrics.levels import HALF, level
+from irstd.metrics.levels import HALF, TOP, level
 from irstd.metrics.regions import regions
 
 __all__ = ["Answer", "Picture", "answers", "files", "make_room", "overlay", "read", "write"]
@@ -44,6 +44,11 @@ class Answer:
     areas: list[int] | None
     tiles: int = 1
     boxes: Int64[ndarray, "N 4"] | None = None
+
+    @property
+    def scores(self) -> Float[ndarray, "H W"] | None:
+        """The score of each pixel, in [0, 1]; None of a method without a map."""
+        return None if self.levels is None else self.levels / TOP
 
 
 def answers(

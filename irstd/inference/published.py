@@ -27,6 +27,12 @@ def published(*folders: Path) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def at_hand(root: Path) -> dict[str, Path]:
+    """What `published` finds of the runs and the record below `root`, and of the checkout that is installed."""
+    ours = Path(__file__).parents[2]  # a checkout that is installed as it lies, whatever the folder one works in
+    return published(*(base / place for base in (root, ours) for place in ("runs/weights", "reports/weights")))
+
+
 def find(name: str, known: Mapping[str, Path]) -> Path:
     """The file of weights called `name`: one at hand, or one fetched from the place that IRSTD_WEIGHTS names.
 

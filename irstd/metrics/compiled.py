@@ -81,7 +81,7 @@ def resized(values: Float[ndarray, "_H _W"], size: tuple[int, int]) -> Float[nda
 
 
 def nearest(mask: UInt8[ndarray, "_H _W"], size: tuple[int, int]) -> UInt8[ndarray, "_h _w"]:
-    """A mask at another height and width, px: of each pixel the one above and left of its corner, as OpenCV takes it."""
+    """A mask at another height and width, px: each pixel is the one that its upper left corner lies in."""
     if cv2 is None:
         steps = (
             (old, new, 1 / (new / old)) for old, new in zip(mask.shape, size, strict=True)

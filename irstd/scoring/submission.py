@@ -23,11 +23,11 @@ from irstd.results import literature, reading, store
 from irstd.scoring import totals
 from irstd.scoring.evaluation import rounded
 from irstd.scoring.squares import squared
-from irstd.scoring.truth import WHITE, Truth, cut, of_dataset, of_folder, resized
+from irstd.scoring.truth import WHITE, Truth, cut, of_arrays, of_dataset, of_folder, resized
 from irstd.tables import scoring as score_tables
 from irstd.tables.parts import by_part
 
-__all__ = ["Report", "Truth", "of_dataset", "of_folder", "pairs", "score", "write"]
+__all__ = ["Report", "Truth", "of_arrays", "of_dataset", "of_folder", "pairs", "score", "write"]
 
 
 def pairs(truth: Truth, given: predictions.Given, scenes: Iterable[str], side: int | None = None) -> Iterator[Pair]:
@@ -165,6 +165,27 @@ class Report:
     summary: dict[str, Any]
     pages: dict[str, pd.DataFrame]
 
+    @property
+    def conventions(self) -> pd.DataFrame:
+        """A row for each convention: counts, and scores with 95 % intervals; shares are in [0, 1]."""
+        return self.scored.conventions.set_index("convention")
+
+    def __str__(self) -> str:
+        shown = [f"{title}\n\n{_markdown(table)}" for title, table in self.pages.items()]
+        return "\n\n".join([*self.words, *shown])
+
+    def _repr_markdown_(self) -> str:  # how notebooks show it
+        return "\n\n".join([*self.words, *(f"### {t}\n\n{_markdown(table)}" for t, table in self.pages.items())])
+
+    def write(self, folder: str | Path) -> Path:
+        """Writes report.html, report.md, CSV and JSON to `folder`, and returns it."""
+        write(self, Path(folder))
+        return Path(folder)
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    return table.to_markdown(index=False, disable_numparse=True)
+
 
 def score(
     name: str,
@@ -236,7 +257,7 @@ def write(report: Report, folder: Path) -> None:
     store.write_json({"conventions": as_json(report.scored.conventions), **report.summary}, folder / "scores.json")
     parts = [f"# {report.name}", *report.words]
     for title, table in report.pages.items():
-        parts += [f"## {title}", table.to_markdown(index=False, disable_numparse=True)]
+        parts += [f"## {title}", _markdown(table)]
     text = "\n\n".join(parts) + "\n"
     (folder / "report.md").write_text(text)
     (folder / "report.html").write_text(page.html(text, report.name))

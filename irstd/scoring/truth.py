@@ -38,13 +38,16 @@ class Truth:
     parts: dict[str, str] = field(default_factory=dict)
 
 
-def of_dataset(folder: Path, split: str) -> Truth:
+def of_dataset(folder: Path, split: str, name: str | None = None) -> Truth:
     """The test scenes of a prepared dataset.
+
+    Args:
+        name: of the dataset; the folder's if not given.
 
     Raises:
         InputError: it is not prepared, or has no such split.
     """
-    name = folder.name
+    name = name or folder.name
     if not (folder / "scenes.csv").is_file():
         raise InputError(
             f"{name} is not prepared; run `dvc repro prepare@{name}`, or give --truth with a folder of masks"
@@ -59,6 +62,24 @@ def of_dataset(folder: Path, split: str) -> Truth:
         name,
         parts=prepared.parts,
     )
+
+
+def of_arrays(arrays: Mapping[str, ndarray]) -> Truth:
+    """Truth of one's own as arrays, (H, W): true, or above one half of the highest value that masks have, on targets.
+
+    Raises:
+        InputError: there is none, or one is no mask.
+    """
+    if not arrays:
+        raise InputError("truth has no mask; give one for each scene")
+    for name, array in arrays.items():
+        if array.ndim != 2 or array.dtype.kind not in "buif" or 0 in array.shape:
+            raise InputError(f"truth of {name} is of shape {array.shape} and {array.dtype}; masks are numbers, (H, W)")
+    found = sorted({float(value) for array in arrays.values() for value in np.unique(array)})
+    if found not in ([0.0], [1.0], [0.0, 1.0], [255.0], [0.0, 255.0]):
+        raise InputError(f"truth has the values {shown(f'{v:g}' for v in found)}; masks have 0 and 1, or 0 and 255")
+    grey = {name: (array > 0) * np.uint8(WHITE) for name, array in arrays.items()}
+    return Truth("the masks given", {name: array.shape for name, array in grey.items()}, grey.__getitem__)
 
 
 def of_folder(path: Path, images: Path | None = None, coco_images: Path | str | None = None) -> Truth:
