@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from pathlib import Path
 
 from irstd import __version__
-from irstd.apps import converting, listing, predicting, scoring_words
+from irstd.apps import adopting, converting, listing, predicting, scoring_words
 from irstd.errors import InputError
 
 
@@ -83,6 +84,7 @@ def main(words: list[str] | None = None) -> None:
     predicting.add(commands)
     converting.add(commands)
     scoring_words.add(commands)
+    adopting.add(commands)
     new = commands.add_parser("new-method", help="write a method's file, its test and its entry in params.yaml")
     new.add_argument("name", help="of its module: small letters, digits and _")
     diff = commands.add_parser("diff", help="report on what differs between the results of two revisions")
@@ -98,12 +100,16 @@ def main(words: list[str] | None = None) -> None:
             "predict": lambda: predicting.run(given, Path()),
             "convert": lambda: converting.run(given),
             "score": lambda: score(given, Path()),
+            "adopt": lambda: adopting.run(given, Path()),
             "new-method": lambda: new_method(given.name, Path()),
             "diff": lambda: diff_of(given.before, given.after, given.out),
         }
-        print(run[given.command]())
+        print(run[given.command](), flush=True)
     except InputError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:  # the reader, `head` for example, has what it wants
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         sys.exit(f"error: {error.filename or 'a file'}: {error.strerror or error}; mend that and run the command again")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,7 +19,7 @@ TEMPLATES = Environment(  # noqa: S701 - Python is written here, not HTML
 FILES = {"irstd/methods/{}.py": "method.py.j2", "tests/test_{}.py": "test_method.py.j2"}
 ENTRY = """\
   {name}:
-    options: {{}} # see irstd/methods/{name}.py
+    options: {options} # see irstd/methods/{name}.py
     recipe:
       epochs: 300
       batch: 16
@@ -54,7 +55,7 @@ def text(name: str) -> dict[str, str]:
     }
 
 
-def listed(yaml: str, name: str) -> str:
+def listed(yaml: str, name: str, options: str = "{}") -> str:
     """params.yaml with a new row: its name appended to `methods`, its entry at the end of `method`; comments stay.
 
     Raises:
@@ -67,31 +68,47 @@ def listed(yaml: str, name: str) -> str:
             f"params.yaml: `methods: [...]` or `method:` is not there; add {name!r} by hand as CONTRIBUTING.md says"
         )
     end = section.start(1) + len(section.group(1).rstrip("\n")) + 1
-    yaml = yaml[:end] + ENTRY.format(name=name) + yaml[end:]
+    yaml = yaml[:end] + ENTRY.format(name=name, options=options) + yaml[end:]
     yaml = f"{yaml[: found.end(1)]}{', ' if found.group(1).strip() else ''}{name}{yaml[found.end(1) :]}"
     params.parse(yaml)
     return yaml
 
 
-def new_method(name: str, root: Path) -> list[Path]:
-    """Writes the files of a new method below `root`; returns those written or changed.
-
-    Raises:
-        InputError: the name is no module's, or taken, or `root` is no checkout; nothing is written then.
-    """
+def refuse(name: str, root: Path) -> None:
+    """Raises InputError where `name` is no module's, or taken, or `root` is no checkout."""
     if not (root / "irstd/methods/__init__.py").is_file():
         raise InputError("irstd/methods is not here; run this in the root of a checkout")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or safe_load(name) != name:
         raise InputError(f"{name!r} cannot name a module; take small letters, digits and _, a letter first")
     if name in params.load(root / "params.yaml").method:
         raise InputError(f"params.yaml has a row {name!r} already; take another name")
-    files = text(name)
+
+
+def new_method(name: str, root: Path) -> list[Path]:
+    """Writes the files of a new method below `root`; returns those written or changed.
+
+    Raises:
+        InputError: as `refuse`, or a file is there already; nothing is written then.
+    """
+    refuse(name, root)
+    return write(name, text(name), root)
+
+
+def write(name: str, files: Mapping[str, str], root: Path, options: str = "{}") -> list[Path]:
+    """Writes a method's files, path below `root` to content, and its entry; returns those written or changed.
+
+    Args:
+        options: of the entry, as YAML.
+
+    Raises:
+        InputError: one is there already, or params.yaml is not laid out as ours; nothing is written then.
+    """
     for path in files:
         if (root / path).exists():
             raise InputError(f"{path} is there already; take another name, or remove it")
     # Checked whole before anything is written.
-    files["params.yaml"] = listed((root / "params.yaml").read_text(), name)
-    files["cells.yaml"] = params.parse(files["params.yaml"]).cells_text()
-    for path, content in files.items():
+    entry = listed((root / "params.yaml").read_text(), name, options)
+    every = {**files, "params.yaml": entry, "cells.yaml": params.parse(entry).cells_text()}
+    for path, content in every.items():
         (root / path).write_text(content)
-    return [Path(path) for path in files]
+    return [Path(path) for path in every]

@@ -1,0 +1,296 @@
+"""Networks in somebody's own clone, made methods: stand-ins of the shapes that the field's repositories have."""
+
+import json
+import shutil
+import subprocess
+import sys
+from argparse import Namespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from irstd.apps import adopting, cli
+from irstd.config import params
+from irstd.errors import InputError
+from irstd.inference import weights
+from irstd.inference.half import restored
+from irstd.methods import Step, _adopted
+from irstd.methods._adopted import Foreign, Options
+from tests.conftest import ROOT
+
+BLOCKS = """
+from torch import nn
+from torch.nn import functional as F
+
+
+def block(width_in, width):
+    return nn.Sequential(nn.Conv2d(width_in, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU())
+"""
+LOGITS = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+from model.blocks import block
+
+
+class PlainUNet(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.a, self.b, self.c = block(1, width), block(width, width), block(2 * width, width)
+        self.head = nn.Conv2d(width, 1, 1)
+
+    def forward(self, x):
+        a = self.a(x)
+        b = F.interpolate(self.b(F.max_pool2d(a, 4)), scale_factor=4)
+        return self.head(self.c(torch.cat([a, b], 1)))
+"""
+DEEP = """
+from torch import nn
+from torch.nn import functional as F
+from .blocks import block
+
+
+class DeepNet(nn.Module):
+    def __init__(self, in_channels, width, deep=True):
+        super().__init__()
+        self.a, self.b = block(in_channels, width), block(width, width)
+        self.heads = nn.ModuleList([nn.Conv2d(width, 1, 1) for _ in range(2)])
+        self.idle = nn.Linear(3, 3)
+        self.deep = deep
+
+    def forward(self, x, warm):
+        a = self.a(x)
+        b = self.b(F.avg_pool2d(a, 2))
+        small, whole = self.heads[0](b).sigmoid(), self.heads[1](a).sigmoid()
+        return [small, whole] if self.training and self.deep else whole
+"""
+SOFTMAX = """
+from torch import nn
+from model.blocks import block  # another clone's package of the same name
+
+
+class TwoClasses(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = block(3, 6), nn.Conv2d(6, 2, 1)
+
+    def forward(self, x):
+        out = self.head(self.body(x))
+        return {"out": out if self.training else out.softmax(1)}
+"""
+
+
+def clone(folder, name, text, blocks=BLOCKS):
+    """A repository with a package `model`, as nearly all have."""
+    (folder / "model").mkdir(parents=True)
+    (folder / "model/__init__.py").write_text("")
+    (folder / "model/blocks.py").write_text(blocks)
+    (folder / f"model/{name}.py").write_text(text)
+    return folder
+
+
+@pytest.fixture
+def clones(tmp_path):
+    made = {
+        "plain": clone(tmp_path / "plain", "unet", LOGITS),
+        "deep": clone(tmp_path / "deep", "net", DEEP),
+        "soft": clone(tmp_path / "soft", "seg", SOFTMAX, BLOCKS.replace("nn.ReLU()", "nn.Tanh()")),
+    }
+    return {name: folder.resolve() for name, folder in made.items()}
+
+
+def explored(folder, file, name, arguments=(), call=(), **said):
+    foreign = Foreign(str(folder), file, name, arguments, call)
+    wanted = {"channels": None, "outputs": None, "final": None} | said
+    return adopting.explore(foreign, **wanted)
+
+
+def test_a_plain_u_net_with_logits(clones):
+    foreign, words = explored(clones["plain"], "model/unet.py", "PlainUNet", [4])
+
+    assert (foreign.channels, foreign.outputs, foreign.tested, foreign.multiple) == (1, "logits", None, 4)
+    assert foreign.unused == frozenset()
+    assert words[:2] == ["1 channel", "sides a multiple of 4 px"]
+
+
+def test_a_list_of_deeply_supervised_probabilities(clones):
+    given = {"in_channels": 3, "width": 4}
+    foreign, words = explored(clones["deep"], "model/net.py", "DeepNet", given, [False])
+
+    assert (foreign.channels, foreign.outputs, foreign.final, foreign.multiple) == (3, "probabilities", -1, 1)
+    assert foreign.unused == {"idle.weight", "idle.bias"}
+    assert "the prediction is map 1 of 0 to 1" in words
+
+
+def test_two_channels_of_three_channel_images_softmax_only_when_tested(clones):
+    foreign, words = explored(clones["soft"], "model/seg.py", "TwoClasses")
+    method = _adopted.adopted("", "", foreign)
+    torch.manual_seed(0)
+    network = method.build(Options(mean=0.4, deviation=0.1))
+    image = torch.rand(2, 1, 16, 24)
+
+    assert (foreign.channels, foreign.outputs, foreign.tested) == (3, "logits", "probabilities")
+    assert "1 map while it trains, two channels, logits" in words
+    network.eval()
+    given = ((image - 0.4) / 0.1).expand(-1, 3, -1, -1)
+    with torch.no_grad():
+        score = method.decode(network(image), Options()).score
+        torch.testing.assert_close(score, network.network(given)["out"][:, 1:], atol=2e-6, rtol=0)
+
+
+def test_logits_that_begin_between_0_and_1_are_no_probabilities(clones):
+    file = clones["plain"] / "model/unet.py"
+    file.write_text(
+        LOGITS.replace(
+            "self.head =",
+            "self.head = nn.Conv2d(width, 1, 1)\n        nn.init.zeros_(self.head.weight)\n        nn.init.constant_(self.head.bias, 0.5)\n        self.other =",
+        )
+    )
+
+    foreign, _ = explored(clones["plain"], "model/unet.py", "PlainUNet")
+
+    assert (foreign.outputs, foreign.tested) == ("logits", None)
+
+
+def test_two_clones_with_packages_of_one_name_do_not_mix_and_leave_nothing(clones):
+    before = dict(sys.modules)
+    nets = []
+    for folder, file, name in (("plain", "model/unet.py", "PlainUNet"), ("soft", "model/seg.py", "TwoClasses")):
+        nets.append(_adopted.built(Foreign(str(clones[folder]), file, name))[0])
+
+    assert isinstance(nets[0].a[2], torch.nn.ReLU) and isinstance(nets[1].body[2], torch.nn.Tanh)
+    assert {name for name in set(sys.modules) - set(before) if name.startswith("model")} == set()
+    assert not list(clones["plain"].rglob("__pycache__"))
+
+
+def test_the_loss_is_soft_iou_and_cross_entropy_by_hand(clones):
+    foreign, _ = explored(clones["plain"], "model/unet.py", "PlainUNet")
+    method = _adopted.adopted("", "", foreign)
+    mask = torch.zeros(1, 1, 4, 4)
+    mask[..., 0, 0] = 1
+
+    by_logits = method.loss((torch.zeros(1, 1, 4, 4),), mask, Step(0, 1, 0), Options())
+
+    # At scores of one half: 1 - (0.5 + 1) / (8 + 1 - 0.5 + 1), and ln 2.
+    assert by_logits.item() == pytest.approx(1 - 1.5 / 9.5 + 0.693147, abs=1e-5)
+
+
+def test_a_clone_that_changed_is_named_and_not_used(clones):
+    foreign, _ = explored(clones["plain"], "model/unet.py", "PlainUNet")
+    (clones["plain"] / "model/blocks.py").write_text(BLOCKS.replace("nn.ReLU()", "nn.GELU()"))
+
+    with pytest.raises(InputError, match="or a file that it imports, has changed since PlainUNet was adopted"):
+        _adopted.Adopted(foreign, Options())
+
+
+@pytest.mark.parametrize(
+    ("word", "arguments", "call", "words"),
+    [
+        ("plain:PlainUnet", [], [], "defines 'PlainUnet'; did you mean 'PlainUNet'?"),
+        ("nowhere:Net", [], [], "nowhere does not exist"),
+        ("plain", [], [], "'plain' is no PLACE:CLASS"),
+        ("plain:PlainUNet", {"depth": 3}, [], "PlainUNet cannot be built so"),
+        ("deep:DeepNet", [1, 4], [], "takes none of the images tried"),
+        ("plain/model/blocks.py:block", [1, 4], [], "no map of one or two channels"),
+    ],
+)
+def test_what_cannot_be_adopted_is_said(clones, monkeypatch, word, arguments, call, words):
+    monkeypatch.chdir(next(iter(clones.values())).parent)
+
+    with pytest.raises(InputError) as error:
+        explored(*adopting.place(word), arguments, call)
+
+    assert words in str(error.value)
+
+
+def test_the_command_makes_a_method_that_keeps_the_contract(clones, tmp_path, monkeypatch, capsys):
+    checkout = tmp_path / "checkout"
+    for name in ("irstd", "tests"):
+        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("params.yaml", "pyproject.toml"):
+        shutil.copy(ROOT / name, checkout / name)
+    monkeypatch.chdir(checkout)
+    before = {p: p.read_bytes() for folder in clones.values() for p in folder.rglob("*") if p.is_file()}
+
+    cli.main(
+        ["adopt", "../deep:DeepNet", "--name", "deep_net", "--call", "[false]",
+         "--arguments", json.dumps({"in_channels": 1, "width": 16}), "--mean", "0.3", "--deviation", "0.5"]
+    )  # fmt: skip
+
+    said = capsys.readouterr().out
+    assert "sides a multiple of 1 px" in said and "make quickstart" in said
+    text = (checkout / "irstd/methods/deep_net.py").read_text()
+    assert 'root="../deep"' in text and str(tmp_path) not in text
+    assert params.load(checkout / "params.yaml").methods[-1] == "deep_net"
+    assert "options: { mean: 0.3, deviation: 0.5 }" in (checkout / "params.yaml").read_text()
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "irstd/methods/deep_net.py"], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout
+    tests = ["tests/test_methods.py", "-k", "deep_net", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run([sys.executable, "-m", "pytest", *tests], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("...... "), done.stdout
+    assert before == {p: p.read_bytes() for folder in clones.values() for p in folder.rglob("*") if p.is_file()}
+    with pytest.raises(SystemExit, match=r"params\.yaml has a row 'deep_net' already"):
+        cli.main(["adopt", "../deep:DeepNet", "--name", "deep_net"])
+
+
+def test_published_weights_are_taken_without_running_code_and_predict(clones, tmp_path):
+    torch.manual_seed(3)
+    foreign, _ = explored(clones["plain"], "model/unet.py", "PlainUNet", [4])
+    authors = _adopted.Adopted(foreign, Options()).network
+    wrapped = {f"module.{name}": one for name, one in authors.state_dict().items()} | {
+        "module.total_ops": torch.ones(1)
+    }
+    torch.save({"epoch": 7, "state_dict": wrapped}, tmp_path / "best.pth.tar")
+    given = Namespace(name="plain_u_net", weights=tmp_path / "best.pth.tar", trained_on="nuaa-sirst")
+    mean = {"mean": 0.25, "deviation": 0.5}
+    (tmp_path / "w.safetensors").write_bytes(adopting._packed(given, foreign, mean))
+
+    label = weights.read_label(tmp_path / "w.safetensors")
+    state = restored(load_file(tmp_path / "w.safetensors"))
+    network = _adopted.Adopted(foreign, Options(**label.options)).eval()
+    network.load_state_dict(state)
+
+    assert (label.dataset, label.budget, label.options) == ("nuaa-sirst", "its authors'", mean)
+    image = torch.rand(1, 1, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(network(image)[0], authors.eval()((image - 0.25) / 0.5), atol=5e-3, rtol=5e-3)
+
+
+class Runs:
+    """Code in a pickle."""
+
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('run')",))
+
+
+@pytest.mark.parametrize(
+    ("held", "dataset", "words"),
+    [
+        ({"state_dict": Runs()}, "nuaa-sirst", "holds more than tensors, or is damaged, and is not run"),
+        ({"a.0.weight": torch.ones(1)}, "nuaa-sirst", "it is not of this PlainUNet"),
+        ({}, None, "--trained-on is missing"),
+    ],
+)
+def test_weights_that_are_not_its_own_are_refused(clones, tmp_path, held, dataset, words):
+    foreign, _ = explored(clones["plain"], "model/unet.py", "PlainUNet", [4])
+    torch.save(held, tmp_path / "best.pth")
+    given = Namespace(name="x", weights=tmp_path / "best.pth", trained_on=dataset)
+
+    with pytest.raises(InputError) as error:
+        adopting._packed(given, foreign, {"mean": 0.0, "deviation": 1.0})
+
+    assert words in str(error.value)
+
+
+def test_facts_on_public_repositories_are_whole():
+    rows = adopting.rivals()
+
+    assert len(rows) == len({(r["repository"], r["network"]) for r in rows}) == 30
+    for row in rows:
+        assert row["file"].endswith(".py") and row["name"].isidentifier() and len(row["commit"]) == 12
+        assert isinstance(json.loads(row["arguments"] or "[]"), (list, dict))
+        assert isinstance(json.loads(row["call"] or "[]"), list)
