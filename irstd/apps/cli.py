@@ -9,41 +9,8 @@ import sys
 from pathlib import Path
 
 from irstd import __version__
-from irstd.apps import adopting, converting, listing, predicting, scoring_words
+from irstd.apps import adopting, converting, listing, predicting, scoring, submitting
 from irstd.errors import InputError
-
-
-def score(given: argparse.Namespace, root: Path) -> str:
-    """Scores predictions, writes the report, and returns what to print."""
-    from irstd.config import params
-    from irstd.formats import predictions
-    from irstd.results import store
-    from irstd.scoring import submission
-
-    if given.truth:
-        truth = submission.of_folder(given.truth, given.images, given.coco_images)
-    else:
-        split = given.split
-        if split is None:
-            split = params.load(root / "params.yaml").data(given.dataset).split
-        truth = submission.of_dataset(root / "data/prepared" / given.dataset, split)
-    how = predictions.Reading(
-        given.fit, given.logits, given.stretch, given.threshold, given.key, given.coco_images, loose=truth.loose
-    )
-    found = predictions.read(given.predictions, truth.sizes, how)
-    if given.missing == "nothing":
-        found.take_missing_as_nothing(truth.sizes)
-    found.refuse(given.skip)
-    path = given.predictions.resolve()
-    name = given.name or (path.name if path.is_dir() else path.stem)
-    others = root / "reports/results"
-    above = 0.5 if given.threshold is None else given.threshold
-    report = submission.score(name, truth, found, side=given.size, points_above=above, results_folder=others)
-    folder = given.out or root / "runs/score" / name
-    submission.write(report, folder)
-    if given.json:
-        store.write_json(submission.as_json(report.scored.conventions), given.json)
-    return f"{report}\n\nWritten to {folder}: report.html, report.md, CSV and JSON."
 
 
 def new_method(name: str, root: Path) -> str:
@@ -83,7 +50,8 @@ def main(words: list[str] | None = None) -> None:
     commands.add_parser("methods", help="each method's paper, supervision, size and multiply-adds")
     predicting.add(commands)
     converting.add(commands)
-    scoring_words.add(commands)
+    scoring.add(commands)
+    submitting.add(commands)
     adopting.add(commands)
     new = commands.add_parser("new-method", help="write a method's file, its test and its entry in params.yaml")
     new.add_argument("name", help="of its module: small letters, digits and _")
@@ -92,14 +60,16 @@ def main(words: list[str] | None = None) -> None:
     diff.add_argument("after", nargs="?", help="another; the working folder if not given")
     diff.add_argument("--out", type=Path, metavar="FOLDER", help="where the report goes; runs/diff/BEFORE..AFTER")
     words = sys.argv[1:] if words is None else words
-    given = parser.parse_args(scoring_words.normal(words) if words[:1] == ["score"] else words)
+    given = parser.parse_args(scoring.normal(words) if words[:1] in (["score"], ["submit"]) else words)
     try:
         run = {
             "datasets": lambda: listing.datasets(Path()),
             "methods": listing.methods,
             "predict": lambda: predicting.run(given, Path()),
             "convert": lambda: converting.run(given),
-            "score": lambda: score(given, Path()),
+            "score": lambda: scoring.run(given, Path()),
+            "submit": lambda: submitting.submit(given, Path()),
+            "verify": lambda: submitting.verify(given, Path()),
             "adopt": lambda: adopting.run(given, Path()),
             "new-method": lambda: new_method(given.name, Path()),
             "diff": lambda: diff_of(given.before, given.after, given.out),

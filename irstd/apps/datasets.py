@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irstd.data import catalogue
-from irstd.data.prepared import Prepared, Role
 from irstd.errors import InputError, hint
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, UInt8
     from numpy import ndarray
 
+    from irstd.data.prepared import Prepared, Role
     from irstd.scoring.truth import Truth
 
 __all__ = ["Dataset", "available", "load"]
@@ -46,6 +46,8 @@ def load(name: str, split: str | None = None, folder: str | Path | None = None) 
     Raises:
         InputError: there is no such dataset or split, or it cannot be had; the message says how to bring it by hand.
     """
+    from irstd.data.prepared import Prepared  # noqa: PLC0415 - loads NumPy, which `--help` does without
+
     if folder is None:
         if name not in available():
             raise InputError(f"there is no dataset {name!r}; {hint(name, available())}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from irstd.apps.scoring_words import share
+from irstd.apps.scoring import share
 from irstd.errors import InputError
 
 MOST_ROWS = 40  # of the table that is printed

@@ -1,0 +1,157 @@
+"""Submissions: made, verified, and refused after any change."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import irstd
+from irstd.apps import cli
+from irstd.scoring import entry
+
+
+@pytest.fixture(scope="module")
+def dataset(prepared, tmp_path_factory):
+    """A folder to work in, with a prepared dataset of the catalogue's name, and predictions of its test scenes."""
+    root = tmp_path_factory.mktemp("work")
+    shutil.copytree(prepared.folder, root / "data/prepared/synthetic")
+    given = irstd.datasets.load("synthetic", folder=root / "data/prepared/synthetic")
+    rng = np.random.default_rng(0)
+    (root / "maps").mkdir()
+    rows = ["name,row,col,score"]
+    for name in given.names("test"):
+        mask = given.mask(name)
+        scores = np.where(np.roll(mask, 1, 1), 0.9, 0.3 * rng.random(mask.shape))
+        np.save(root / "maps" / f"{name}.npy", scores.astype(np.float32))
+        rows += [f"{name},{row:.2f},{col:.2f},0.8" for row, col in np.argwhere(mask)[:1]]
+    (root / "points.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture
+def made(dataset, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(dataset)
+    folder = tmp_path / "entry"
+    cli.main(["submit", "maps", "--dataset", "synthetic", "--name", "Mine", "--paper", "arXiv 1", "--out", str(folder)])
+    capsys.readouterr()
+    return folder
+
+
+def refused(folder):
+    with pytest.raises(SystemExit) as error:
+        cli.main(["verify", str(folder)])
+    return str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["maps", "points.csv"])
+def test_a_submission_is_computed_again_from_its_own_files(dataset, tmp_path, monkeypatch, capsys, kind):
+    monkeypatch.chdir(dataset)
+    cli.main(["submit", kind, "--dataset", "synthetic", "--out", str(tmp_path / "entry")])
+    cli.main(["score", kind, "--dataset", "synthetic", "--json", str(tmp_path / "scores.json"), "--out", str(tmp_path)])
+    cli.main(["verify", str(tmp_path / "entry")])
+
+    card = json.loads((tmp_path / "entry/submission.json").read_text())
+    assert card["scores"] == json.loads((tmp_path / "scores.json").read_text())
+    assert "right, " in capsys.readouterr().out
+    assert {"README.md", "environment.txt", "predictions", "submission.json"} == {
+        path.name for path in (tmp_path / "entry").iterdir()
+    }
+
+
+def test_the_card_can_be_read_by_people_and_by_the_hub(made):
+    text = (made / "README.md").read_text()
+    front = yaml.safe_load(text.split("---")[1])["model-index"][0]
+    row = json.loads((made / "submission.json").read_text())["scores"]["irstd"]
+
+    assert front["name"] == "Mine" and front["results"][0]["dataset"]["type"] == "synthetic"
+    values = {one["type"]: one["value"] for one in front["results"][0]["metrics"]}
+    assert values["iou"] == pytest.approx(100 * row["iou"], abs=1e-4)
+    assert values["fa"] == pytest.approx(row["fa_per_million"], abs=1e-4)
+    assert "| paper | arXiv 1 |" in text and "numpy==" in (made / "environment.txt").read_text()
+
+
+def test_one_changed_pixel_is_found(made):
+    path = next((made / "predictions").iterdir())
+    levels = np.array(Image.open(path))
+    levels[0, 0] += 1
+    Image.fromarray(levels).save(path)
+
+    assert f"changed since it was scored: predictions/{path.name}" in refused(made)
+
+
+def test_one_changed_pixel_is_found_though_its_checksum_is_stated_anew(made):
+    path = next((made / "predictions").iterdir())
+    levels = np.array(Image.open(path))
+    levels[0, 0] = 65534
+    Image.fromarray(levels).save(path)
+    card = json.loads((made / "submission.json").read_text())
+    card["files"][f"predictions/{path.name}"] = entry._digest(path)
+    (made / "submission.json").write_text(json.dumps(card))
+
+    said = refused(made)
+
+    assert "irstd fa_per_million is stated as" in said and "not verified" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: c["scores"]["irstd"].update(pd=c["scores"]["irstd"]["pd"] - 1e-6), "irstd pd is stated as"),
+        (lambda c: c["scores"]["mshnet"].update(iou=None), "mshnet iou is stated as None"),
+        (lambda c: c["scores"].pop("pal"), "scores of pal are missing"),
+        (lambda c: c["scores"].update(ours={"iou": 1.0}), "scores of ours are of no convention here"),
+        (lambda c: c.update(checksum="0" * 64), "it was scored on another synthetic"),
+        (lambda c: c.update(format=2), "is of format 2, and this version reads 1"),
+        (lambda c: c.pop("split"), "lacks split"),
+        (lambda c: c.update(split="213-214"), "has no split '213-214'"),
+        (lambda c: c.update(dataset="nowhere"), "there is no dataset 'nowhere'"),
+    ],
+)  # fmt: skip
+def test_one_changed_number_or_word_is_found(made, change, words):
+    card = json.loads((made / "submission.json").read_text())
+    change(card)
+    (made / "submission.json").write_text(json.dumps(card))
+
+    assert words in refused(made)
+
+
+def test_a_missing_or_an_added_scene_is_found(made):
+    path = next((made / "predictions").iterdir())
+    path.rename(path.with_name("other.png"))
+
+    said = refused(made)
+
+    assert f"missing: predictions/{path.name}" in said and "not listed: predictions/other.png" in said
+    card = json.loads((made / "submission.json").read_text())
+    card["files"] = {name: digest for name, digest in card["files"].items() if path.name not in name}
+    (made / "submission.json").write_text(json.dumps(card))
+    (made / "predictions/other.png").unlink()
+    assert f"no prediction for {path.stem}" in refused(made)
+
+
+def test_what_is_not_whole_is_not_submitted(dataset, made, tmp_path, monkeypatch):
+    monkeypatch.chdir(dataset)
+    shutil.copytree("maps", tmp_path / "fewer")
+    gone = next((tmp_path / "fewer").iterdir())
+    gone.unlink()
+    words = ["submit", str(tmp_path / "fewer"), "--dataset", "synthetic", "--out"]
+
+    for more, said in (
+        ([str(tmp_path / "a")], f"no prediction for {gone.stem}"),
+        ([str(tmp_path / "a"), "--skip", "missing"], "a submission leaves nothing out"),
+        ([str(made), "--missing", "nothing"], "is not empty; name a new folder with --out"),
+    ):
+        with pytest.raises(SystemExit) as error:
+            cli.main([*words, *more])
+        assert said in str(error.value)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_folder_that_is_no_submission_is_named(tmp_path, monkeypatch):
+    (tmp_path / "submission.json").write_text("{")
+
+    assert "is no submission, it has no submission.json" in refused(tmp_path / "nowhere")
+    assert "is damaged" in refused(tmp_path)
