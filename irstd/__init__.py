@@ -7,7 +7,7 @@ where those are.
 
 from importlib import import_module as _import
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _WHEN_USED = {"score": "irstd.apps.api", "load": "irstd.apps.api", "datasets": "irstd.apps.datasets"}
 
