@@ -17,6 +17,7 @@ from pathlib import Path
 
 import nbformat
 
+from irstd.apps import board
 from irstd.config import params
 from irstd.errors import InputError, hint
 from irstd.reports import notebooks, page
@@ -147,7 +148,7 @@ def build(target: Path, results: Path, names: tuple[str, ...] = ()) -> None:
                 failed.append(f"{name}: {str(error).strip().splitlines()[-1]}")
     _drop_others(target, known)
     if not record:
-        site(target, known, cards)
+        site(target, known, cards, results)
     if failed:
         raise InputError(f"{len(failed)} of {len(wanted)} reports could not be made: {'; '.join(failed)}")
     if record:
@@ -177,8 +178,8 @@ def _drop_others(target: Path, known: dict[str, Report]) -> None:
             shutil.rmtree(folder)
 
 
-def site(target: Path, known: dict[str, Report], cards: dict[str, Path]) -> None:
-    """Writes the pages: each report, each card of weights, and one page with every figure, with a menu of them all.
+def site(target: Path, known: dict[str, Report], cards: dict[str, Path], results: Path) -> None:
+    """Writes the pages: each report, each card of weights, the board, and one with every figure; a menu on each.
 
     Takes seconds, so that all are written whenever one changed: a new report is in every menu.
     """
@@ -208,14 +209,15 @@ def site(target: Path, known: dict[str, Report], cards: dict[str, Path]) -> None
     words = "Each is a link to the report it is from."
     figures = page.gallery("Every figure", words, {k: v for k, v in groups.items() if v}, menu)
     (place / "figures.html").write_text(figures)
+    (place / "board.html").write_text(board.page_of(board.every(results, []), menu), encoding="utf-8")
     for path in place.glob("*.html"):
-        if path.stem not in {*there, *cards, "figures"}:
+        if path.stem not in {*there, *cards, "figures", "board"}:
             path.unlink()
 
 
 def _menu(there: dict[str, Report], cards: dict[str, Path]) -> page.Menu:
     """Of each dataset its reports, by topic, and the weights trained on it; before them reports of all datasets."""
-    menu: dict[str, list[tuple[str, str]]] = {EVERY: [("home", "index")]}
+    menu: dict[str, list[tuple[str, str]]] = {EVERY: [("home", "index"), ("board: every row", "board")]}
     for name, one in there.items():
         if one.dataset is None and name != "index":
             menu[EVERY].append((name.replace("-", " "), name))

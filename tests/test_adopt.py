@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from irstd.apps import adopting, cli
+from irstd.apps import adopting, cli, trying
 from irstd.config import params
 from irstd.errors import InputError
 from irstd.inference import weights
@@ -103,7 +103,7 @@ def clones(tmp_path):
 def explored(folder, file, name, arguments=(), call=(), **said):
     foreign = Foreign(str(folder), file, name, arguments, call)
     wanted = {"channels": None, "outputs": None, "final": None} | said
-    return adopting.explore(foreign, **wanted)
+    return trying.explore(foreign, **wanted)
 
 
 def test_a_plain_u_net_with_logits(clones):

@@ -36,7 +36,7 @@ ALLOWED = {  # room: the rooms it may import besides itself and EVERYONE; a room
     "analysis": {"data", "layers", "losses", "metrics", "results"},
     "apps": {
         "analysis", "config", "data", "formats", "inference", "methods", "metrics", "plots", "reports", "results",
-        "scoring", "training",
+        "scoring", "tables", "training",
     },
 }  # fmt: skip
 TRACKED = subprocess.run(
