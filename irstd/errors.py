@@ -19,5 +19,7 @@ def hint(name: str, options: Iterable[str]) -> str:
     'known are batch, epochs'
     """
     options = sorted(options)
-    near = [o for o in options if name and o.startswith(name)] or get_close_matches(name.lower(), options, n=1)
+    lowered = {option.lower(): option for option in options}
+    near = [o for o in options if name and o.startswith(name)]
+    near = near or [lowered[one] for one in get_close_matches(name.lower(), lowered, n=1)]
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(options) or 'none'}"

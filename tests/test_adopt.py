@@ -287,7 +287,7 @@ def test_weights_that_are_not_its_own_are_refused(clones, tmp_path, held, datase
 
 
 def test_facts_on_public_repositories_are_whole():
-    rows = adopting.rivals()
+    rows = adopting.networks()
 
     assert len(rows) == len({(r["repository"], r["network"]) for r in rows}) == 30
     for row in rows:

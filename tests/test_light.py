@@ -6,12 +6,15 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from irstd import methods
 from irstd.apps import listing
+from irstd.errors import InputError
 from tests.conftest import ROOT
 
 HEAVY = (
@@ -105,6 +108,16 @@ def test_a_method_whose_code_changed_is_counted_anew(monkeypatch):
     monkeypatch.setattr(listing, "modules", lambda: {"top_hat": "irstd.methods.top_hat"})
 
     assert listing.sizes()[0]["parameters"] == "0"
+
+
+def test_an_adopted_network_whose_clone_is_gone_is_listed(monkeypatch):
+    def build(_options):
+        raise InputError("../clone/net.py is not there; put the clone back")
+
+    gone = replace(methods.get("top_hat"), build=build)
+    monkeypatch.setattr(methods, "get", lambda _name: gone)
+
+    assert listing.counted("top_hat", "irstd.methods.top_hat")["parameters"] == "cannot be built here"
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from irstd.errors import InputError, hint
 if TYPE_CHECKING:
     from irstd.methods._adopted import Foreign
 
-RIVALS = Path(__file__).with_name("rivals.csv")  # facts on networks of public repositories: where, and how built
+NETWORKS = Path(__file__).with_name("networks.csv")  # of public repositories: where they are, and how they are built
 FILE = '''"""{title}, adopted: `{name}` of {file} in {root}, which stays there.
 
 {origin}. What is below was found by trying the network, and may be corrected here.
@@ -80,9 +80,9 @@ def _json(word: str) -> Any:
     return value
 
 
-def rivals() -> list[dict[str, str]]:
+def networks() -> list[dict[str, str]]:
     """Facts on networks of public repositories: repository, commit, network, file, class and how it is built."""
-    with RIVALS.open(newline="") as opened:
+    with NETWORKS.open(newline="") as opened:
         return list(csv.DictReader(opened))
 
 
@@ -90,7 +90,7 @@ def _listed() -> str:
     import tabulate  # noqa: PLC0415
 
     heads = ("repository", "network", "PLACE:CLASS in its clone", "note")
-    rows = [(r["repository"], r["network"], f"{r['file']}:{r['name']}", r["note"]) for r in rivals()]
+    rows = [(r["repository"], r["network"], f"{r['file']}:{r['name']}", r["note"]) for r in networks()]
     return tabulate.tabulate(rows, heads, tablefmt="pipe") + "\n\nFor these `irstd adopt` knows the arguments."
 
 
@@ -143,7 +143,7 @@ def run(given: argparse.Namespace, root: Path) -> str:
     scaffold.refuse(given.name, root)
     if isinstance(given.call, dict):
         raise InputError("--call is an object; give a list, of what `forward` takes after the image")
-    row = next((one for one in rivals() if (one["file"], one["name"]) == (file, name)), {})
+    row = next((one for one in networks() if (one["file"], one["name"]) == (file, name)), {})
     known = {key: json.loads(row.get(key) or "[]") if given_ is None else given_
              for key, given_ in (("arguments", given.arguments), ("call", given.call))}  # fmt: skip
     final = int(row["final"]) if given.final is None and row.get("final") else given.final

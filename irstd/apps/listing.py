@@ -17,7 +17,7 @@ from irstd.errors import InputError
 
 SIZES = Path(__file__).with_name("sizes.csv")
 COLUMNS = ("name", "title", "supervision", "parameters", "gmac_256", "paper", "code")
-UNKNOWN, MISSING = "torch is not installed", "`make detectors` first"
+UNKNOWN, MISSING, BROKEN = "torch is not installed", "`make detectors` first", "cannot be built here"
 
 
 def datasets(root: Path) -> str:
@@ -124,8 +124,8 @@ def counted(name: str, module: str) -> dict[str, str] | None:
     try:
         parameters, gmac = profiling.size_of(lambda: method.build(method.options()))
         size = {"parameters": str(parameters), "gmac_256": "" if gmac is None else f"{gmac:.3f}"}
-    except InputError:  # an extra is not installed
-        size = {"parameters": MISSING, "gmac_256": ""}
+    except InputError as error:  # an extra is not installed, or an adopted network's clone is not there
+        size = {"parameters": MISSING if MISSING.split("`")[1] in str(error) else BROKEN, "gmac_256": ""}
     return {**row, **size, "paper": method.paper, "code": provenance.source_digest(module)}
 
 

@@ -50,14 +50,13 @@ class Foreign:
     """Where a network lies, and how it is used.
 
     root: of the clone, where its imports begin; from the checkout, or absolute. file: below it. name: of the class, or
-    of a function that returns the network. arguments: of it, by place or by name;
-    `call:FILE:FUNCTION` is what a function of the clone returns. call: what its `forward` takes after
-    the image. channels: that it takes; grey levels are repeated. outputs: whether its maps are logits or probabilities
-    (of two channels the second is the target's; of logits their difference counts). tested: the same of a network that
-    is not training, where that differs. final: which of several maps is the prediction. alone: whether it alone is
-    compared with the mask, as where others are of edges. multiple: of image sides.
-    unused: parameters that no output depends on; they are not trained. code: digest of the clone's files that it is
-    made of.
+    of a function that returns the network. arguments: of it, by place or by name; `call:FILE:FUNCTION` is what a
+    function of the clone returns. call: what its `forward` takes after the image. channels: that it takes; grey levels
+    are repeated. outputs: whether its maps are logits or probabilities (of two channels the second is the target's; of
+    logits their difference counts). tested: the same of a network that is not training, where that differs. final:
+    which of several maps is the prediction. alone: whether it alone is compared with the mask, as where others are of
+    edges. multiple: of image sides. unused: parameters that no output depends on; they are not trained. code: digest
+    of the clone's files that it is made of.
     """
 
     root: str
@@ -171,12 +170,9 @@ def maps_of(outputs: Any) -> list[Float[Tensor, "B C _h _w"]]:
     """Maps of one or two channels in whatever a network returns, in order."""
     if isinstance(outputs, Tensor):
         return [outputs] if outputs.ndim == 4 and outputs.shape[1] in (1, 2) else []
-    inside = outputs.values() if isinstance(outputs, Mapping) else outputs
-    return (
-        [one for part in inside for one in maps_of(part)]
-        if isinstance(inside, (list, tuple, type({}.values())))
-        else []
-    )
+    if isinstance(outputs, Mapping):
+        outputs = list(outputs.values())
+    return [one for part in outputs for one in maps_of(part)] if isinstance(outputs, (list, tuple)) else []
 
 
 class Adopted(nn.Module):

@@ -83,9 +83,8 @@ def resized(values: Float[ndarray, "_H _W"], size: tuple[int, int]) -> Float[nda
 def nearest(mask: UInt8[ndarray, "_H _W"], size: tuple[int, int]) -> UInt8[ndarray, "_h _w"]:
     """A mask at another height and width, px: each pixel is the one that its upper left corner lies in."""
     if cv2 is None:
-        steps = (
-            (old, new, 1 / (new / old)) for old, new in zip(mask.shape, size, strict=True)
-        )  # rounded as OpenCV does
+        # Rounded as OpenCV does.
+        steps = ((old, new, 1 / (new / old)) for old, new in zip(mask.shape, size, strict=True))
         rows, cols = ((np.arange(new) * step).astype(int).clip(max=old - 1) for old, new, step in steps)
         return mask[np.ix_(rows, cols)]
     return cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST)
