@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from irstd import __version__
-from irstd.apps import adopting, board, converting, listing, predicting, scoring, submitting, tabling
+from irstd.apps import adopting, board, converting, figuring, listing, predicting, scoring, submitting, tabling
 from irstd.errors import InputError
 
 
@@ -54,6 +54,7 @@ def main(words: list[str] | None = None) -> None:
     submitting.add(commands)
     board.add(commands)
     tabling.add(commands)
+    figuring.add(commands)
     adopting.add(commands)
     new = commands.add_parser("new-method", help="write a method's file, its test and its entry in params.yaml")
     new.add_argument("name", help="of its module: small letters, digits and _")
@@ -74,6 +75,7 @@ def main(words: list[str] | None = None) -> None:
             "verify": lambda: submitting.verify(given, Path()),
             "board": lambda: board.run(given, Path()),
             "table": lambda: tabling.run(given, Path()),
+            "figure": lambda: figuring.run(given, Path()),
             "adopt": lambda: adopting.run(given, Path()),
             "new-method": lambda: new_method(given.name, Path()),
             "diff": lambda: diff_of(given.before, given.after, given.out),
