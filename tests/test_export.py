@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+import irstd
 from irstd import methods
+from irstd.apps import cli
 from irstd.inference import profiling
-from irstd.inference.export import export, load, session
+from irstd.inference.export import Scores, export, load, session
 from irstd.layers.odconv import anneal
 
 # The exporter's own packages warn of their future.
@@ -54,3 +57,56 @@ def test_latency_is_measured_in_every_form_of_this_device():
         took = profiling.latency(network, 32, 2, 3, form, 1)
 
         assert took.median_ms > 0 and took.fps == pytest.approx(2000 / took.median_ms)
+
+
+class TestCommand:
+    WEIGHTS = "nudt-sirst/point_regression"
+
+    @pytest.mark.slow
+    def test_weights_become_a_file_that_says_what_torch_says_and_one_of_8_bits(self, tmp_path, capsys):
+        draw = np.random.default_rng(0)
+        (tmp_path / "pictures").mkdir()
+        for name in range(4):
+            grey = draw.normal(80, 4, (70, 50))
+            grey[20:23, 30:33] += 90
+            Image.fromarray(grey.clip(0, 255).astype(np.uint8)).save(tmp_path / f"pictures/{name}.png")
+        words = ["--size", "64", "64", "--int8", str(tmp_path / "pictures"), "--out", str(tmp_path / "net.onnx")]
+        cli.main(["export", self.WEIGHTS, *words])
+
+        said = capsys.readouterr().out
+        assert "4 of 4 found, 0 others" in said and "images` (1, 1, 64, 64)" in said
+        assert (tmp_path / "net.int8.onnx").stat().st_size < (tmp_path / "net.onnx").stat().st_size
+        network = irstd.load(self.WEIGHTS, device="cpu")
+        image = np.random.default_rng(1).random((1, 1, 64, 64), np.float32)
+        with torch.inference_mode():
+            expected = network.loaded.network(torch.from_numpy(image)).numpy()
+        np.testing.assert_allclose(load(tmp_path / "net.onnx")(image), expected, atol=1e-3)
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["--out", "net.pt"], "--out net.pt does not end in .onnx"),
+            (["--out", "net.onnx", "--size", "65", "64"], "--size 65 64: sides of Point regression are multiples of"),
+        ],
+    )
+    def test_what_cannot_be_written_is_named(self, words, said):
+        with pytest.raises(SystemExit) as error:
+            cli.main(["export", self.WEIGHTS, *words])
+
+        assert said in str(error.value)
+
+
+def test_scores_of_a_method_that_draws_maps_are_its_own():
+    method = methods.get("gaussian_pinwheel")
+    torch.manual_seed(0)
+    network = method.build(method.options()).eval()
+    scores = Scores(method, method.options(), network).eval()
+    image = torch.rand(1, 1, 64, 64)
+
+    with torch.no_grad():
+        given = scores(image)
+        torch.testing.assert_close(given, method.decode(network(image), method.options()).score)
+    assert scores.maps and 0 <= given.min() <= given.max() <= 1
+    mask = np.zeros((1, 1, 9, 9), np.float32)
+    mask[..., 2:5, 3:6] = 0.9
+    assert scores.points(mask, 0.5).tolist() == [[3.0, 4.0]]

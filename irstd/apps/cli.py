@@ -9,7 +9,18 @@ import sys
 from pathlib import Path
 
 from irstd import __version__
-from irstd.apps import adopting, board, converting, figuring, listing, predicting, scoring, submitting, tabling
+from irstd.apps import (
+    adopting,
+    board,
+    converting,
+    exporting,
+    figuring,
+    listing,
+    predicting,
+    scoring,
+    submitting,
+    tabling,
+)
 from irstd.errors import InputError
 
 
@@ -55,6 +66,7 @@ def main(words: list[str] | None = None) -> None:
     board.add(commands)
     tabling.add(commands)
     figuring.add(commands)
+    exporting.add(commands)
     adopting.add(commands)
     new = commands.add_parser("new-method", help="write a method's file, its test and its entry in params.yaml")
     new.add_argument("name", help="of its module: small letters, digits and _")
@@ -76,6 +88,7 @@ def main(words: list[str] | None = None) -> None:
             "board": lambda: board.run(given, Path()),
             "table": lambda: tabling.run(given, Path()),
             "figure": lambda: figuring.run(given, Path()),
+            "export": lambda: exporting.run(given, Path()),
             "adopt": lambda: adopting.run(given, Path()),
             "new-method": lambda: new_method(given.name, Path()),
             "diff": lambda: diff_of(given.before, given.after, given.out),
