@@ -118,10 +118,11 @@ def page(tmp_path_factory):
 
 @pytest.mark.slow
 class TestBrowser:
-    @pytest.fixture(params=[1400, 400])
+    @pytest.fixture(params=[(1400, "light"), (400, "dark")], ids=str)
     def tab(self, request, page):
+        width, scheme = request.param
         with chromium() as browser:
-            tab = browser.new_page(viewport={"width": request.param, "height": 900})
+            tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
             errors = []
             tab.on("pageerror", lambda error: errors.append(str(error)))
             tab.route("http*://**", lambda route: route.abort())

@@ -1,5 +1,9 @@
 const { columns, rows, start, sources } = JSON.parse(document.getElementById("rows").textContent);
 const { jQuery: $ } = await import(LIBRARY);
+const dark = matchMedia("(prefers-color-scheme: dark)");  // the library looks for a class
+const follow = () => document.documentElement.classList.toggle("dark", dark.matches);
+dark.addEventListener("change", follow);
+follow();
 const at = Object.fromEntries(columns.map((name, place) => [name, place]));
 // Shown columns: title, what is read of a row, digits, and a factor.
 const SCORES = [["IoU %", "iou", 2, 100], ["nIoU %", "niou", 2, 100], ["Pd %", "pd", 2, 100],
