@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from irstd.apps import scoring
 from irstd.apps.datasets import Dataset
 from irstd.errors import InputError
 from irstd.formats.known import LEFT_OUT, Stretch
@@ -79,14 +80,11 @@ def score(
         against = submission.of_arrays(_named(truth, "truth", None))
     how = reading.Reading(fit, logits, stretch, threshold, loose=against.loose)
     if isinstance(predictions, (str, os.PathLike)):
-        path = Path(predictions).resolve()
-        found, title = reading.read(path, against.sizes, how), path.name if path.is_dir() else path.stem
+        found, title = reading.read(Path(predictions), against.sizes, how), scoring.title(Path(predictions))
     else:
         found = reading.of_arrays(_named(predictions, "predictions", list(against.sizes)), against.sizes, how)
         title = "predictions"
-    if missing == "nothing":
-        found.take_missing_as_nothing(against.sizes)
-    found.refuse(skip)
+    found.settle(against.sizes, missing, skip)
     above = 0.5 if threshold is None else threshold
     record = Path("reports/results")
     others = record if record.is_dir() else None

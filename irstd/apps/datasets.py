@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from irstd.config.places import cache
 from irstd.data import catalogue
 from irstd.errors import InputError, hint
 
@@ -25,11 +26,6 @@ __all__ = ["Dataset", "available", "load"]
 def available() -> list[str]:
     """Names that `load` takes."""
     return [name for name, entry in catalogue.ENTRIES.items() if entry.sources or entry.parts]
-
-
-def cache() -> Path:
-    """Where datasets are kept: `~/.cache/irstd/datasets`, below XDG_CACHE_HOME where that is set."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "irstd/datasets"
 
 
 def load(name: str, split: str | None = None, folder: str | Path | None = None) -> Dataset:
@@ -65,14 +61,14 @@ def load(name: str, split: str | None = None, folder: str | Path | None = None) 
 
 def _kept(name: str) -> Path:
     """The prepared dataset in the cache, made if it is not there."""
-    folder = cache() / "prepared" / name
+    folder = cache("datasets") / "prepared" / name
     if not (folder / "scenes.csv").is_file():
         from irstd.data import download, prepare  # noqa: PLC0415 - only to fetch
 
-        source = cache() / "raw" / name
+        source = cache("datasets") / "raw" / name
         folder.parent.mkdir(parents=True, exist_ok=True)
         if not source.is_dir():
-            archives = cache() / "archives"
+            archives = cache("datasets") / "archives"
             archives.mkdir(parents=True, exist_ok=True)
             source.parent.mkdir(parents=True, exist_ok=True)
             download.obtain(name, source, archives, mirror=os.environ.get("IRSTD_MIRROR"), progress=True)

@@ -152,12 +152,16 @@ def read(given: argparse.Namespace, root: Path) -> Read:
         given.fit, given.logits, given.stretch, given.threshold, given.key, given.coco_images, loose=truth.loose
     )
     found = predictions.read(given.predictions, truth.sizes, how)
-    if given.missing == "nothing":
-        found.take_missing_as_nothing(truth.sizes)
-    found.refuse(given.skip)
-    path = given.predictions.resolve()
-    name = given.name or (path.name if path.is_dir() else path.stem)
-    return Read(truth, found, name, 0.5 if given.threshold is None else given.threshold)
+    found.settle(truth.sizes, given.missing, given.skip)
+    return Read(
+        truth, found, given.name or title(given.predictions), 0.5 if given.threshold is None else given.threshold
+    )
+
+
+def title(predictions: Path) -> str:
+    """What a row of predictions is called by itself: its folder, or its file without suffix."""
+    path = predictions.resolve()
+    return path.name if path.is_dir() else path.stem
 
 
 def dataset(name: str, split: str | None, root: Path) -> datasets.Dataset:
@@ -175,7 +179,7 @@ def dataset(name: str, split: str | None, root: Path) -> datasets.Dataset:
         from irstd.scoring import truth as truths  # noqa: PLC0415
 
         split = split or params.load(root / "params.yaml").data(name).split
-        truths.of_dataset(here, split)
+        truths.prepared_at(here)
     return datasets.load(name, split, here if (here / "scenes.csv").is_file() else None)
 
 

@@ -22,7 +22,7 @@ from irstd.formats.masks import Value
 from irstd.formats.names import Names, listing, predicted, refuse_twins, shown
 from irstd.formats.pixels import ANY, UnreadableError
 
-Missing = Literal["error", "skip", "nothing"]
+Missing = Literal["error", "nothing"]
 
 
 @dataclass
@@ -60,6 +60,16 @@ class Given:
             sentences.append(sentence)
         if sentences:
             raise InputError("\n       ".join(sentences))
+
+    def settle(self, sizes: Mapping[str, Size], missing: Missing, skipped: Iterable[str]) -> None:
+        """Takes scenes without a prediction as `missing` says, and refuses the problems that may not be skipped.
+
+        Raises:
+            InputError: there are some; see `refuse`.
+        """
+        if missing == "nothing":
+            self.take_missing_as_nothing(sizes)
+        self.refuse(skipped)
 
     def take_missing_as_nothing(self, sizes: Mapping[str, Size]) -> None:
         """Scenes without a prediction get one in which nothing is found."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import requests
 
+from irstd.config.places import cache
 from irstd.errors import InputError
 
 
@@ -59,15 +60,14 @@ def find(name: str, known: Mapping[str, Path]) -> Path:
         return path
     if not stated:
         raise InputError(f"{path} does not state the SHA-256 of its weights; write it again by `dvc repro model-card`")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "irstd/weights"
-    kept = cache / f"{stated[0]}.safetensors"
+    kept = cache("weights") / f"{stated[0]}.safetensors"
     if not kept.is_file():
         content = _fetched(name, os.environ.get("IRSTD_WEIGHTS", ""))
         if hashlib.sha256(content).hexdigest() != stated[0]:
             raise InputError(
                 f"{name}.safetensors in the place that IRSTD_WEIGHTS names is not what its card says; replace it"
             )
-        cache.mkdir(parents=True, exist_ok=True)
+        kept.parent.mkdir(parents=True, exist_ok=True)
         beside = kept.with_suffix(f".{os.getpid()}")
         beside.write_bytes(content)
         beside.replace(kept)

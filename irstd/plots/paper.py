@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
@@ -15,6 +15,7 @@ from numpy import ndarray
 from pandas import DataFrame
 
 from irstd.plots import style
+from irstd.plots.scenes import stretch
 
 KINDS = {"target": style.HIT, "target found": style.TRUTH, "target missed": style.MISS, "false alarm": style.FALSE}
 PANEL_IN = 1.5  # side of a picture
@@ -34,7 +35,7 @@ class Panel:
     shown: ndarray
     boxes: Sequence[tuple[str, tuple[float, float, float, float]]] = ()
     zoom: tuple[float, float] | None = None
-    scores: bool = field(default=False)
+    scores: bool = False
 
 
 def for_print() -> None:
@@ -61,7 +62,7 @@ def grid(rows: Mapping[str, Sequence[Panel]]) -> Figure:
 
 
 def _panel(ax: Axes, panel: Panel) -> None:
-    low, high = (0.0, 1.0) if panel.scores else _levels(panel.shown)
+    low, high = (0.0, 1.0) if panel.scores else stretch(panel.shown)
     _picture(ax, panel.shown, low, high)
     for kind, box in panel.boxes:
         ax.add_patch(_box(box, max(panel.shown.shape), KINDS[kind]))
@@ -85,12 +86,6 @@ def _picture(ax: Axes, shown: ndarray, low: float, high: float) -> None:
     ax.imshow(shown, vmin=low, vmax=high, cmap="gray", interpolation="nearest")
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
-
-
-def _levels(image: ndarray) -> tuple[float, float]:
-    """Grey levels between which a picture is shown: its own, but for the extremes."""
-    low, high = np.percentile(image, [0.5, 99.8])
-    return float(low), float(max(high, low + 1))
 
 
 def _box(box: tuple[float, float, float, float], side: int, colour: str) -> Rectangle:
@@ -143,7 +138,7 @@ def curves(sweeps: Mapping[str, DataFrame]) -> Figure:
         # The best Pd at each Fa: thresholds near 0 make one region of everything.
         reached = table[table["fa_per_million"] > 0].sort_values("fa_per_million")
         right.plot(reached["fa_per_million"], reached["pd"].cummax(), label=name, **look)
-    left.set(xlabel="false positive rate of pixels", ylabel="recall of pixels, 0 to 1", xscale="symlog", ylim=(0, 1.02))
+    left.set(xlabel="false positive rate of pixels", ylabel="recall of pixels, 0 to 1", ylim=(0, 1.02))
     left.set_xscale("symlog", linthresh=1e-6)
     right.set(xlabel="false pixels per million", ylabel="Pd, 0 to 1", xscale="log", ylim=(0, 1.02))
     left.legend(fontsize=7)

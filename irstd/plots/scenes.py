@@ -14,7 +14,7 @@ from numpy import ndarray
 from irstd.plots.style import FALSE, HIT, MISS, OUTCOMES, TRUTH
 
 
-def _stretch(image: ndarray) -> tuple[float, float]:
+def stretch(image: ndarray) -> tuple[float, float]:
     """Grey levels between which to show an image: its own, but for the extremes."""
     low, high = np.percentile(image, [0.5, 99.8])
     return float(low), float(max(high, low + 1))
@@ -28,7 +28,7 @@ def _plain(ax: Axes) -> Axes:
 
 def _grey(image: ndarray, ax: Axes) -> Axes:
     """A scene, or a window of one, between its own grey levels."""
-    low, high = _stretch(image)
+    low, high = stretch(image)
     _plain(ax).imshow(image, vmin=low, vmax=high)
     return ax
 

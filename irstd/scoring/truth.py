@@ -38,6 +38,20 @@ class Truth:
     parts: dict[str, str] = field(default_factory=dict)
 
 
+def prepared_at(folder: Path) -> Prepared:
+    """A dataset that a checkout's pipeline prepared.
+
+    Raises:
+        InputError: it did not yet.
+    """
+    if not (folder / "scenes.csv").is_file():
+        raise InputError(
+            f"{folder.name} is not prepared; run `dvc repro prepare@{folder.name}`, or give --truth with a folder of "
+            "masks"
+        )
+    return Prepared(folder)
+
+
 def of_dataset(folder: Path, split: str, name: str | None = None) -> Truth:
     """The test scenes of a prepared dataset.
 
@@ -48,11 +62,7 @@ def of_dataset(folder: Path, split: str, name: str | None = None) -> Truth:
         InputError: it is not prepared, or has no such split.
     """
     name = name or folder.name
-    if not (folder / "scenes.csv").is_file():
-        raise InputError(
-            f"{name} is not prepared; run `dvc repro prepare@{name}`, or give --truth with a folder of masks"
-        )
-    prepared = Prepared(folder)
+    prepared = prepared_at(folder)
     numbers = {prepared.names[n]: n for n in prepared.roles(split, 0.0)["test"]}
     sizes = {scene: prepared.sizes[n] for scene, n in numbers.items()}
     return Truth(
