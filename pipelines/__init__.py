@@ -6,14 +6,19 @@ import argparse
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from irstd.errors import InputError
 
 RAW, PREPARED, ARCHIVES = Path("data/raw"), Path("data/prepared"), Path("data/archives")
 RUNS, PLAN, RESULTS, WEIGHTS, SITE = (Path("runs", name) for name in ("", "plan", "results", "weights", "site"))
 CELLS = Path("cells.yaml")
+# Cells that run beside DVC: where each stands, its log, and the checkouts that they run in.
+SENT = RUNS / "cells"
 # The record: what was published on purpose. `pipelines.publish` writes here, and nothing else.
 RECORD = Path("reports")
 
@@ -27,8 +32,15 @@ def run(main: Callable[..., None]) -> None:
     for name, parameter in inspect.signature(main).parameters.items():
         parser.add_argument(name, nargs="*" if parameter.kind is parameter.VAR_POSITIONAL else None)
     words = vars(parser.parse_args()).values()
-    try:
+    with sentences():
         main(*(word for value in words for word in (value if isinstance(value, list) else [value])))
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Ends the process with one sentence where the user must mend something."""
+    try:
+        yield
     except InputError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
@@ -37,6 +49,37 @@ def run(main: Callable[..., None]) -> None:
         sys.exit(
             f"error: {path}: {error.strerror or error}; mend that and run `dvc repro` again, finished work is kept"
         )
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+@contextmanager
+def alone(path: Path, what: str) -> Iterator[None]:
+    """Holds a lock that all processes on all machines that share the disk heed; waits for it, and says so."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waits for another process, which {what}", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def held(path: Path) -> bool:
+    """Whether a process holds the lock that `alone` takes."""
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def repeatable(threads: int, device: str) -> None:

@@ -21,18 +21,28 @@ from irstd.inference import devices
 from irstd.inference.predict import predict
 from irstd.results import provenance
 from irstd.results.schemas import SCHEMAS
-from irstd.training import loop, selection, steps
-from pipelines import PREPARED, RUNS, plan, repeatable, run
+from irstd.training import loop, ranks, selection, steps
+from pipelines import PREPARED, RUNS, alone, plan, repeatable, run
 from pipelines.lookup import Run
 
 
 def main(dataset: str, method: str, seed: str) -> None:
     cell = Run.load(dataset, method, seed)
+    folder = cell.below(RUNS / "checkpoints")
+    if not ranks.first(cell.given.train.devices):
+        _train(cell, folder)
+        return
+    # Two processes would write one checkpoint; the second finds the first's, finished.
+    with alone(folder.with_name(f"{cell.seed}.lock"), f"trains {cell.name}"):
+        _train(cell, folder)
+
+
+def _train(cell: Run, checkpoints: Path) -> None:
     recipe = cell.recipe
     on = devices.device(cell.given.train.device)
     in_precision = steps.precision(cell.given.train.precision, on)
     repeatable(cell.threads, on.type)
-    prepared = Prepared(PREPARED / dataset)
+    prepared = Prepared(PREPARED / cell.dataset)
     learn, choose, facts = facts_of(cell, prepared)
     clicks = None if cell.clicks is None else read_clicks(cell.clicks, prepared)
     facts |= {
@@ -46,9 +56,12 @@ def main(dataset: str, method: str, seed: str) -> None:
         key = provenance.digest([facts, on.type, str(torch.version.cuda)])
         fitted = loop.fit(
             cell.method, cell.options, network, recipe, prepared, training=learn, validation=choose, seed=cell.seed,
-            on=on, clicks=clicks, in_precision=in_precision, checkpoint=cell.below(RUNS / "checkpoints") / f"{key}.pt",
-            checkpoint_s=cell.given.train.checkpoint_s, progress=True,
+            on=on, clicks=clicks, in_precision=in_precision, checkpoint=checkpoints / f"{key}.pt",
+            checkpoint_s=cell.given.train.checkpoint_s, devices=cell.given.train.devices, progress=True,
+            on_epoch=lambda row: _progress(checkpoints / "progress.json", row, recipe.epochs),
         )  # fmt: skip
+        if not ranks.first(cell.given.train.devices):
+            return
     else:
         fitted = _chosen(cell, network, prepared, choose)
     folder = cell.below(RUNS / "train")
@@ -59,10 +72,17 @@ def main(dataset: str, method: str, seed: str) -> None:
         "best_epoch": fitted.best_epoch,
         "threshold": fitted.threshold,
         "hardware": devices.hardware(on),
+        "devices": ranks.world(cell.given.train.devices) if recipe.epochs else 1,
         "wall_s": round(fitted.wall_s, 1) if recipe.epochs else None,
         "commit": provenance.commit(RUNS.parent),
     }
     (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
+
+
+def _progress(path: Path, row: dict[str, Any], epochs: int) -> None:
+    """Says how far a training is, to whoever watches."""
+    now = {"epoch": row["epoch"], "epochs": epochs, "loss": row["loss"], "score": row["score"]}
+    loop.save(path, lambda beside: beside.write_text(json.dumps(now) + "\n"))
 
 
 def facts_of(cell: Run, prepared: Prepared) -> tuple[list[int], list[int], dict[str, Any]]:

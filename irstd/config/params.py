@@ -113,6 +113,7 @@ class Train:
     precision: Literal["auto", "32", "bf16", "16"]
     threads: Annotated[int, Field(ge=0)]  # of torch on the CPU; 0: as many as it likes
     checkpoint_s: NonNegative  # between checkpoints, at ends of epochs; a kill loses no more
+    devices: Annotated[int, Field(ge=1)] = 1  # that share each batch of a training
 
 
 @record

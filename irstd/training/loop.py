@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.plugins.environments import LightningEnvironment
 from numpy import ndarray
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -30,6 +29,7 @@ from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from irstd.inference.predict import Predicted, predict
 from irstd.methods import Labels, Method, Step
+from irstd.training import ranks
 from irstd.training.selection import score
 from irstd.training.steps import learning_rate, optimiser
 
@@ -161,6 +161,7 @@ def fit(
     in_precision: str = "32-true",
     checkpoint: Path | None = None,
     checkpoint_s: float = 20.0,
+    devices: int = 1,
     on_epoch: Callable[[dict[str, Any]], None] = lambda _row: None,
     on_validation: Callable[[dict[str, Any], dict[str, list[Predicted]]], None] | None = None,
     progress: bool = False,
@@ -178,6 +179,8 @@ def fit(
         checkpoint: a file to go on from if it exists, and to save to meanwhile; the caller deletes it. It
             must be keyed by whatever determines the run.
         checkpoint_s: a checkpoint is saved after the epoch that ends so long after the last.
+        devices: that share each batch; more than one start this program anew for each, and each returns from here.
+            The first alone validates, saves, reports, and returns what was chosen.
         on_epoch: called with each new row of the history.
         on_validation: called after each validation with the row so far and the predictions of the `raw` weights and,
             if there are, the `averaged` ones; without it only those that are scored are predicted.
@@ -188,6 +191,11 @@ def fit(
             written.
     """
     _check(method, recipe)
+    fabric = ranks.fabric(on, in_precision, devices)
+    first = fabric.is_global_zero
+    if fabric.world_size > 1:
+        _check_shares(recipe, len(training), fabric.world_size)
+        on, network = fabric.device, ranks.synchronised(network, on)
     square = recipe.size if recipe.geometry == "resize" else None
     # From here on a method supervised by points cannot come by a mask.
     by_points = method.supervision == "point"
@@ -196,12 +204,6 @@ def fit(
     resident = Resident(scenes, training, on, least=least, square=square)
     images = [scenes.image(n) for n in validation]
     truth = [(None if by_points else scenes.mask(n), scenes.points[n]) for n in validation]
-    fabric = Fabric(
-        accelerator="cuda" if on.type == "cuda" else "cpu",
-        devices=[on.index or 0] if on.type == "cuda" else 1,
-        precision=in_precision,
-        plugins=[LightningEnvironment()],  # one device: a cluster's launcher is not asked how many tasks it started
-    )
     if on.type == "cuda" or in_precision != "32-true":  # half precision's convolutions want it on a CPU as well
         network = network.to(memory_format=torch.channels_last)
     # A fused step undoes half precision's loss scale itself, too late for clipping.
@@ -220,7 +222,7 @@ def fit(
     cpu = time.process_time()
     with tqdm(
         total=sum(counts), initial=sum(counts[: state.epoch]),
-        unit="img", desc=f"epoch {state.epoch + 1}/{recipe.epochs}", disable=not progress,
+        unit="img", desc=f"epoch {state.epoch + 1}/{recipe.epochs}", disable=not (progress and first),
         mininterval=SHOW_EVERY_S if sys.stderr.isatty() else LOG_EVERY_S,
     ) as bar:  # fmt: skip
         while state.epoch < recipe.epochs:
@@ -228,21 +230,23 @@ def fit(
             row = _train_epoch(run, state.epoch, bar)
             state.epoch += 1
             state.pixels += counts[state.epoch - 1] * phase(recipe, state.epoch - 1)[0] ** 2
-            state.cpu_s, cpu = state.cpu_s + time.process_time() - cpu, time.process_time()
+            state.cpu_s, cpu = state.cpu_s + ranks.total(time.process_time() - cpu, fabric), time.process_time()
             row |= {"pixels": state.pixels, "cpu_s": state.cpu_s}
             last = state.epoch == recipe.epochs
-            if validation and (last or state.epoch % recipe.validate_every == 0):
+            if first and validation and (last or state.epoch % recipe.validate_every == 0):
                 predicted = _validate(run, state, row, images, truth, both=on_validation is not None)
                 if on_validation:
                     on_validation(row, predicted)
                 cpu = time.process_time()  # what is judged beside the training is no part of it
             state.history.append(row)
             state.wall_s, since = state.wall_s + time.monotonic() - since, time.monotonic()
-            if checkpoint is not None and (last or time.monotonic() - saved_at > checkpoint_s):
+            if first and checkpoint is not None and (last or time.monotonic() - saved_at > checkpoint_s):
                 # Kept also at the end, until the caller has the weights in place.
                 _save_checkpoint(checkpoint, network, optim, state, average)
                 saved_at = time.monotonic()
-            on_epoch(row)
+            if first:
+                on_epoch(row)
+            fabric.barrier()  # what the first does alone, the others wait for
     return _finished(run, state)
 
 
@@ -255,6 +259,17 @@ def _check(method: Method, recipe: Any) -> None:
             )
     if recipe.augment.paste and method.supervision == "point":
         raise InputError(f"augment.paste cuts targets out by their masks, which {method.title} never sees; set it to 0")
+
+
+def _check_shares(recipe: Any, scenes: int, count: int) -> None:
+    """Raises InputError unless `count` devices can share every batch evenly."""
+    for number in range(recipe.epochs):
+        batch = steps(scenes, recipe, number)[1]
+        if batch % count:
+            raise InputError(
+                f"params.yaml: train.devices: a batch of {batch} images cannot be shared evenly by {count} devices; "
+                "choose a number that divides the recipe's batches"
+            )
 
 
 def _resumed(checkpoint: Path | None, network: nn.Module, optim: Any, average: _Average | None) -> _State:
@@ -324,19 +339,26 @@ def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
     total = torch.zeros((), device=run.resident.device)
     watched: dict[str, Tensor] = {}
     shown = time.monotonic()
+    world = run.fabric.world_size
+    ranked = None if world == 1 else (run.fabric.global_rank, world)
     for step, batch in enumerate(epoch(run.resident, recipe, run.seed, number)):
         lr = learning_rate(number + (step + 1) / count, recipe.epochs, recipe.optimiser.lr, recipe.schedule)
         for group in optim.param_groups:
             group["lr"] = lr
         image, mask, points = run.augmentation(batch.image, batch.mask, batch.points)
-        outputs = model(image)
+        outputs = (
+            model(image)
+            if ranked is None
+            else ranks.whole(model(ranks.part(image, *ranked)), *ranked, len(image) // ranked[1])
+        )
         at = Step(number, recipe.epochs, before + step)
         targets = method.targets(Labels(mask, points))
         loss = method.loss(outputs, targets, at, run.options).mean()
         for name, value in method.watch(run.network, outputs, targets).items():
             watched[name] = watched.get(name, 0) + value
         optim.zero_grad(set_to_none=True)
-        run.fabric.backward(loss)
+        # Ranks' slopes are averaged, and each is of its own part of the one loss: their sum is meant.
+        run.fabric.backward(loss if ranked is None else loss * world)
         if recipe.grad_clip:
             run.fabric.clip_gradients(model, optim, max_norm=recipe.grad_clip, error_if_nonfinite=False)
         optim.step()

@@ -1,0 +1,335 @@
+"""Cells beside each other: by Dask here and over ssh, by Slurm; killed, failed, joined, and equal to `dvc repro`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import yaml
+
+from pipelines import alone, cell, checkout, held
+from tests import clusters
+from tests.test_pipeline import TINY, copy, dvc, merge, set_params
+
+SEEDS = (0, 1, 2)
+POINTS = {"options": {}, "budgets": {"quick": {"epochs": 12, "batch": 4, "size": 32}}}
+CELLS = [f"synthetic-{row}-{seed}" for row in ("ggl_net", "point_regression") for seed in SEEDS]
+BROKEN = CELLS[-1]  # a file lies where its checkpoints should go
+
+
+def small(folder):
+    """A clone in which two methods with three seeds are all there is."""
+    copy(folder)
+    changes = merge(json.loads(json.dumps(TINY)), {"methods": ["ggl_net", "point_regression"], "baselines": [], "seeds": list(SEEDS), "method": {"point_regression": POINTS}})  # fmt: skip
+    set_params(folder, changes)
+    git(folder, "commit", "-qam", "small")
+    return folder
+
+
+def git(folder, *words):
+    subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", *words], cwd=folder, check=True)
+
+
+def environment(**more):
+    env = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    for name in ("IRSTD_MIRROR", "PYTHONPATH"):
+        env.pop(name, None)
+    return env | more
+
+
+def call(folder, *words, **more):
+    """A command of the pipeline, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", *words], cwd=folder, capture_output=True, text=True, timeout=800,
+        env=environment(**more),
+    )  # fmt: skip
+
+
+def weights(folder):
+    return {
+        str(path.relative_to(folder / "runs/train")): path.read_bytes()
+        for path in sorted((folder / "runs/train").rglob("best.safetensors"))
+    }
+
+
+def state(folder, name):
+    path = folder / f"runs/cells/{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def break_it(folder):
+    place = folder / "runs/checkpoints/synthetic/point_regression/2"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("in the way")
+    return place
+
+
+def until(what, seconds=240):
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.3)
+    return found
+
+
+def trains(folder, name):
+    """The process that trains a cell, once it has a checkpoint to go on from; None before."""
+    row, seed = name.removeprefix("synthetic-").rsplit("-", 1)
+    saved = list((folder / "runs/checkpoints/synthetic" / row / seed).glob("*.pt"))
+    found = state(folder, name)
+    return found.get("pid") if saved and found.get("state") == "runs" else None
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """Weights of all cells after a plain `dvc repro`."""
+    folder = small(tmp_path_factory.mktemp("plain") / "repo")
+    done = dvc(folder, "repro", *(f"train@{name}" for name in CELLS))
+    assert done.returncode == 0, done.stderr
+    return weights(folder)
+
+
+def check_joined(folder, plain):
+    """All cells are joined, equal to those of a plain `dvc repro`, and nothing is left to do."""
+    assert {state(folder, name)["state"] for name in CELLS} == {"joined"}
+    assert weights(folder) == plain
+    dry = dvc(folder, "repro", "--dry", *(f"score@{name}" for name in CELLS))
+    assert "Running stage" not in dry.stdout and dry.returncode == 0
+    assert not (folder / "runs/cells/checkouts").exists()
+    made = json.loads((folder / "runs/train/synthetic/ggl_net/0/provenance.json").read_text())
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True).stdout
+    assert head.startswith(made["commit"]) and len(made["commit"]) == 12  # without a plus: of the commit itself
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+class TestDask:
+    def test_two_workers_one_killed_and_a_cell_that_fails(self, tmp_path, plain):
+        folder = small(tmp_path / "repo")
+        blocked = break_it(folder)
+        words = ["pipelines.fan_out", "dask", "--workers", "2", "--dashboard", "127.0.0.1:0"]
+        with (tmp_path / "log").open("w") as log:
+            first = subprocess.Popen([sys.executable, "-m", *words], cwd=folder, env=environment(), stdout=log, stderr=log)  # fmt: skip
+        until(lambda: trains(folder, CELLS[0]))
+
+        # The worker's process, and with it every cell on it. And the code is edited: what runs is the commit's.
+        worker = psutil.Process(trains(folder, CELLS[0])).parent()
+        worker.send_signal(signal.SIGKILL)
+        with (folder / "irstd/training/steps.py").open("a") as file:
+            file.write("raise SystemExit('edited meanwhile')\n")
+        first.wait(600)
+
+        told = (tmp_path / "log").read_text()
+        states = {name: state(folder, name)["state"] for name in CELLS}
+        assert first.returncode == 1, told
+        assert f"{CELLS[0]}: the code of `train` changed since it was sent" in told and "Traceback" not in told
+        assert states == {name: "failed" if name == BROKEN else "done" for name in CELLS}, told
+
+        blocked.unlink()
+        git(folder, "checkout", "-q", "irstd/training/steps.py")
+        second = call(folder, *words)
+
+        assert second.returncode == 0, second.stderr
+        assert "1 cell from commit" in second.stdout and "joined 5 cells" in second.stdout
+        check_joined(folder, plain)
+
+    def test_two_hosts_by_ssh(self, tmp_path, plain, hosts):
+        folder = small(tmp_path / "repo")
+        words = ["pipelines.fan_out", "dask", "--hosts", *hosts.names, "--dashboard", "127.0.0.1:0"]
+
+        done = call(folder, *words, "--cells", *CELLS[:2], HOME=str(hosts.home))
+
+        assert done.returncode == 0, done.stderr
+        assert {state(folder, name)["state"] for name in CELLS[:2]} == {"joined"}
+        assert weights(folder) == {
+            key: plain[key] for key in ("ggl_net/0", "ggl_net/1") for key in [f"synthetic/{key}/best.safetensors"]
+        }
+        # Nobody but the user may read the key by which the hosts spoke, and it is gone afterwards.
+        assert not list((folder / "runs/cells/tls").iterdir())
+
+    def test_hosts_that_cannot_be_reached_are_named(self, tmp_path):
+        folder = small(tmp_path / "repo")
+
+        done = call(folder, "pipelines.fan_out", "dask", "--address", "tcp://127.0.0.1:9", "--cells", CELLS[0])
+
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert done.stderr.splitlines()[-1].startswith("error: Dask's workers on tcp://127.0.0.1:9 cannot be reached")
+
+
+@pytest.fixture
+def hosts(tmp_path):
+    yield from clusters.hosts(tmp_path)
+
+
+@pytest.fixture
+def slurm(tmp_path):
+    yield from clusters.slurm(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+class TestSlurm:
+    def test_a_node_is_lost_and_a_cell_fails(self, tmp_path, plain, slurm):
+        folder = small(tmp_path / "repo")
+        blocked = break_it(folder)
+        conf = {"SLURM_CONF": slurm.conf}
+        words = ["pipelines.fan_out", "slurm", "--no-gpu"]
+
+        def squeue():
+            return subprocess.run(["squeue", "-h", "-o", "%i %T %N"], capture_output=True, text=True, env=environment(**conf)).stdout  # fmt: skip
+
+        first = call(folder, *words, **conf)
+        assert first.returncode == 0, first.stderr
+
+        def on(host):
+            return next((n for n in CELLS if state(folder, n).get("host") == host and trains(folder, n)), None)
+
+        # One whose time is nearly up goes back into the queue.
+        late = until(lambda: on("n1"))
+        (number,) = (line.split()[0] for line in squeue().splitlines() if line.endswith("RUNNING n1"))
+        # (`scancel` does not notice that it was heard, and tries again for a minute.)
+        signalled = subprocess.Popen(["scancel", "--batch", "--signal=USR1", number], env=environment(**conf), stderr=subprocess.DEVNULL)  # fmt: skip
+        until(lambda: state(folder, late)["state"] == "stopped")
+        signalled.kill()
+        signalled.wait()
+
+        # The node with all that runs on it: slurmd, the steps' own daemons, and the cell.
+        lost = until(lambda: on("n2"))
+        running = psutil.Process(trains(folder, lost))
+        above = [one for one in running.parents() if one.name() in ("slurmstepd", "bash", "slurm_script")]
+        slurm.nodes["n2"].kill()
+        for process in [*above, running]:
+            process.send_signal(signal.SIGKILL)
+        until(lambda: lost_again(folder, lost, squeue, conf), 300)
+        until(lambda: not squeue().strip(), 600)
+
+        states = {name: state(folder, name)["state"] for name in CELLS}
+        assert states == {name: "failed" if name == BROKEN else "joined" for name in CELLS}
+        assert state(folder, lost)["host"] == "n1"
+        table = call(folder, "pipelines.cells").stdout
+        assert BROKEN in table and "FileExistsError" in table
+
+        blocked.unlink()
+        second = call(folder, *words, **conf)
+        assert "1 cell from commit" in second.stdout, second.stderr
+        until(lambda: not squeue().strip(), 600)
+        check_joined(folder, plain)
+
+
+def lost_again(folder, name, squeue, conf):
+    """Whether the cell of a lost node runs again. Slurm holds it back for two minutes, which are not waited for."""
+    for line in squeue().splitlines():
+        number, status, *_ = line.split()
+        if status == "PENDING" and "[" not in number:
+            subprocess.run(["scontrol", "update", f"JobId={number}", "StartTime=now"], env=environment(**conf), capture_output=True)  # fmt: skip
+    return state(folder, name).get("host") == "n1"
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    return small(tmp_path_factory.mktemp("sentences") / "repo")
+
+
+class TestSentences:
+    """What must be mended is said, before anything is sent."""
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (["fan_out", "dask", "--cells", "synthetic-ggl_net-9"], "error: params.yaml has no cell 'synthetic-ggl_net-9'"),
+            (["cells"], "error: no cell was sent from here; `python -m pipelines.fan_out --help` says how"),
+            (["cell", "synthetic-ggl_net-0", "publish"], "error: a cell has the stages train, predict, score, not 'publish'"),
+            (["join", "nothing"], "error: params.yaml has no cell 'nothing'"),
+        ],
+    )  # fmt: skip
+    def test_in_one_sentence(self, repository, words, sentence):
+        done = call(repository, f"pipelines.{words[0]}", *words[1:])
+
+        assert done.returncode == 1
+        assert done.stderr.startswith(sentence) and "Traceback" not in done.stderr
+
+    def test_changes_that_are_in_no_commit(self, repository):
+        path = repository / "irstd/errors.py"
+        before = path.read_text()
+        path.write_text(before + "\nX = 1\n")
+
+        done = call(repository, "pipelines.fan_out", "dask", "--cells", CELLS[0])
+
+        path.write_text(before)
+        assert done.returncode == 1
+        assert (
+            done.stderr == "error: cells are trained from a commit, and files here differ from it; commit them first\n"
+        )
+
+
+def test_a_cell_leaves_what_dvc_yaml_says(root):
+    """`pipelines.cell.MADE` and the outputs of the three stages are one list."""
+    stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
+    for kind in cell.STAGES:
+        outs = [next(iter(o)) if isinstance(o, dict) else o for o in [*stages[kind]["do"]["outs"], *stages[kind]["do"].get("metrics", [])]]  # fmt: skip
+        folders = {str(p) for p in cell.folders(kind, {"dataset": "${item.dataset}", "method": "${item.method}", "seed": "${item.seed}"})}  # fmt: skip
+        assert {out if out in folders else os.path.dirname(out) for out in outs} == folders
+
+
+def test_a_lock_is_seen_by_others(tmp_path):
+    path = tmp_path / "lock"
+
+    assert not held(path)
+    with alone(path, "waits"):
+        assert held(path)
+    assert not held(path)
+
+
+def test_a_cell_whose_process_was_killed_has_stopped(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cell.note("one", state="runs", host="a")
+
+    assert cell.stands("one")["state"] == "stopped"
+    with alone(cell.lock_file("one"), "runs this cell"):
+        assert cell.stands("one")["state"] == "runs"
+
+
+def test_a_checkout_lends_and_gives_back(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one = {"dataset": "d", "method": "m", "seed": 0}
+    (trained,), (predicted,) = (cell.folders(kind, one) for kind in ("train", "predict"))
+    trained.mkdir(parents=True)
+    (trained / "weights").write_text("here")
+    place = tmp_path / "runs/cells/checkouts/abc"
+
+    checkout.lend(place, one, ["train", "predict"])
+    assert (place / trained / "weights").read_text() == "here"
+    (place / predicted).mkdir(parents=True)
+    (place / predicted / "scores").write_text("made there")
+    checkout.take(place, one, ["train", "predict"])
+
+    assert (trained / "weights").read_text() == "here"  # what was lent is still here, and no link
+    assert not trained.is_symlink()
+    assert (predicted / "scores").read_text() == "made there"
+
+
+def test_each_cell_takes_a_gpu_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv(cell.TAKE_GPU, "1")
+    taken = []
+
+    for _ in range(2):  # given back, they can be taken again
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+        with cell.own_gpu():
+            taken.append(os.environ["CUDA_VISIBLE_DEVICES"])
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+            with cell.own_gpu():
+                taken.append(os.environ["CUDA_VISIBLE_DEVICES"])
+
+    assert taken == ["3", "5", "3", "5"]
+
+
+@pytest.mark.parametrize("given", ["", "-1"])
+def test_no_gpu_is_taken_where_none_may_be_seen(monkeypatch, given):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+
+    assert cell.gpus() == []
