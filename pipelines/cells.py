@@ -13,7 +13,7 @@ from irstd.errors import InputError
 from pipelines import RUNS, run
 from pipelines.cell import stands, state_file
 
-HEAD = ("cell", "state", "stage", "host", "device", "min", "epoch", "loss", "score")
+HEAD = ("cell", "state", "stage", "host", "device", "min", "epoch", "loss", "score, or what is wrong")
 
 
 def row(name: str, cell: dict[str, Any]) -> tuple:
@@ -26,9 +26,20 @@ def row(name: str, cell: dict[str, Any]) -> tuple:
         until = state.get("until") or (datetime.now(UTC).isoformat() if state["state"] == "runs" else None)
         minutes = until and (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds() / 60
     epoch = f"{now['epoch']}/{now['epochs']}" if now else None
-    score = state.get("why") or now.get("score")
+    score = state.get("why") or (_result(cell) if state["state"] == "joined" else now.get("score"))
     return (name, state["state"], state.get("stage"), state.get("host"), state.get("device"), minutes, epoch,
             now.get("loss"), score)  # fmt: skip
+
+
+def _result(cell: dict[str, Any]) -> str | None:
+    """What a joined cell scored on the test split, if it was scored."""
+    path = RUNS.joinpath("results", cell["dataset"], cell["method"], str(cell["seed"]), "metrics.json")
+    if not path.exists():
+        return None
+    found = json.loads(path.read_text())
+    if found["iou"] is not None:
+        return f"IoU {found['iou']:.3f}"
+    return f"point F1 at 5 px {found['point_f1_5px']:.3f}"
 
 
 def table() -> str:

@@ -143,5 +143,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with sentences():
-        main()
+    try:
+        with sentences():
+            main()
+    except KeyboardInterrupt:
+        sys.exit("stopped; call this again, and cells go on from their checkpoints")

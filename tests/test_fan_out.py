@@ -211,7 +211,7 @@ class TestSlurm:
         assert states == {name: "failed" if name == BROKEN else "joined" for name in CELLS}
         assert state(folder, lost)["host"] == "n1"
         table = call(folder, "pipelines.cells").stdout
-        assert BROKEN in table and "FileExistsError" in table
+        assert BROKEN in table and "FileExistsError" in table and "IoU 0." in table
 
         blocked.unlink()
         second = call(folder, *words, **conf)
