@@ -168,6 +168,22 @@ def test_one_device_does_not_ask_a_cluster_how_many_tasks_there_are(prepared, mo
     assert fit(prepared, recipe=replace(RECIPE, epochs=1), validation=[]).best_epoch == 1
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw", "adagrad", "sgd"])
+def test_a_parameter_may_have_its_first_slope_later(name):
+    """As a head has that a warm-up leaves idle."""
+    network = nn.ModuleList([nn.Linear(2, 1), nn.Linear(2, 1)])
+    optim = steps.optimiser(network, params.Optimiser(name, 0.1))
+    before = network[1].weight.detach().clone()
+
+    for idle in (True, False, False):
+        loss = network[0](torch.ones(1, 2)).sum() + (0 if idle else network[1](torch.ones(1, 2)).sum())
+        optim.zero_grad(set_to_none=True)
+        loss.backward()
+        optim.step()
+
+    assert (network[1].weight < before).all()
+
+
 def test_pasting_needs_masks(prepared):
     with pytest.raises(InputError, match=r"^augment\.paste cuts targets out by their masks, which Blob never sees"):
         fit(

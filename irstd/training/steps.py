@@ -36,7 +36,8 @@ def optimiser(network: nn.Module, wanted: Any, *, fused: bool = True) -> torch.o
         case "adagrad":
             return torch.optim.Adagrad(parameters, **decay)
         case _:
-            return torch.optim.SGD(parameters, **decay, momentum=wanted.momentum, fused=fused)
+            # Never fused: that fails where a parameter has its first slope later than others, as after a warm-up.
+            return torch.optim.SGD(parameters, **decay, momentum=wanted.momentum)
 
 
 def learning_rate(at: float, epochs: int, lr: float, schedule: Any) -> float:
