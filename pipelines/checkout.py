@@ -111,6 +111,8 @@ def remove(of: str) -> None:
 def same_plan(place: Path, name: str, stages: list[str]) -> str | None:
     """What of a cell's plan differs between a checkout and here, in words; None where nothing does."""
     files = {f"cells/{name}": "its options, recipe or method", **{f"code/{s}": f"the code of `{s}`" for s in stages}}
+    if "score" in stages:
+        files["evaluate"] = "how predictions are scored"
     for file, what in files.items():
         here, there = (Path(root, RUNS, "plan", f"{file}.json") for root in ("", place))
         if not there.exists() or not here.exists() or here.read_bytes() != there.read_bytes():

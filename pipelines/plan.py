@@ -2,6 +2,7 @@
 
     cells/RUN.json      a run's options, merged recipe, split, precision, digest of its method's code
     methods/ROW.json    a row's method and options, digest of the method's code
+    evaluate.json       how predictions are scored; a file, since DVC reads params.yaml anew for each stage that names it
     code/STAGE.json     the modules that a stage imports, a digest of what the code of each does, and the columns of
                         the tables that it names
 
@@ -70,6 +71,7 @@ def resolve(given: params.Params) -> dict[str, dict[str, Any]]:
         _, options = method_of(given, row)
         sources = provenance.source_digest(methods.module_name(module))
         found[f"methods/{row}"] = {"method": module, "options": asdict(options), "sources": sources}
+    found["evaluate"] = asdict(given.evaluate)
     for path in sorted(Path(__file__).parent.glob("*.py")):
         if path.stem != "__init__":
             found[f"code/{path.stem}"] = code(path.stem)
