@@ -2,7 +2,8 @@
 
     cells/RUN.json      a run's options, merged recipe, split, precision, digest of its method's code
     methods/ROW.json    a row's method and options, digest of the method's code
-    evaluate.json       how predictions are scored; a file, since DVC reads params.yaml anew for each stage that names it
+    evaluate.json       how predictions are scored; a file, since DVC reads params.yaml anew for each stage of which
+                        it is a parameter
     code/STAGE.json     the modules that a stage imports, a digest of what the code of each does, and the columns of
                         the tables that it names
 
