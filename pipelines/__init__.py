@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,6 +54,11 @@ def sentences() -> Iterator[None]:
 
 def counted(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
+
+
+def reason(done: subprocess.CompletedProcess[str]) -> str:
+    """The last line that a command that failed has said."""
+    return (done.stderr.strip() or "it does not say why").splitlines()[-1]
 
 
 @contextmanager

@@ -50,10 +50,14 @@ def lock_file(name: str) -> Path:
     return SENT / f"{name}.lock"
 
 
+def _noted(name: str) -> dict[str, Any]:
+    path = state_file(name)
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
 def stands(name: str) -> dict[str, Any]:
     """Where a cell stands: `state` is waits, runs, stopped, failed, done or joined; empty where it was never sent."""
-    path = state_file(name)
-    found = json.loads(path.read_text()) if path.exists() else {}
+    found = _noted(name)
     if found.get("state") == "runs" and not held(lock_file(name)):
         found["state"] = "stopped"  # its process was killed, or its machine lost
     return found
@@ -63,9 +67,8 @@ def note(name: str, **facts: Any) -> None:
     """Writes where a cell stands, whole or not at all."""
     path = state_file(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    before = json.loads(path.read_text()) if path.exists() else {}
     beside = path.with_suffix(f".{os.getpid()}.tmp")
-    beside.write_text(json.dumps(before | facts, indent=1) + "\n")
+    beside.write_text(json.dumps(_noted(name) | facts, indent=1) + "\n")
     beside.replace(path)
 
 

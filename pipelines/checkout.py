@@ -15,7 +15,7 @@ from typing import Any
 
 from irstd.errors import InputError
 from irstd.results import provenance
-from pipelines import RUNS, SENT, alone
+from pipelines import RUNS, SENT, alone, reason
 from pipelines.cell import folders
 
 CHECKOUTS = SENT / "checkouts"
@@ -51,7 +51,7 @@ def make(of: str) -> Path:
             check=False,
         )  # fmt: skip
         if done.returncode:
-            raise InputError(f"in a checkout of {of}: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}")
+            raise InputError(f"in a checkout of {of}: {reason(done)}")
     return place
 
 
@@ -74,7 +74,7 @@ def _clone(of: str, place: Path) -> None:
 def _git(*words: str) -> None:
     done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise InputError(f"git {words[0]}: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}")
+        raise InputError(f"git {words[0]}: {reason(done)}")
 
 
 def lend(place: Path, cell: dict[str, Any], stages: list[str]) -> None:

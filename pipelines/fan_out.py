@@ -61,8 +61,9 @@ def queue(wanted: list[str]) -> tuple[dict[str, list[str]], str]:
     names = wanted or list(cells)
     _prepared(names, cells)
     found = stale(names)
-    for name in [name for name in found if stands(name).get("state") == "runs"]:
-        print(f"{name} runs already, on {stands(name)['host']}", flush=True)
+    running = {name: state for name in found if (state := stands(name)).get("state") == "runs"}
+    for name, state in running.items():
+        print(f"{name} runs already, on {state['host']}", flush=True)
         del found[name]
     if found:
         with alone(SENT / "join.lock", "joins cells"):
@@ -130,7 +131,7 @@ def main() -> None:
         ssh_port=given.ssh_port, dashboard=given.dashboard,
     )  # fmt: skip
     unfit = join.join(*cells)
-    bad = {name: stands(name) for name in cells if stands(name)["state"] != "joined"}
+    bad = {name: state for name in cells if (state := stands(name))["state"] != "joined"}
     for name, state in bad.items():
         print(
             f"{name}: {unfit.get(name) or state.get('why') or state['state']}; its log is {SENT / name}.log",

@@ -37,7 +37,7 @@ from irstd.inference.predict import predict
 from irstd.results import provenance, store
 from irstd.training import loop
 from irstd.training.selection import score
-from pipelines import PREPARED, RESULTS, RUNS, plan, run
+from pipelines import PREPARED, RESULTS, RUNS, plan, reason, run
 from pipelines.lookup import method_of
 
 WEIGHTS = "best.safetensors"
@@ -222,8 +222,7 @@ def main(folder: str, dataset: str, method: str, seed: str) -> None:
     commit = [sys.executable, "-m", "dvc", "commit", "--force", f"train@{name}"]
     done = subprocess.run(commit, capture_output=True, text=True, check=False)
     if done.returncode:
-        last = (done.stderr.strip() or "it does not say why").splitlines()[-1]
-        raise InputError(f"DVC could not import {name} ({last}); mend that, and run this again")
+        raise InputError(f"DVC could not import {name} ({reason(done)}); mend that, and run this again")
     facts = {key: made[key] for key in TOLD}
     _record({"dataset": dataset, "method": method, "seed": int(seed), **facts, "sha256": made["weights_sha256"]})
     if before not in (None, made["commit"]):

@@ -35,22 +35,18 @@ def join(*names: str) -> dict[str, str]:
     with alone(SENT / "join.lock", "joins cells"):
         found = {name: stands(name) for name in names or cells if state_file(name).exists()}
         done = {name: state for name, state in found.items() if state["state"] == "done"}
-        unfit: dict[str, str] = {}
         if done:
             plan.main()
-            sums: dict[str, str] = {}
-            for name, state in list(done.items()):
-                if why := _unfit(name, cells[name], state, sums):
-                    unfit[name] = why
-                    del done[name]
-            for name, state in done.items():
+        sums: dict[str, str] = {}
+        unfit = {name: why for name, state in done.items() if (why := _unfit(name, cells[name], state, sums))}
+        fit = {name: state for name, state in done.items() if name not in unfit}
+        if fit:
+            for name, state in fit.items():
                 checkout.take(checkout.CHECKOUTS / state["checkout"], cells[name], state["stages"])
-            if done:
-                _enter({name: state["stages"] for name, state in done.items()})
-            for name in done:
+            _enter({name: state["stages"] for name, state in fit.items()})
+            for name in fit:
                 note(name, state="joined")
-            if done:
-                print(f"joined {counted(len(done), 'cell')}: `dvc repro` has nothing to run there", flush=True)
+            print(f"joined {counted(len(fit), 'cell')}: `dvc repro` has nothing to run there", flush=True)
         _tidy(cells)
     return unfit
 

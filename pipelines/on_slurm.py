@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from irstd.errors import InputError
-from pipelines import SENT
+from pipelines import SENT, reason
 
 MOST = 1000  # tasks of an array: Slurm's MaxArraySize is 1001 unless a cluster's owner raised it
 
@@ -43,7 +43,7 @@ def _sbatch(script: str, *options: str) -> str:
     except FileNotFoundError:
         raise InputError("there is no `sbatch` here; call this where Slurm's commands are") from None
     if done.returncode:
-        raise InputError(f"Slurm refused the cells: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}")
+        raise InputError(f"Slurm refused the cells: {reason(done)}")
     return done.stdout.strip().split(";")[0]
 
 

@@ -25,7 +25,7 @@ def precision(name: str, on: torch.device) -> str:
 
 
 def optimiser(network: nn.Module, wanted: Any, *, fused: bool = True) -> torch.optim.Optimizer:
-    """The optimiser of a recipe; fused where that exists, unless `fused` is false."""
+    """The optimiser of a recipe; fused where that exists and can be relied on, unless `fused` is false."""
     decay = {"lr": wanted.lr, "weight_decay": wanted.weight_decay}
     parameters = list(network.parameters())
     match wanted.name:

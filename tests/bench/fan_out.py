@@ -68,7 +68,7 @@ def main(*counts):
             rows.append((f"{count} cells, {WORKERS} at once", seconds, seconds / count))
             print(tabulate(rows[-1:], floatfmt=".3g"), flush=True)
         seconds = join(repository(Path(place, "join"), JOINED), JOINED)
-        rows.append((f"join of {JOINED - 1}", seconds, seconds / JOINED))
+        rows.append((f"join of {JOINED - 1}", seconds, seconds / (JOINED - 1)))
     print(tabulate(rows, ("what", "s", "s a cell"), floatfmt=".3g"))
 
 
