@@ -18,6 +18,7 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -117,8 +118,14 @@ def train(folder: Path, state: Path, number: int, end: float) -> None:
             raise SystemExit(0)
 
     torch.manual_seed(facts.seed)
+    network = chosen.build(options)
+    if on.type == "cuda":
+        # Most of a step is passes over memory, and most kernels are small: joined, both are fewer.
+        torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
+        network.compile(dynamic=False)
+        chosen = replace(chosen, loss=torch.compile(chosen.loss, dynamic=False))
     fitted = loop.fit(
-        chosen, options, chosen.build(options), recipe, prepared, training=[places[n] for n in wanted.learn],
+        chosen, options, network, recipe, prepared, training=[places[n] for n in wanted.learn],
         validation=[places[n] for n in wanted.choose], seed=facts.seed, on=on, clicks=clicks,
         in_precision=in_precision, checkpoint=state / f"{given['name']}.pt", checkpoint_s=wanted.checkpoint_s,
         on_epoch=told,
