@@ -31,6 +31,7 @@ from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from irstd.inference import devices
 from irstd.inference.half import halved
+from irstd.layers.odconv import ODConv2d
 from irstd.training import loop, steps
 from pipelines import RUNS, repeatable, run
 
@@ -122,7 +123,8 @@ def train(folder: Path, state: Path, number: int, end: float) -> None:
     if on.type == "cuda":
         # Most of a step is passes over memory, and most kernels are small: joined, both are fewer.
         torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
-        network.compile(dynamic=False)
+        if not any(isinstance(module, ODConv2d) for module in network.modules()):
+            network.compile(dynamic=False)  # its temperature changes with each epoch: it would be compiled anew
         chosen = replace(chosen, loss=torch.compile(chosen.loss, dynamic=False))
     fitted = loop.fit(
         chosen, options, network, recipe, prepared, training=[places[n] for n in wanted.learn],
