@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._dynamo as torch_dynamo
 
 from irstd import methods
 from irstd.data.prepared import Prepared
@@ -122,7 +123,7 @@ def train(folder: Path, state: Path, number: int, end: float) -> None:
     network = chosen.build(options)
     if on.type == "cuda":
         # Most of a step is passes over memory, and most kernels are small: joined, both are fewer.
-        torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
+        torch_dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
         if not any(isinstance(module, ODConv2d) for module in network.modules()):
             network.compile(dynamic=False)  # its temperature changes with each epoch: it would be compiled anew
         chosen = replace(chosen, loss=torch.compile(chosen.loss, dynamic=False))
