@@ -13,6 +13,7 @@ stays. `python -m pipelines.cells` shows where they stand. All machines must see
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -126,6 +127,8 @@ def main() -> None:
             f"{error.name} is not installed here; `pip install -c constraints.txt -e '.[cluster]'`"
         ) from None
 
+    # A batch system that ends this ends the workers too, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     on_dask.run(
         cells, place, workers=given.workers, threads=given.threads, hosts=given.hosts, address=given.address,
         ssh_port=given.ssh_port, dashboard=given.dashboard,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 import psutil
 import pytest
 import yaml
+from filelock import FileLock
 
 from pipelines import alone, cell, checkout, held
 from tests import clusters
@@ -77,20 +79,26 @@ def until(what, seconds=240):
 
 
 def trains(folder, name):
-    """The process that trains a cell, once it has a checkpoint to go on from; None before."""
+    """The process that trains a cell, once it has a checkpoint to go on from; None before, and when it is gone."""
     row, seed = name.removeprefix("synthetic-").rsplit("-", 1)
     saved = list((folder / "runs/checkpoints/synthetic" / row / seed).glob("*.pt"))
     found = state(folder, name)
-    return found.get("pid") if saved and found.get("state") == "runs" else None
+    alive = found.get("state") == "runs" and psutil.pid_exists(found["pid"])
+    return found["pid"] if saved and alive else None
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    """Weights of all cells after a plain `dvc repro`."""
-    folder = small(tmp_path_factory.mktemp("plain") / "repo")
-    done = dvc(folder, "repro", *(f"train@{name}" for name in CELLS))
-    assert done.returncode == 0, done.stderr
-    return weights(folder)
+    """Weights of all cells after a plain `dvc repro`; made once for all the processes that test."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "plain"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "weights").exists():
+            repository = small(folder / "repo")
+            done = dvc(repository, "repro", *(f"train@{name}" for name in CELLS))
+            assert done.returncode == 0, done.stderr
+            (folder / "weights").write_bytes(pickle.dumps(weights(repository)))
+    return pickle.loads((folder / "weights").read_bytes())
 
 
 def check_joined(folder, plain):
@@ -112,12 +120,26 @@ class TestDask:
         folder = small(tmp_path / "repo")
         blocked = break_it(folder)
         words = ["pipelines.fan_out", "dask", "--workers", "2", "--dashboard", "127.0.0.1:0"]
-        with (tmp_path / "log").open("w") as log:
-            first = subprocess.Popen([sys.executable, "-m", *words], cwd=folder, env=environment(), stdout=log, stderr=log)  # fmt: skip
-        until(lambda: trains(folder, CELLS[0]))
+
+        def begun():
+            with (tmp_path / "log").open("w") as log:
+                return subprocess.Popen([sys.executable, "-m", *words], cwd=folder, env=environment(), stdout=log, stderr=log)  # fmt: skip
+
+        # Stopped from outside, it leaves no worker behind.
+        stopped = begun()
+        worker = psutil.Process(until(lambda: trains(folder, CELLS[0]))).parent()
+        stopped.terminate()
+        assert stopped.wait(60) == 1
+        assert "stopped; call this again" in (tmp_path / "log").read_text()
+        assert not psutil.wait_procs([worker], timeout=60)[1]
+        until(lambda: not held(folder / cell.lock_file(CELLS[0])))
+
+        first = begun()
+        worker = psutil.Process(until(lambda: trains(folder, CELLS[0]))).parent()
+        # Dask's wish to give memory back at once is not the training's.
+        assert "MALLOC_TRIM_THRESHOLD_" not in psutil.Process(trains(folder, CELLS[0])).environ()
 
         # The worker's process, and with it every cell on it. And the code is edited: what runs is the commit's.
-        worker = psutil.Process(trains(folder, CELLS[0])).parent()
         worker.send_signal(signal.SIGKILL)
         with (folder / "irstd/training/steps.py").open("a") as file:
             file.write("raise SystemExit('edited meanwhile')\n")
