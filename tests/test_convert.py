@@ -1,13 +1,15 @@
 """Truth from one form to another and back: equal where nothing is lost, and said where something is."""
 
 import json
+import re
 
+import mlcroissant
 import numpy as np
 import pytest
 from PIL import Image
 
 from irstd.apps import cli
-from irstd.data import convert, own
+from irstd.data import catalogue, convert, croissant, own
 from irstd.errors import InputError
 
 
@@ -94,6 +96,66 @@ def test_layouts_hold_the_dataset(tmp_path, masks, capsys, layout):
         assert (tmp_path / "NEW/img_idx/train_NEW.txt").read_text() == "s0\ns2\n"
     else:
         assert np.asarray(Image.open(tmp_path / "NEW/origin/masks_centroid/s2.png")).sum() in (255, 510)
+
+
+@pytest.fixture
+def several(tmp_path, masks):
+    """A dataset with two splits."""
+    folder, drawn = masks
+    dataset = tmp_path / "mine"
+    (dataset / "images").mkdir(parents=True)
+    folder.rename(dataset / "masks")
+    for number, name in enumerate(drawn):
+        Image.fromarray(np.full((40, 56), 90 + number, np.uint8)).save(dataset / f"images/{name}.bmp")
+    (dataset / "splits.csv").write_text("name,a,b\ns0,train,test\ns1,test,\ns2,val,train\ns3,test,train\n")
+    return dataset, drawn
+
+
+@pytest.mark.filterwarnings("ignore")  # of the reference's own
+def test_croissant_is_read_by_its_own_library(tmp_path, several, capsys):
+    dataset, drawn = several
+    assert "Lost: nothing." in run(capsys, dataset, tmp_path / "NEW", "--to", "croissant")
+
+    found = mlcroissant.Dataset(str(tmp_path / "NEW/croissant.json"))
+
+    assert not found.metadata.ctx.issues.errors and found.metadata.name == "NEW"
+    roles = {
+        one["scenes/name"].decode(): (one["scenes/a"].decode(), one["scenes/b"]) for one in found.records("scenes")
+    }
+    assert {name: row[0] for name, row in roles.items()} == {"s0": "train", "s1": "test", "s2": "val", "s3": "test"}
+    assert roles["s0"][1] == b"test" and roles["s1"][1] in (None, b"")
+    images = {one["images/name"].decode(): np.asarray(one["images/image"])[..., 0] for one in found.records("images")}
+    truth = {one["masks/name"].decode(): np.asarray(one["masks/mask"])[..., 0] for one in found.records("masks")}
+    for number, (name, mask) in enumerate(drawn.items()):
+        assert (images[name] == 90 + number).all() and (truth[name] == mask * 255).all()
+    assert own.take(tmp_path / "NEW").roles == own.take(dataset).roles
+
+
+def test_datasets_of_the_catalogue_are_known_by_their_scenes(tmp_path):
+    names = list(catalogue.manifest("irstd-1k"))
+    (tmp_path / "splits.csv").write_text("name,800-201\n" + "".join(f"{name},test\n" for name in names))
+
+    made = croissant.describe(tmp_path)
+
+    assert made["name"] == "IRSTD-1k" and "MIT" in made["license"] and "ISNet" in made["citeAs"]
+    assert croissant.known(names[1:]) is None and croissant.known([]) is None
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("name,a\ns0,trian\n", "a column `name`, and one of train, val, test"),
+        ("scene,a\ns0,train\n", "a column `name`, and one of train, val, test"),
+        ("name\ns0\n", "a column `name`, and one of train, val, test"),
+        ("name,a\nx9,train\n", "splits.csv names x9, of which there are no images"),
+    ],
+)
+def test_a_table_of_splits_that_is_none_is_said(several, table, sentence):
+    dataset, _ = several
+    (dataset / "splits.csv").write_text(table)
+
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        own.take(dataset)
 
 
 def test_what_is_there_is_not_written_over(tmp_path, masks):

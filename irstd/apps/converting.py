@@ -8,7 +8,7 @@ from typing import Any
 
 from irstd.formats import known
 
-FORMS = ("masks", "points", "coco", "yolo", "voc", "basicirstd", "pal")
+FORMS = ("masks", "points", "coco", "yolo", "voc", "basicirstd", "pal", "croissant")
 
 
 def add(commands: Any) -> None:
@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "source",
         type=Path,
-        help=f"a folder of masks, or {known.ANNOTATIONS}; for the layouts basicirstd and pal, a dataset with images/",
+        help=f"a folder of masks, or {known.ANNOTATIONS}; for the last three, a dataset with images/",
     )
     parser.add_argument("out", type=Path, help="a new folder; for points a new CSV, for coco a new JSON")
     parser.add_argument("--to", required=True, choices=FORMS, help="what to write")

@@ -1,4 +1,4 @@
-"""Truth from one form to another: masks, points, boxes (COCO, YOLO, VOC), and the layouts of BasicIRSTD and PAL."""
+"""Truth from one form to another: masks, points, boxes (COCO, YOLO, VOC), and layouts: BasicIRSTD, PAL, Croissant."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jaxtyping import Bool
 from numpy import ndarray
 from PIL import Image
 
-from irstd.data import own
+from irstd.data import croissant, own, raw
 from irstd.errors import InputError
 from irstd.formats import annotations, coco, images, marks, masks, pixels
 from irstd.formats.marks import Mark, Size
@@ -272,16 +272,28 @@ def to_pal(dataset: Path, out: Path) -> list[str]:
     return list(dict.fromkeys(lost)) + _of_roles(roles)
 
 
+def to_croissant(dataset: Path, out: Path) -> list[str]:
+    """Writes `images/`, `masks/`, `splits.csv` with every split, and `croissant.json`, which describes them."""
+    found, truth, names = _dataset(dataset, several=True)
+    empty_folder(out)
+    lost = _copy_images(found.images, names, out / "images")
+    lost += to_masks(_renamed(truth, names), out / "masks")
+    raw.write_splits(out / croissant.SPLITS, {names[name]: row for name, row in found.roles.items()})
+    text = json.dumps(croissant.describe(out), indent=1, ensure_ascii=False)
+    (out / "croissant.json").write_text(f"{text}\n", encoding="utf-8")
+    return lost
+
+
 def _of_roles(roles: Mapping[str, str]) -> list[str]:
     unused = sum(not role for role in roles.values())
     return [f"{unused} scenes that no list names are left out of the lists"] if unused else []
 
 
-def _dataset(folder: Path) -> tuple[own.Own, Truth, dict[str, str]]:
+def _dataset(folder: Path, *, several: bool = False) -> tuple[own.Own, Truth, dict[str, str]]:
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; give a dataset with images/ and masks/")
     found = own.take(folder)
-    if len({split for row in found.roles.values() for split in row}) > 1:
+    if not several and len({split for row in found.roles.values() for split in row}) > 1:
         raise InputError(f"{folder.name}: lists of several splits; leave those of one in it")
     if found.marks is not None:
         sizes = {name: pixels.size_of(path) for name, path in found.images.items()}
@@ -334,4 +346,8 @@ def _png(path: Path, values: ndarray) -> None:
 FORMS: dict[str, Callable[[Truth, Path], list[str]]] = {
     "masks": to_masks, "points": to_points, "coco": to_coco, "yolo": to_yolo, "voc": to_voc,
 }  # fmt: skip
-LAYOUTS: dict[str, Callable[[Path, Path], list[str]]] = {"basicirstd": to_basicirstd, "pal": to_pal}
+LAYOUTS: dict[str, Callable[[Path, Path], list[str]]] = {
+    "basicirstd": to_basicirstd,
+    "pal": to_pal,
+    "croissant": to_croissant,
+}

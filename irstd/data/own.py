@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from irstd.data import raw
+from irstd.data.prepared import read_splits
 from irstd.errors import InputError
 from irstd.formats import annotations, images, lists, masks, pixels
 from irstd.formats.marks import Mark, Marks, outside
@@ -220,6 +221,8 @@ def _take_marks(folder: Path, found: Own, names: Names) -> list[str]:
 
 
 def _roles(folder: Path, found: Own, role_of: Mapping[str, str], split: str) -> dict[str, dict[str, str]]:
+    if (folder / "splits.csv").is_file():
+        return _of_table(folder / "splits.csv", found.images)
     listed = lists.find(folder, found.images, split)
     found.report += listed.notes
     if listed.roles:
@@ -234,6 +237,25 @@ def _roles(folder: Path, found: Own, role_of: Mapping[str, str], split: str) -> 
         return {name: {split: "test" if role == last else role} for name, role in role_of.items()}
     found.report.append("no lists: a fifth of the scenes, by a hash of their names, is the test split")
     return by_hash(found.images, split)
+
+
+def _of_table(path: Path, names: Mapping[str, Path]) -> dict[str, dict[str, str]]:
+    """Roles in several splits, from a table as the datasets of the catalogue have it.
+
+    Raises:
+        InputError: it is another table.
+    """
+    try:
+        table = read_splits(path)
+    except (KeyError, ValueError, csv.Error):
+        table = {}
+    cells = {cell for row in table.values() for cell in row.values()}
+    if not cells or not cells <= {"train", "val", "test", ""}:
+        raise InputError("splits.csv is to have a column `name`, and one of train, val, test or nothing for each split")
+    if strangers := [name for name in table if name not in names]:
+        raise InputError(f"splits.csv names {shown(strangers)}, of which there are no images")
+    none = dict.fromkeys(next(iter(table.values())), "")
+    return {name: table.get(name, none) for name in names}
 
 
 def by_hash(names: Iterable[str], split: str) -> dict[str, dict[str, str]]:
