@@ -9,7 +9,7 @@ import irstd
 from irstd import methods
 from irstd.apps import cli
 from irstd.inference import profiling
-from irstd.inference.export import Scores, export, load, session
+from irstd.inference.export import Scores, export, load, load_openvino, session, to_openvino
 from irstd.layers.odconv import anneal
 
 # The exporter's own packages warn of their future.
@@ -43,6 +43,18 @@ def test_a_file_holds_the_weights_and_is_used_again(tmp_path):
 
     assert ["network.onnx"] == [p.name for p in tmp_path.iterdir()]
     np.testing.assert_allclose(load(tmp_path / "network.onnx", 1)(images.numpy()), network(images).detach(), atol=1e-5)
+
+
+def test_openvino_says_what_torch_says(tmp_path):
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Sigmoid())
+    export(network, (1, 1, 16, 16), tmp_path / "network.onnx")
+
+    to_openvino(tmp_path / "network.onnx", tmp_path / "net.xml")
+
+    images = torch.rand(1, 1, 16, 16)
+    got = load_openvino(tmp_path / "net.xml", 1)(images.numpy())
+    np.testing.assert_allclose(got, network(images).detach(), atol=1e-6)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["net.bin", "net.xml", "network.onnx"]
 
 
 def test_forms_of_the_wrong_device_are_refused():
@@ -82,10 +94,19 @@ class TestCommand:
             expected = network.loaded.network(torch.from_numpy(image)).numpy()
         np.testing.assert_allclose(load(tmp_path / "net.onnx")(image), expected, atol=1e-3)
 
+    @pytest.mark.slow
+    def test_openvino_finds_what_torch_finds(self, tmp_path, capsys):
+        cli.main(["export", self.WEIGHTS, "--size", "64", "64", "--out", str(tmp_path / "net.xml")])
+
+        said = capsys.readouterr().out
+        assert "| OpenVINO | net.xml" in said and "found, 0 others" in said
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["net.bin", "net.xml"]
+
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            (["--out", "net.pt"], "--out net.pt does not end in .onnx"),
+            (["--out", "net.pt"], "--out net.pt does not end in .onnx or .xml"),
+            (["--out", "net.xml", "--int8", "x.png"], "--int8 writes a file of ONNX; let --out end in .onnx"),
             (["--out", "net.onnx", "--size", "65", "64"], "--size 65 64: sides of Point regression are multiples of"),
         ],
     )

@@ -10,6 +10,7 @@ from torch import nn
 
 from irstd.errors import InputError
 from irstd.inference import pictures, sources, tiles, weights
+from irstd.inference.in_torch import InTorch
 from irstd.methods import Method, Prediction
 from irstd.metrics.levels import HALF
 
@@ -53,8 +54,8 @@ def test_tiles_equal_the_whole_picture_for_a_local_network(rng, halving, size, c
     one = loaded(Local(halving=halving), lambda score, _: Prediction(score=score))
     grey = rng.integers(0, 256, size, dtype=np.uint8)
 
-    whole = tiles.run(one, grey)
-    parted = tiles.run(one, grey, most_px=1, tile=88, margin=24)
+    whole = tiles.run(InTorch(one), grey)
+    parted = tiles.run(InTorch(one, most_px=1, tile=88, margin=24), grey)
 
     assert whole.tiles == 1 and parted.tiles == count
     assert np.abs(parted.levels.astype(int) - whole.levels).max() <= 1e-5 * 2 * HALF + 1
@@ -71,7 +72,7 @@ def test_points_at_a_seam_are_found_once(rng):
     grey = np.zeros((200, 200), np.uint8)
     at = rng.integers(0, 40, (30, 2)) * 5
     grey[at[:, 0], at[:, 1]] = 255
-    found = tiles.run(loaded(nn.Identity(), peaks), grey, most_px=1, tile=64, margin=8)
+    found = tiles.run(InTorch(loaded(nn.Identity(), peaks), most_px=1, tile=64, margin=8), grey)
 
     assert {tuple(p) for p in found.points[:, :2].astype(int).tolist()} == {tuple(p) for p in at.tolist()}
 
@@ -81,7 +82,7 @@ def test_small_pictures_are_padded(rng, size):
     one = loaded(nn.Identity(), lambda score, _: Prediction(score=score))
     grey = rng.integers(0, 256, size, dtype=np.uint8)
 
-    found = tiles.run(one, grey)
+    found = tiles.run(InTorch(one), grey)
 
     assert found.levels.shape == size
     np.testing.assert_allclose(found.levels / (2 * HALF), grey / 255, atol=1e-4)
@@ -95,7 +96,7 @@ def test_a_large_picture_is_answered_with_a_small_overlay(tmp_path, rng, monkeyp
     picture = sources.Picture(tmp_path / "a.png", grey, name="night/a")
 
     (answer,) = pictures.write(
-        pictures.answers(one, [picture], 0.5), pictures.make_room(tmp_path / "out") or tmp_path / "out"
+        pictures.answers(InTorch(one), [picture], 0.5), pictures.make_room(tmp_path / "out") or tmp_path / "out"
     )
 
     assert answer.points.tolist() == [[101.0, 401.5, 1.0]] and answer.areas == [12]

@@ -132,14 +132,14 @@ class Network:
         Raises:
             InputError: it is no such picture.
         """
-        from irstd.inference import pictures, sources  # noqa: PLC0415
+        from irstd.inference import in_torch, pictures, sources  # noqa: PLC0415
 
         if isinstance(image, (str, os.PathLike)):
             picture = sources.read(Path(image))
         else:
             picture = sources.Picture(Path("array"), _grey(image))
         above = self.threshold if threshold is None else threshold
-        return next(iter(pictures.answers(self.loaded, [picture], above, self.device)))
+        return next(iter(pictures.answers(in_torch.InTorch(self.loaded, self.device), [picture], above)))
 
 
 def _grey(image: ndarray) -> ndarray:

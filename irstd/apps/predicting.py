@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from irstd.apps.scoring import share
@@ -29,8 +30,8 @@ def add(commands: Any) -> None:
         "--weights",
         # Of the weights in Git that draw masks: the highest Pd on the datasets they were not trained on.
         default="irstd-1k/gaussian_pinwheel",
-        help="DATASET/METHOD of reports/weights, or a file of published weights; if not given %(default)s, the one in "
-        "Git that draws masks (reports/transfer.md)",
+        help="DATASET/METHOD of reports/weights, a file of published weights, or one of `irstd export`, which needs no "
+        "torch; if not given %(default)s, the one in Git that draws masks (reports/transfer.md)",
     )
     parser.add_argument("--threshold", type=share, help="of the score; that of the weights if not given")
     parser.add_argument(
@@ -104,15 +105,10 @@ def _with_weights(
 
     found = sources.find(given.images, folder)
     kept, faults = _readable(found, levels, given.key, skip=given.skip)
-    from irstd.inference import devices, pictures, weights  # noqa: PLC0415 - torch, only when all else is right
+    from irstd.inference import pictures  # noqa: PLC0415
 
-    loaded = weights.load(path)
-    label = loaded.label
+    network, title, label = _network(path, given.device)
     folder = folder or root / "runs/pictures" / f"{label.dataset}-{label.row}"
-    try:
-        device = devices.device(given.device)
-    except InputError as error:
-        raise InputError(str(error).replace("params.yaml: train.device", "--device")) from None
     pictures.make_room(folder)
     threshold = label.threshold if given.threshold is None else given.threshold
     start, rows = time.perf_counter(), []
@@ -127,7 +123,7 @@ def _with_weights(
             inner.total, inner.n = of, done
             inner.refresh()
 
-        every = pictures.answers(loaded, _pictures(kept, levels, given.key), threshold, device, progress)
+        every = pictures.answers(network, _pictures(kept, levels, given.key), threshold, progress)
         for one in pictures.write(every, folder):
             rows.append(_row(one))
             bar.update()
@@ -143,7 +139,7 @@ def _with_weights(
     trained = f"trained on {label.dataset}, split {label.split}, seed {label.seed}, budget {label.budget}"
     card = path.with_suffix(".md")
     said = [
-        f"{loaded.method.title}, {trained}; a target is what scores above {threshold:g}.",
+        f"{title}, {trained}; a target is what scores above {threshold:g}.",
         table.to_markdown(index=False, disable_numparse=True) + more,
         *found.notes,
         *([f"Left out, not readable: {'; '.join(faults)}"] if faults else []),
@@ -151,6 +147,30 @@ def _with_weights(
         + (f"\nWhat these weights can and cannot do: {card}" if card.is_file() else ""),
     ]
     return "\n\n".join(said)
+
+
+def _network(path: Path, device: str) -> tuple[Any, str, Any]:
+    """What says where targets are, the method's title, and the label of the weights."""
+    if path.suffix == ".onnx":
+        if device not in ("auto", "cpu"):
+            raise InputError(f"--device {device}: files of ONNX run on the CPU here; name weights instead")
+        from irstd.inference import in_onnx  # noqa: PLC0415
+
+        network = in_onnx.InOnnx(path)
+        return network, network.label["title"], SimpleNamespace(**network.label)
+    try:
+        from irstd.inference import devices, in_torch, weights  # noqa: PLC0415 - torch, only when all else is right
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{error.name} is not installed, which weights need; pip install 'irstd-workbench[train]', or name a file "
+            "of `irstd export`"
+        ) from None
+    loaded = weights.load(path)
+    try:
+        on = devices.device(device)
+    except InputError as error:
+        raise InputError(str(error).replace("params.yaml: train.device", "--device")) from None
+    return in_torch.InTorch(loaded, on), loaded.method.title, loaded.label
 
 
 def _pictures(kept: dict[Path, str], levels: tuple[float, float] | None, key: str | None) -> Iterator[Any]:

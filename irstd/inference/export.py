@@ -1,4 +1,4 @@
-"""Networks as ONNX files, and their use in ONNX Runtime: what runs them without torch."""
+"""Networks as files of ONNX and OpenVINO, and their use: what runs them without torch."""
 
 from __future__ import annotations
 
@@ -123,6 +123,40 @@ def load(path: Path, threads: int = 0) -> Callable[[Float[ndarray, "B 1 H W"]], 
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda images: session.run(None, {"images": images})[0]
+
+
+def _openvino() -> Any:
+    try:
+        import openvino  # noqa: PLC0415 - not needed to train or to report
+    except ModuleNotFoundError:
+        raise InputError("openvino is missing; pip install 'irstd-workbench[openvino]'") from None
+    return openvino
+
+
+def to_openvino(path: Path, out: Path) -> None:
+    """Writes an ONNX file as OpenVINO's two: `out`, ending in .xml, and the weights beside it, in .bin.
+
+    Raises:
+        InputError: OpenVINO is not installed.
+    """
+    openvino = _openvino()
+    # As it is: half precision would change scores.
+    openvino.save_model(openvino.Core().read_model(path), out, compress_to_fp16=False)
+
+
+def load_openvino(path: Path, threads: int = 0) -> Callable[[Float[ndarray, "B 1 H W"]], ndarray]:
+    """A call that maps images through files of OpenVINO on the CPU, in single precision.
+
+    Args:
+        threads: 0 for as many as OpenVINO likes.
+
+    Raises:
+        InputError: OpenVINO is not installed.
+    """
+    # Else it takes bfloat16 where the processor has it.
+    hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+    compiled = _openvino().Core().compile_model(path, "CPU", hints)
+    return lambda images: compiled(images)[0]
 
 
 def session(network: nn.Module, shape: tuple[int, ...] | Size, threads: int = 0) -> Callable[[ndarray], ndarray]:

@@ -5,7 +5,7 @@ whose answer at a pixel depends on pixels at most a margin away, this equals the
 that take means over an image (squeeze and excitation, channel attention, standardisation) see their tile instead, and
 small tiles cost: on every ninth test scene of IRSTD-1k (512 px) its U-Net has IoU 63.4 % and Fa 40.8 whole, 53.6 % and
 86.4 in tiles of 384 px, 46.5 % and 129.2 in tiles of 256 px, at the same Pd of 96.7 %; point regression loses 0 and 0.5
-points of F1. So pictures are taken whole as long as they fit, and tiles are larger than those scenes.
+points of F1. So pictures are taken whole as long as they fit, and tiles are larger than those scenes. Needs no torch.
 """
 
 from __future__ import annotations
@@ -13,20 +13,50 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8, UInt16
 from numpy import ndarray
 
-from irstd.inference.predict import Predicted, predict
-from irstd.inference.weights import Loaded
 from irstd.metrics.levels import encode
 
-MOST_PX = 1920 * 1200  # of a picture taken whole; GGL-Net takes about 1 kB of memory a pixel
-TILE_PX, MARGIN_PX = 768, 96  # side of a tile, and how much of each side is discarded; multiples of 32
 SAME_PX = 3.0  # points of two tiles that are nearer than this are of one target
-LEAST_PX = 32  # smaller pictures are padded
+
+
+@runtime_checkable
+class Said(Protocol):
+    """What a network says of one piece, as `irstd.inference.predict.Predicted`."""
+
+    @property
+    def score(self) -> Float[ndarray, "H W"] | None: ...
+
+    @property
+    def points(self) -> Float[ndarray, "N 3"] | None: ...
+
+
+@runtime_checkable
+class Network(Protocol):
+    """What says where targets are, of torch or of another runtime.
+
+    multiple: of a padded picture's sides, px. tile, margin: sides of a tile, and what is discarded of each side, px,
+    multiples of it.
+    """
+
+    @property
+    def multiple(self) -> int: ...
+
+    @property
+    def tile(self) -> tuple[int, int]: ...
+
+    @property
+    def margin(self) -> int: ...
+
+    def takes(self, height: int, width: int) -> bool:
+        """Whether a picture of these sides is taken whole."""
+        ...
+
+    def __call__(self, grey: UInt8[ndarray, "H W"]) -> Said: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,39 +85,26 @@ def windows(length: int, tile: int, margin: int) -> list[tuple[int, int, int, in
     return [(s, s + tile, a, b) for s, (a, b) in zip(starts, pairwise(cuts), strict=True)]
 
 
-def run(
-    loaded: Loaded,
-    grey: UInt8[ndarray, "H W"],
-    device: torch.device | str = "cpu",
-    *,
-    most_px: int = MOST_PX,
-    tile: int = TILE_PX,
-    margin: int = MARGIN_PX,
-    progress: Callable[[int, int], None] | None = None,
-) -> Whole:
+def run(network: Network, grey: UInt8[ndarray, "H W"], *, progress: Callable[[int, int], None] | None = None) -> Whole:
     """What a network says of a picture.
 
     Args:
-        loaded: its network is on `device`.
-        most_px: pictures of up to so many px are taken whole.
-        tile, margin: sides of tiles and of what is discarded of each, px, multiples of the method's `multiple`.
         progress: called with the number of tiles done and of all.
     """
-    one = _predictor(loaded, device)
-    if grey.size <= most_px or loaded.label.geometry == "resize":
-        found = one(grey)
+    if network.takes(*grey.shape):
+        found = network(grey)
         return Whole(None if found.score is None else encode(found.score), found.points)
     # As the whole picture would be, so that tiles begin where a network that halves its input expects.
-    full = np.pad(grey, [(0, -side % loaded.method.multiple) for side in grey.shape])
+    full = np.pad(grey, [(0, -side % network.multiple) for side in grey.shape])
     rows, cols = (
-        [(start, end, first, min(last, side)) for start, end, first, last in windows(length, tile, margin)]
-        for length, side in zip(full.shape, grey.shape, strict=True)
+        [(start, end, first, min(last, side)) for start, end, first, last in windows(length, tile, network.margin)]
+        for length, side, tile in zip(full.shape, grey.shape, network.tile, strict=True)
     )
     levels: ndarray | None = None
     points: list[ndarray] = []
     with_points = False
     for number, (row, col) in enumerate((row, col) for row in rows for col in cols):
-        found = one(np.ascontiguousarray(full[row[0] : row[1], col[0] : col[1]]))
+        found = network(np.ascontiguousarray(full[row[0] : row[1], col[0] : col[1]]))
         inner = np.s_[row[2] - row[0] : row[3] - row[0], col[2] - col[0] : col[3] - col[0]]
         if found.score is not None:
             levels = np.zeros(grey.shape, np.uint16) if levels is None else levels
@@ -99,29 +116,6 @@ def run(
             progress(number + 1, len(rows) * len(cols))
     merged = _merged(np.concatenate(points)) if with_points else None
     return Whole(levels, merged, len(rows) * len(cols))
-
-
-def _predictor(loaded: Loaded, device: torch.device | str) -> Callable[[ndarray], Predicted]:
-    """A function from grey levels to a prediction; small pictures are padded with black, and the padding taken off."""
-
-    def one(grey: ndarray) -> Predicted:
-        height, width = grey.shape
-        crop = loaded.label.geometry == "crop"
-        more = [max(0, LEAST_PX - side) if crop else 0 for side in grey.shape]
-        padded = np.pad(grey, ((0, more[0]), (0, more[1]))) if any(more) else grey
-        (found,) = predict(
-            loaded.network, loaded.method, loaded.options, [padded],
-            device=device, geometry=loaded.label.geometry, side=loaded.label.side,
-        )  # fmt: skip
-        if not any(more):
-            return found
-        score = None if found.score is None else np.ascontiguousarray(found.score[:height, :width])
-        points = found.points
-        if points is not None:
-            points = points[(points[:, 0] < height - 0.5) & (points[:, 1] < width - 0.5)]
-        return Predicted(score, points)
-
-    return one
 
 
 def _inside(points: ndarray, row: tuple[int, int, int, int], col: tuple[int, int, int, int]) -> ndarray:
