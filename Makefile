@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Threads that wait by spinning take the core that another thread needs.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: quickstart repro report publish cells test test-slow lint format lab bench bench-train fuzz detectors lock clean
+.PHONY: quickstart repro report publish docs cells test test-slow lint format lab bench bench-train fuzz detectors lock clean
 
 quickstart: $(READY) ## the whole pipeline on synthetic scenes, ending in reports
 	python -m pipelines.quickstart
@@ -22,6 +22,10 @@ report: $(READY) ## the reports whose inputs changed, in runs/site: no data, wei
 
 publish: $(READY) ## take runs into the record, reports/: make publish RUNS="nudt-sirst-ggl_net-0 ..."
 	python -m pipelines.publish $(RUNS)
+
+docs: $(READY) ## the documentation as one site with search, in runs/docs: guide, tutorials, results, every function
+	sphinx-build --quiet --fail-on-warning --jobs auto -c docs . runs/docs
+	@echo "Open the documentation: $(CURDIR)/runs/docs/index.html"
 
 cells: $(READY) ## write cells.yaml anew, after a change of the lists in params.yaml
 	python -c "from pipelines.plan import write_cells; write_cells()"

@@ -22,7 +22,7 @@ from irstd.config import params
 from irstd.errors import InputError, hint
 from irstd.reports import notebooks, page
 from irstd.results import provenance, records
-from irstd.results.overlay import overlay
+from irstd.results.overlaid import overlay
 from pipelines import RECORD, RESULTS, RUNS, SITE, WEIGHTS, run
 from pipelines.report_list import UP, Report, reports
 

@@ -7,7 +7,7 @@ import pytest
 
 from irstd import tables
 from irstd.errors import InputError
-from irstd.results.overlay import HERE, RECORD, overlay
+from irstd.results.overlaid import HERE, RECORD, overlay
 from irstd.results.reading import cells
 from pipelines import publish
 from tests.conftest import RECORDED, ROOT

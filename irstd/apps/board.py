@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
 def run(given: argparse.Namespace, root: Path) -> str:
     """Writes the board, and returns where."""
     out = given.out or root / "runs/board.html"
-    from irstd.results.overlay import overlay  # noqa: PLC0415 - loads NumPy, which `--help` does without
+    from irstd.results.overlaid import overlay  # noqa: PLC0415 - loads NumPy, which `--help` does without
 
     rows = every(overlay([root / "reports/results", root / "runs/results"]), given.submissions)
     out.parent.mkdir(parents=True, exist_ok=True)

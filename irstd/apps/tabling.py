@@ -36,7 +36,7 @@ def run(given: argparse.Namespace, root: Path) -> str:
         InputError: no row is left; the message says what there is.
     """
     from irstd.apps import board  # noqa: PLC0415 - loads pandas, which `--help` does without
-    from irstd.results.overlay import overlay  # noqa: PLC0415
+    from irstd.results.overlaid import overlay  # noqa: PLC0415
     from irstd.tables import paper  # noqa: PLC0415
     from irstd.tables.board import PUBLISHED  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """Results as files: what is in each table, how they are read and written, what made them; and published figures."""
 
 from irstd.results.literature import published, published_costs
-from irstd.results.overlay import overlay
+from irstd.results.overlaid import overlay
 from irstd.results.reading import cells, crops, gather, robustness, titles, transfer
 from irstd.results.schemas import SCHEMAS
 from irstd.results.store import read

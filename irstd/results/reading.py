@@ -27,7 +27,7 @@ from PIL import Image
 
 from irstd.errors import InputError
 from irstd.results import records
-from irstd.results.overlay import RECORD, origin_of
+from irstd.results.overlaid import RECORD, origin_of
 from irstd.results.schemas import SCHEMAS
 from irstd.results.store import read
 
