@@ -60,6 +60,7 @@ def test_what_is_named_wrongly_is_said(tmp_path):
     for words, sentence in (
         (["pipelines.campaign", tmp_path, tmp_path, "10", "1"], "holds no campaign"),
         (["pipelines.campaign", tmp_path, tmp_path, "ten", "1"], "whole numbers"),
+        (["pipelines.campaign", tmp_path, tmp_path, "10", "1", "step=fast"], "a step is compiled, graphs, eager"),
         (["pipelines.unpack_campaign", tmp_path, tmp_path], "holds nothing of a campaign"),
     ):
         done = subprocess.run([sys.executable, "-m", *map(str, words)], cwd=ROOT, capture_output=True, text=True)
