@@ -15,6 +15,7 @@ from numpy import ndarray
 from torch import Size, Tensor, nn
 
 from irstd.errors import InputError
+from irstd.inference import in_onnx
 from irstd.layers.odconv import folded
 from irstd.methods import Method
 from irstd.metrics.regions import regions
@@ -107,21 +108,8 @@ def quantise(path: Path, out: Path, images: Float[ndarray, "N 1 H W"]) -> None:
 
 
 def load(path: Path, threads: int = 0) -> Callable[[Float[ndarray, "B 1 H W"]], ndarray]:
-    """A call that maps images through an ONNX file on the CPU.
-
-    Args:
-        threads: 0 for as many as ONNX Runtime likes.
-
-    Raises:
-        InputError: ONNX Runtime is not installed.
-    """
-    try:
-        import onnxruntime  # noqa: PLC0415 - not needed to train or to report
-    except ModuleNotFoundError:
-        raise InputError("onnxruntime is missing; pip install 'irstd-workbench[onnx]'") from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    """A call that maps images through an ONNX file on the CPU; see `irstd.inference.in_onnx.opened`."""
+    session = in_onnx.opened(path, threads)
     return lambda images: session.run(None, {"images": images})[0]
 
 

@@ -25,6 +25,27 @@ class Piece:
     points: None = None
 
 
+def opened(path: Path, threads: int = 0) -> Any:
+    """ONNX Runtime's session of a file, on the CPU.
+
+    Args:
+        threads: 0 for as many as ONNX Runtime likes.
+
+    Raises:
+        InputError: ONNX Runtime is not installed, or the file is no ONNX.
+    """
+    try:
+        import onnxruntime  # noqa: PLC0415 - not needed to train or to report
+    except ModuleNotFoundError:
+        raise InputError("onnxruntime is missing; pip install 'irstd-workbench[predict]'") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except (RuntimeError, ValueError, onnxruntime.capi.onnxruntime_pybind11_state.InvalidProtobuf) as error:
+        raise InputError(f"{path} cannot be read as ONNX ({str(error).splitlines()[0]}); export it again") from None
+
+
 def write_label(path: Path, label: dict[str, Any]) -> None:
     """Writes into an ONNX file what it is of."""
     import onnx  # noqa: PLC0415 - only to write
@@ -47,16 +68,8 @@ class InOnnx:
     multiple = 1
 
     def __init__(self, path: Path) -> None:
-        try:
-            import onnxruntime  # noqa: PLC0415 - not needed to train or to report
-        except ModuleNotFoundError:
-            raise InputError("onnxruntime is missing; pip install 'irstd-workbench[predict]'") from None
-        onnxruntime.set_default_logger_severity(3)
-        try:
-            self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-            self.label = json.loads(self.session.get_modelmeta().custom_metadata_map.get(KEY, "{}"))
-        except (RuntimeError, ValueError, onnxruntime.capi.onnxruntime_pybind11_state.InvalidProtobuf) as error:
-            raise InputError(f"{path} cannot be read as ONNX ({str(error).splitlines()[0]}); export it again") from None
+        self.session = opened(path)
+        self.label = json.loads(self.session.get_modelmeta().custom_metadata_map.get(KEY, "{}"))
         if not self.label:
             raise InputError(f"{path} does not say what it is of; make it by `irstd export`")
         if not self.label["maps"]:
