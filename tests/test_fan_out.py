@@ -79,12 +79,18 @@ def until(what, seconds=240):
 
 
 def trains(folder, name):
-    """The process that trains a cell, once it has a checkpoint to go on from; None before, and when it is gone."""
+    """The process that trains a cell, once it has a checkpoint to go on from; None before, and when it has ended."""
     row, seed = name.removeprefix("synthetic-").rsplit("-", 1)
     saved = list((folder / "runs/checkpoints/synthetic" / row / seed).glob("*.pt"))
     found = state(folder, name)
-    alive = found.get("state") == "runs" and psutil.pid_exists(found["pid"])
-    return found["pid"] if saved and alive else None
+    if not saved or found.get("state") != "runs":
+        return None
+    try:
+        process = psutil.Process(found["pid"])
+        # Where nobody reaps orphans, an ended one keeps its number.
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
+    except psutil.NoSuchProcess:
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -127,17 +133,19 @@ class TestDask:
 
         # Stopped from outside, it leaves no worker behind.
         stopped = begun()
-        worker = psutil.Process(until(lambda: trains(folder, CELLS[0]))).parent()
+        training = until(lambda: trains(folder, CELLS[0]))
+        worker = training.parent()
         stopped.terminate()
         assert stopped.wait(60) == 1
         assert "stopped; call this again" in (tmp_path / "log").read_text()
         assert not psutil.wait_procs([worker], timeout=60)[1]
-        until(lambda: not held(folder / cell.lock_file(CELLS[0])))
+        until(lambda: not held(folder / cell.lock_file(CELLS[0])) and trains(folder, CELLS[0]) != training)
 
         first = begun()
-        worker = psutil.Process(until(lambda: trains(folder, CELLS[0]))).parent()
+        training = until(lambda: trains(folder, CELLS[0]))
+        worker = training.parent()
         # Dask's wish to give memory back at once is not the training's.
-        assert "MALLOC_TRIM_THRESHOLD_" not in psutil.Process(trains(folder, CELLS[0])).environ()
+        assert "MALLOC_TRIM_THRESHOLD_" not in training.environ()
 
         # The worker's process, and with it every cell on it. And the code is edited: what runs is the commit's.
         worker.send_signal(signal.SIGKILL)
@@ -208,10 +216,11 @@ class TestSlurm:
         assert first.returncode == 0, first.stderr
 
         def on(host):
-            return next((n for n in CELLS if state(folder, n).get("host") == host and trains(folder, n)), None)
+            here = ((name, trains(folder, name)) for name in CELLS if state(folder, name).get("host") == host)
+            return next((found for found in here if found[1]), None)
 
         # One whose time is nearly up goes back into the queue.
-        late = until(lambda: on("n1"))
+        late, _ = until(lambda: on("n1"))
         (number,) = (line.split()[0] for line in squeue().splitlines() if line.endswith("RUNNING n1"))
         # (`scancel` does not notice that it was heard, and tries again for a minute.)
         signalled = subprocess.Popen(["scancel", "--batch", "--signal=USR1", number], env=environment(**conf), stderr=subprocess.DEVNULL)  # fmt: skip
@@ -220,8 +229,7 @@ class TestSlurm:
         signalled.wait()
 
         # The node with all that runs on it: slurmd, the steps' own daemons, and the cell.
-        lost = until(lambda: on("n2"))
-        running = psutil.Process(trains(folder, lost))
+        lost, running = until(lambda: on("n2"))
         above = [one for one in running.parents() if one.name() in ("slurmstepd", "bash", "slurm_script")]
         slurm.nodes["n2"].kill()
         for process in [*above, running]:
