@@ -1,7 +1,10 @@
 """Submissions: made, verified, and refused after any change."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from PIL import Image
 import irstd
 from irstd.apps import cli
 from irstd.scoring import entry
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +159,76 @@ def test_a_folder_that_is_no_submission_is_named(tmp_path, monkeypatch):
 
     assert "is no submission, it has no submission.json" in refused(tmp_path / "nowhere")
     assert "is damaged" in refused(tmp_path)
+
+
+class TestRepositoryOfResults:
+    """The recipe of docs/results-repository.yml, its steps run as GitHub runs them."""
+
+    @pytest.fixture
+    def repository(self, dataset, tmp_path):
+        """With the datasets in place, and one submission on main."""
+        folder = tmp_path / "results-repository"
+        (folder / "data").mkdir(parents=True)
+        (folder / "data/prepared").symlink_to(dataset / "data/prepared")
+        self.git(folder, "init", "-q", "-b", "main")
+        (folder / ".gitignore").write_text("data\nsite\nchanged\n")
+        self.propose(folder, dataset, "Old one")
+        return folder
+
+    @staticmethod
+    def git(folder, *words):
+        done = subprocess.run(
+            ["git", "-c", "user.name=t", "-c", "user.email=t@t", *words], cwd=folder, check=True, capture_output=True
+        )
+        return done.stdout.decode().strip()
+
+    def propose(self, folder, dataset, name):
+        subprocess.run(
+            [sys.executable, "-m", "irstd", "submit", dataset / "maps", "--dataset", "synthetic", "--name", name, "--out", f"results/{name}"],
+            cwd=folder, check=True, capture_output=True,
+        )  # fmt: skip
+        self.commit(folder)
+
+    def commit(self, folder):
+        self.git(folder, "add", "-A")
+        self.git(folder, "commit", "-qm", "proposed")
+
+    @staticmethod
+    def step(folder, name, **more):
+        steps = yaml.safe_load((ROOT / "docs/results-repository.yml").read_text())["jobs"]["verify"]["steps"]
+        (command,) = (one["run"] for one in steps if one.get("name") == name)
+        path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+        return subprocess.run(
+            ["bash", "-e", "-c", command], cwd=folder, env=os.environ | {"PATH": path} | more,
+            capture_output=True, text=True,
+        )  # fmt: skip
+
+    def test_what_is_right_enters_and_what_was_changed_does_not(self, repository, dataset):
+        # Not touched by the proposal, so not its fault.
+        (repository / "results/Old one/submission.json").write_text("{}")
+        self.commit(repository)
+        main = self.git(repository, "rev-parse", "HEAD")
+        self.propose(repository, dataset, "New one")
+        self.propose(repository, dataset, "ninth-ü")
+        right = self.step(repository, "Verify", BASE=main)
+        assert right.returncode == 0, right.stderr
+        assert "2 submissions verified" in right.stdout and "New one: right, " in right.stdout
+
+        path = next((repository / "results/New one/predictions").iterdir())
+        levels = np.array(Image.open(path))
+        levels[0, 0] += 1
+        Image.fromarray(levels).save(path)
+        self.commit(repository)
+        wrong = self.step(repository, "Verify", BASE=main)
+        assert wrong.returncode == 1
+        assert f"changed since it was scored: predictions/{path.name}" in wrong.stderr
+
+        # What is taken back needs no scores.
+        shutil.rmtree(repository / "results/New one")
+        self.commit(repository)
+        assert "1 submissions verified" in self.step(repository, "Verify", BASE=main).stdout
+
+    def test_the_board_shows_what_is_on_main(self, repository):
+        made = self.step(repository, "Board")
+        assert made.returncode == 0, made.stderr
+        assert "Old one" in (repository / "site/index.html").read_text()
