@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Threads that wait by spinning take the core that another thread needs.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: quickstart repro report publish docs cells test test-slow lint format lab bench bench-train fuzz detectors lock clean
+.PHONY: quickstart repro report publish docs cells test test-slow lint format lab bench bench-train faults detectors lock clean
 
 quickstart: $(READY) ## the whole pipeline on synthetic scenes, ending in reports
 	python -m pipelines.quickstart
@@ -61,9 +61,9 @@ bench: $(READY) ## training steps, inference, and how near points are to the tru
 bench-train: $(READY) ## images/s of training by method and batch, and where the time goes; a quarter of an hour, let nothing else run
 	python -m tests.bench.throughput
 
-fuzz: $(READY) ## mutated files for every reader, ten minutes of one core; needs atheris (Linux, macOS)
+faults: $(READY) ## damage, kills of the pipeline, mutated files for every reader: half an hour of one core; needs atheris (Linux, macOS)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[fuzz]'
-	python -m tests.fuzz.readers
+	python -m tests.faults
 
 detectors: $(READY) ## what RetinaNet and YOLOv8n need besides; ultralytics is AGPL-3.0 software
 	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[detectors]'

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
+from papermill.exceptions import PapermillExecutionError
 
 from irstd.apps import board
 from irstd.config import params
@@ -40,7 +41,7 @@ def render(name: str, one: Report, results: Path, target: Path) -> str:
         parameters |= {kind: str(UP / target / kind / name) for kind in ("figures", "tables")}
     if one.notebook == "17_transfer":
         parameters["cards"] = str(UP / target)
-    executed = RUNS / "notebooks" / target.name / f"{name}.ipynb"
+    executed = _executed(name, target)
     start = time.time_ns()
     made = notebooks.execute(one.path, executed, **parameters)
     executed.unlink()
@@ -145,7 +146,7 @@ def build(target: Path, results: Path, names: tuple[str, ...] = ()) -> None:
                 print(job.result(), flush=True)
                 (stamps / f"{name}.json").write_text(json.dumps(digests[name]))
             else:
-                failed.append(f"{name}: {str(error).strip().splitlines()[-1]}")
+                failed.append(f"{name}: {_why(error, _executed(name, target))}")
     _drop_others(target, known)
     if not record:
         site(target, known, cards, results)
@@ -156,6 +157,19 @@ def build(target: Path, results: Path, names: tuple[str, ...] = ()) -> None:
         STAMPS.write_text(json.dumps(made, indent=1, sort_keys=True) + "\n")
     alike = f"{len(taken)} of them from the record, which has them alike; " if taken else ""
     print(f"{len(wanted)} of {len(known)} reports written, {alike}the others are as they were.")
+
+
+def _executed(name: str, target: Path) -> Path:
+    """The notebook of a report, with what its cells came to."""
+    return RUNS / "notebooks" / target.name / f"{name}.ipynb"
+
+
+def _why(error: BaseException, executed: Path) -> str:
+    """In a line, why a report could not be made."""
+    if isinstance(error, PapermillExecutionError):  # its text ends with a traceback, which may be empty
+        why = " ".join(f"{error.ename}: {error.evalue}".split())
+        return f"{why} (cell {error.exec_count} of {executed})"
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
 def _place(one: Report) -> int:

@@ -18,6 +18,8 @@ import numpy as np
 from numpy import ndarray
 from PIL import Image, UnidentifiedImageError
 
+from irstd.formats import matlab
+
 SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")  # of the field's datasets
 PICTURES = (*SUFFIXES, ".pgm", ".ppm", ".pnm", ".pbm", ".gif", ".webp", ".jp2", ".j2k")
 ARRAYS = (".npy", ".npz", ".mat")
@@ -173,6 +175,7 @@ def _mat(path: Path) -> dict[str, ndarray]:
             return found
     from scipy import io  # noqa: PLC0415 - only .mat needs it
 
+    matlab.check(path, 16 * LARGEST_PX)
     listed = io.whosmat(path)
     for name, shape, _ in listed:
         if name and math.prod(shape) > LARGEST_PX:

@@ -1,11 +1,10 @@
 """Mutated files for each reader: it takes them or refuses them in a sentence; anything else is a fault.
 
-    python -m tests.fuzz.readers [SECONDS]            every reader, each for its share of SECONDS (600)
-    python -m tests.fuzz.readers --one NAME SECONDS   one reader; its corpus and what felled it lie in runs/fuzz/NAME
+    python -m tests.faults.readers [SECONDS]            every reader, each for its share of SECONDS (600)
+    python -m tests.faults.readers --one NAME SECONDS   one reader; its corpus and what felled it lie in runs/fuzz/NAME
 
 A fault is an exception that is no refusal, a file that takes more than 10 s, or more than 1 GB of memory. Atheris
-(libFuzzer, guided by the branches of this package) mutates small valid files; see `SEEDS`. SciPy 1.17.1 ends the process
-on some damaged `.mat` files, so `mat` falls.
+(libFuzzer, guided by the branches of this package) mutates small valid files; see `SEEDS`.
 """
 
 from __future__ import annotations
@@ -75,7 +74,10 @@ SEEDS: dict[str, tuple[str, list[bytes]]] = {  # reader: the file's name, and va
     ),
     "npy": ("a.npy", [_saved(lambda f: np.save(f, MASK / 255)), _saved(lambda f: np.save(f, MASK > 0))]),
     "npz": ("a.npz", [_saved(lambda f: np.savez(f, a=MASK)), _saved(lambda f: np.savez_compressed(f, a=MASK, b=MASK))]),
-    "mat": ("a.mat", [_saved(lambda f: scipy.io.savemat(f, {"T": MASK / 255}))]),
+    "mat": (
+        "a.mat",
+        [_saved(lambda f, packed=packed: scipy.io.savemat(f, {"T": MASK / 255, "x": 1, "s": {"a": "b"}}, do_compression=packed)) for packed in (False, True)],
+    ),
     "coco": ("a.json", [json.dumps(COCO).encode(), json.dumps(DETECTIONS).encode()]),
     "labelme": ("a.json", [json.dumps(LABELME).encode()]),
     "voc": ("a.xml", [VOC.encode()]),
@@ -161,7 +163,7 @@ def main(seconds: int) -> int:
     """Fuzzes every reader, prints what held and what fell, and returns how many fell."""
     fell = 0
     for name in SEEDS:
-        command = [sys.executable, "-m", "tests.fuzz.readers", "--one", name, str(max(seconds // len(SEEDS), 1))]
+        command = [sys.executable, "-m", "tests.faults.readers", "--one", name, str(max(seconds // len(SEEDS), 1))]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         (OUT / name).mkdir(parents=True, exist_ok=True)
         (OUT / name / "log").write_text(done.stdout + done.stderr)

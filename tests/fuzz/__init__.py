@@ -1,1 +1,0 @@
-"""Fuzzing of whatever reads a file that somebody else wrote; `make fuzz`."""
