@@ -1,14 +1,15 @@
 """Publish runs into the record: NAME... -> reports/results, reports/weights and every page of reports/.
 
 NAME is a run, DATASET-METHOD-SEED; `DATASET-METHOD` and `DATASET` stand for all their runs. Its results are taken from
-runs/results, with what they stand on: the dataset's tables, the method's card, its transfer, robustness and packed
-weights if there are some, but no costs measured beside other work. `race` stands for the tables of pipelines/race.py.
-Without a name the pages alone are written anew, from the record as it is.
+runs/results, with what they stand on: the dataset's tables, the method's card, its transfer, robustness and the card of
+its weights, the weights too if `publish.in_git` names them; but no costs measured beside other work. `race` stands for
+the tables of pipelines/race.py. Without a name the pages alone are written anew, from the record as it is.
 Nothing else writes to the record.
 """
 
 import json
 import shutil
+from collections.abc import Container
 from pathlib import Path
 
 from irstd.config import params
@@ -19,7 +20,6 @@ from pipelines import RECORD, RESULTS, WEIGHTS, run
 from pipelines.reports import build
 
 RACE = "race"
-IN_GIT_MB = 10.0  # weights of more are published by their card and checksum alone
 
 
 def chosen(names: tuple[str, ...], known: dict[str, dict]) -> list[dict]:
@@ -81,7 +81,8 @@ def race() -> list[Path]:
 
 
 def main(*names: str) -> None:
-    cells = chosen(tuple(name for name in names if name != RACE), params.load().cells())
+    asked = params.load()
+    cells = chosen(tuple(name for name in names if name != RACE), asked.cells())
     if RACE in names and not race():
         raise InputError("there is no race yet; run `python -m pipelines.race`")
     wanted = [(cell, files(cell)) for cell in cells]  # whatever is wrong is said before anything is written
@@ -90,16 +91,24 @@ def main(*names: str) -> None:
         shutil.rmtree(RECORD / "results" / place, ignore_errors=True)
         for path in paths:
             _copy(path, RECORD / "results" / path.relative_to(RESULTS))
-        packed = WEIGHTS / cell["dataset"] / f"{cell['method']}.safetensors"
-        if packed.with_suffix(".md").exists():
-            _copy(packed.with_suffix(".md"), RECORD / "weights" / cell["dataset"] / f"{cell['method']}.md")
-            if packed.stat().st_size <= IN_GIT_MB * 1e6:
-                _copy(packed, RECORD / "weights" / cell["dataset"] / packed.name)
+        _publish_weights(f"{cell['dataset']}/{cell['method']}", asked.publish.in_git)
         print(f"published {'-'.join(place.parts)}")
     for path in race() if RACE in names else ():
         _copy(path, RECORD / "results" / path.relative_to(RESULTS))
         print(f"published {path.stem}")
     build(RECORD, RECORD / "results")
+
+
+def _publish_weights(name: str, in_git: Container[str]) -> None:
+    """Takes the card of weights, and the weights themselves if they belong in git, which none of an earlier run do."""
+    card, file = (WEIGHTS / f"{name}.{suffix}" for suffix in ("md", "safetensors"))
+    if not card.exists():
+        return
+    _copy(card, RECORD / "weights" / f"{name}.md")
+    target = RECORD / "weights" / f"{name}.safetensors"
+    target.unlink(missing_ok=True)
+    if name in in_git:
+        _copy(file, target)
 
 
 def _copy(source: Path, target: Path) -> None:

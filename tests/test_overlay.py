@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from irstd import tables
+from irstd.config.params import load
 from irstd.errors import InputError
 from irstd.results.overlaid import HERE, RECORD, overlay
 from irstd.results.reading import cells
@@ -101,6 +102,28 @@ class TestPublish:
             InputError, match="synthetic-mpcm-0 has no scores yet; run `dvc repro score@synthetic-mpcm-0`"
         ):
             publish.files({"dataset": "synthetic", "method": "mpcm", "seed": 0})
+
+    def test_the_record_has_the_weights_that_belong_in_git_and_no_others(self):
+        held = {
+            path.relative_to(ROOT / "reports/weights").with_suffix("")
+            for path in (ROOT / "reports/weights").rglob("*.safetensors")
+        }
+        assert {str(one) for one in held} == set(load(ROOT / "params.yaml").publish.in_git)
+
+    @pytest.mark.parametrize("in_git", [[], ["a/x"]])
+    def test_weights_go_into_git_if_they_are_named(self, tmp_path, monkeypatch, in_git):
+        monkeypatch.setattr(publish, "WEIGHTS", tmp_path / "runs")
+        monkeypatch.setattr(publish, "RECORD", tmp_path / "reports")
+        for folder, content in (("runs", "new"), ("reports/weights", "old")):
+            (tmp_path / folder / "a").mkdir(parents=True)
+            for suffix in ("md", "safetensors"):
+                (tmp_path / folder / f"a/x.{suffix}").write_text(content)
+
+        publish._publish_weights("a/x", in_git)
+        publish._publish_weights("a/y", in_git)  # never packed: nothing to do
+
+        there = {path.name: path.read_text() for path in (tmp_path / "reports/weights/a").iterdir()}
+        assert there == {"x.md": "new", **({"x.safetensors": "new"} if in_git else {})}
 
     def test_a_race_is_published_by_its_name_alone(self, folders, tmp_path, monkeypatch):
         monkeypatch.setattr(publish, "RESULTS", folders[1])

@@ -28,9 +28,9 @@ MISTAKES = [
     ("  device: auto", "  devise: auto", "params.yaml: train: unknown key 'devise'; did you mean 'device'?"),
     ("  repeats: 10 # timed runs; the median counts\n", "", "params.yaml: cost: the key 'repeats' is missing; add it"),
     (
-        "budget: cpu",
-        "budget: cpuu",
-        "params.yaml: dataset.irstd-1k.budget: method.ggl_net.budgets has no 'cpuu'; did you mean 'cpu'?",
+        "budget: night",
+        "budget: nigt",
+        "params.yaml: dataset.nuaa-sirst.budget: method.ggl_net.budgets has no 'nigt'; did you mean 'night'?",
     ),
     (
         "methods: [ggl_net, point_regression, gaussian_pinwheel]",
@@ -169,8 +169,9 @@ def test_an_experiment_can_change_what_the_main_rows_say(tmp_path):
 @pytest.mark.parametrize(
     ("right", "wrong", "sentence"),
     [
-        ("publish: { datasets: [nuaa-sirst, nudt-sirst, irstd-1k]", "publish: { datasets: [moon]", "publish.datasets: 'moon' is not among `datasets`; add it there, or drop it here"),
-        ("gaussian_pinwheel], seeds: [0] }\n", "gaussian_pinwheel], seeds: [3] }\n", "publish.seeds: 3 is not among `seeds`"),
+        ("publish:\n  { datasets: [nuaa-sirst, nudt-sirst, irstd-1k]", "publish:\n  { datasets: [moon]", "publish.datasets: 'moon' is not among `datasets`; add it there, or drop it here"),
+        ("in_git: [irstd-1k/gaussian_pinwheel,", "in_git: [irstd-1k/gaussian_pinwhel,", "publish.in_git: 'irstd-1k/gaussian_pinwhel' is not published; did you mean 'irstd-1k/gaussian_pinwheel'?"),
+        ("gaussian_pinwheel], seeds: [0],\n", "gaussian_pinwheel], seeds: [3],\n", "publish.seeds: 3 is not among `seeds`"),
     ],
 )  # fmt: skip
 def test_weights_of_what_is_not_trained_are_refused(text, right, wrong, sentence):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from irstd.errors import InputError
+from irstd.errors import InputError, hint
 
 if TYPE_CHECKING:
     from irstd.config.params import Params
@@ -50,6 +50,12 @@ def pictures(params: Params) -> None:
         if unknown := [name for name in names if name not in lists[kind]]:
             raise InputError(
                 f"params.yaml: {path}: {unknown[0]!r} is not among `{kind}`; add it there, or drop it here"
+            )
+    if params.publish.datasets:
+        known = [f"{dataset}/{method}" for dataset in params.publish.datasets for method in params.publish.methods]
+        if strangers := [name for name in params.publish.in_git if name not in known]:
+            raise InputError(
+                f"params.yaml: publish.in_git: {strangers[0]!r} is not published; {hint(strangers[0], known)}"
             )
     for dataset in wanted.datasets:
         if dataset not in params.datasets or wanted.method not in params.methods or wanted.seed not in params.seeds:

@@ -159,11 +159,12 @@ class Orientation:
 
 @record
 class Publish:
-    """Cells whose weights are in git; they are scored on each other's datasets."""
+    """Cells whose weights are published, by a card with their SHA-256; they are scored on each other's datasets."""
 
     datasets: tuple[Name, ...]
     methods: tuple[Name, ...]
     seeds: Annotated[tuple[int, ...], Field(max_length=1)]  # the files of two would have one name
+    in_git: tuple[str, ...] = ()  # of them, DATASET/METHOD, those whose weights themselves are in git
 
 
 @record
