@@ -164,14 +164,24 @@ def test_a_folder_that_is_no_submission_is_named(tmp_path, monkeypatch):
 class TestRepositoryOfResults:
     """The recipe of docs/results-repository.yml, its steps run as GitHub runs them."""
 
+    NAME = "nuaa-sirst"
+
     @pytest.fixture
-    def repository(self, dataset, tmp_path):
-        """With the datasets in place, and one submission on main."""
+    def repository(self, dataset, tmp_path, monkeypatch):
+        """With one submission on main; the dataset is in the user's cache."""
+        kept = tmp_path / "cache/irstd/datasets/prepared" / self.NAME
+        shutil.copytree(dataset / "data/prepared/synthetic", kept)
         folder = tmp_path / "results-repository"
-        (folder / "data").mkdir(parents=True)
-        (folder / "data/prepared").symlink_to(dataset / "data/prepared")
+        (tmp_path / "temp").mkdir()
+        folder.mkdir()
+        for name, value in (
+            ("XDG_CACHE_HOME", kept.parents[3]),
+            ("RUNNER_TEMP", tmp_path / "temp"),
+            ("GITHUB_WORKSPACE", folder),
+        ):
+            monkeypatch.setenv(name, str(value))
         self.git(folder, "init", "-q", "-b", "main")
-        (folder / ".gitignore").write_text("data\nsite\nchanged\n")
+        (folder / ".gitignore").write_text("site\n")
         self.propose(folder, dataset, "Old one")
         return folder
 
@@ -184,7 +194,7 @@ class TestRepositoryOfResults:
 
     def propose(self, folder, dataset, name):
         subprocess.run(
-            [sys.executable, "-m", "irstd", "submit", dataset / "maps", "--dataset", "synthetic", "--name", name, "--out", f"results/{name}"],
+            [sys.executable, "-m", "irstd", "submit", dataset / "maps", "--dataset", self.NAME, "--name", name, "--out", f"results/{name}"],
             cwd=folder, check=True, capture_output=True,
         )  # fmt: skip
         self.commit(folder)
@@ -227,6 +237,23 @@ class TestRepositoryOfResults:
         shutil.rmtree(repository / "results/New one")
         self.commit(repository)
         assert "1 submissions verified" in self.step(repository, "Verify", BASE=main).stdout
+
+    def test_a_proposal_does_not_bring_its_own_truth(self, repository, dataset):
+        main = self.git(repository, "rev-parse", "HEAD")
+        own = repository / "data/prepared" / self.NAME
+        shutil.copytree(dataset / "data/prepared/synthetic", own)
+        masks = np.load(own / "masks.npy")
+        np.save(own / "masks.npy", np.roll(masks, 1))
+        self.propose(repository, dataset, "Flattered")  # where it lies, it is scored by what is there
+        card = repository / "results/Flattered/submission.json"
+
+        wrong = self.step(repository, "Verify", BASE=main)
+        assert wrong.returncode == 1 and f"it was scored on another {self.NAME}" in wrong.stderr
+
+        card.write_text(json.dumps(json.loads(card.read_text()) | {"dataset": str(own)}))
+        self.commit(repository)
+        wrong = self.step(repository, "Verify", BASE=main)
+        assert wrong.returncode == 1 and "there is no dataset" in wrong.stderr
 
     def test_the_board_shows_what_is_on_main(self, repository):
         made = self.step(repository, "Board")

@@ -151,7 +151,9 @@ def run(given: argparse.Namespace, root: Path) -> str:
     foreign, found = trying.explore(foreign, given.channels, given.outputs, final)
     if row:
         note = f"; {row['note']}" if row["note"] else ""
-        found.insert(0, f"built as {row['repository']} at {row['commit']} builds it{note}")
+        # Others have files and classes of the same names: their own clones, and copies of them.
+        other = "" if row["repository"].lower() in _origin(folder).lower() else f"; this clone is of {_origin(folder)}"
+        found.insert(0, f"built as {row['repository']} at {row['commit']} builds it{note}{other}")
     foreign = replace(foreign, root=Path(os.path.relpath(folder, root.resolve())).as_posix())
     title, origin = given.title or name, _origin(folder)
     entries = [

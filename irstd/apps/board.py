@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from irstd.reports.page import Menu
 
 CHOICES = ("dataset", "split", "convention", "size", "labels", "budget", "made by")
-FIRST = {"convention": "irstd", "size": "native"}  # what is shown when the page is opened
+FIRST = {"convention": "irstd"}  # what is shown when the page is opened
 IDS = {  # how sources name what they are: where it is, and its field in BibTeX
     r"arXiv (\d{4}\.\d{4,5})": ("https://arxiv.org/abs/", "eprint = {{{}}}, archiveprefix = {{arXiv}}"),
     r"\b(10\.\d{4,}/[^\s,;)]+)": ("https://doi.org/", "doi = {{{}}}"),

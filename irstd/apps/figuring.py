@@ -56,18 +56,19 @@ def run(given: argparse.Namespace, root: Path) -> str:
         raise InputError(f"{error.name} is not installed; `pip install 'irstd-workbench[figures]'` brings it") from None
 
     paper.for_print()
+    scenes = list(truth.sizes) if given.kind == "curves" else _scenes(given.scenes, truth)
+    found = {name: _read(path, truth, scenes) for name, path in named.items()}
     if given.kind == "curves":
-        figure = paper.curves({name: _sweep(name, path, truth) for name, path in named.items()})
+        figure = paper.curves({name: _sweep(name, one, truth) for name, one in found.items()})
     else:
-        scenes = _scenes(given.scenes, truth)
-        found = {name: _read(path, truth, scenes) for name, path in named.items()}
         surface = given.kind == "surfaces"
         rows = {scene: _panels(scene, truth, picture(scene), found, surface=surface) for scene in scenes}
         figure = paper.surfaces(rows) if surface else paper.grid(rows)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     when = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(given.out.suffix)
     figure.savefig(given.out, metadata=when)
-    return f"Written to {given.out}."
+    notes = [f"{name}: {note}" for name, one in found.items() for note in one.notes]
+    return "\n".join([*notes, f"Written to {given.out}."])
 
 
 def _named(words: list[str]) -> dict[str, Path]:
@@ -115,20 +116,20 @@ def _scenes(wanted: list[str] | None, truth: Truth) -> list[str]:
 
 
 def _read(path: Path, truth: Truth, scenes: list[str]) -> Given:
-    """Predictions of some scenes; those of others are passed over."""
+    """Predictions of some scenes; others may have none. All are read, since what their values mean shows in all."""
     from irstd.formats import predictions  # noqa: PLC0415
 
-    found = predictions.read(
-        path, {scene: truth.sizes[scene] for scene in scenes}, predictions.Reading(loose=truth.loose)
-    )
+    found = predictions.read(path, truth.sizes, predictions.Reading(loose=truth.loose))
+    absent = [scene for scene in found.problems.pop("missing", []) if scene in scenes]
+    if absent:
+        found.problems["missing"] = absent
     found.refuse(["extra"])
     return found
 
 
-def _sweep(name: str, path: Path, truth: Truth) -> Any:
+def _sweep(name: str, found: Given, truth: Truth) -> Any:
     from irstd.scoring import submission  # noqa: PLC0415
 
-    found = _read(path, truth, list(truth.sizes))
     if not found.maps:
         raise InputError(f"{name} gives points, which have no curve of pixels; leave it out, or give score maps")
     return submission.score(name, truth, found).scored.sweep

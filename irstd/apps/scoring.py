@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from irstd.apps import datasets
+from irstd.errors import InputError, hint
 from irstd.formats.known import ANNOTATIONS, LEFT_OUT, STRETCHES
 
 if TYPE_CHECKING:
@@ -173,6 +174,8 @@ def dataset(name: str, split: str | None, root: Path) -> datasets.Dataset:
     Raises:
         InputError: it is not prepared in this checkout, or there is none of this name, or no such split.
     """
+    if Path(name).name != name:  # of a submission's card, say, which is not to choose its own truth
+        raise InputError(f"there is no dataset {name!r}; {hint(name, datasets.available())}")
     here = root / "data/prepared" / name
     if (root / "params.yaml").is_file():
         from irstd.config import params  # noqa: PLC0415 - slow to load, and `--help` needs none

@@ -62,6 +62,12 @@ def run(given: argparse.Namespace, root: Path) -> str:
             f"no row of {given.dataset} is under {given.convention!r} at {given.size!r}"
             f"{f' on {given.split}' if given.split else ''}; `irstd board` shows what there is"
         )
+    splits = sorted(set(rows.loc[rows["made by"] != PUBLISHED, "split"]))
+    if len(splits) > 1:
+        raise InputError(
+            f"rows of {given.dataset} are of {len(splits)} splits, whose figures are not to be ranked together; choose "
+            f"one with --split: {', '.join(splits)}"
+        )
     shown = rows.assign(
         method=[
             f"{name} (stated)" if one else name

@@ -106,7 +106,8 @@ def _named(folder: Path, kind: str, strip: Callable[[str], str] = plain) -> dict
     place = folder / kind
     if not place.is_dir():
         raise InputError(f"{folder.name}: the folder {kind}/ is missing; a dataset is images/ and masks/")
-    return own_names(listing(place).files, place, kind, strip)
+    # A dataset of sequences of which one is left has its name still: lists and splits say it.
+    return own_names(listing(place).files, place, kind, strip, whole=True)
 
 
 def unpaired(here: str, there: str, names: list[str]) -> str:

@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from irstd.errors import InputError
 from irstd.formats import text
-from irstd.formats.marks import Mark, Marks, Size
+from irstd.formats.marks import Mark, Marks, Size, stated
 from irstd.formats.names import Names, stem_of
 
 AS_NAMES = "names"  # of `--coco-images`: an image_id is the number that the scene's name is
@@ -57,8 +57,12 @@ def read(
             f"--coco-images annotations.json, or --coco-images {AS_NAMES} where the numbers are the scenes' names"
         )
     found = Marks()
-    _take_images(listed, found, names)
+    _take_images(listed, found, names, path.name)
     for number, one in enumerate(annotations):
+        if not isinstance(one["image_id"], (int, float, str)):
+            raise InputError(
+                f"{path.name}: annotation {number} has image_id {one['image_id']!r}; give a number or a name"
+            )
         image = listed.get(one["image_id"])
         written = str(one["image_id"] if image is None else image["file_name"])
         scene = stem_of(written) if names is None else names.find(written)
@@ -88,14 +92,21 @@ def _images(content: Any) -> dict[Any, dict[str, Any]]:
     return {one["id"]: {**one, "file_name": str(one["file_name"])} for one in content.get("images", [])}
 
 
-def _take_images(listed: Mapping[Any, Mapping[str, Any]], found: Marks, names: Names | None) -> None:
-    """Sizes of the images a file lists; those that no annotation is of are without target."""
+def _take_images(listed: Mapping[Any, Mapping[str, Any]], found: Marks, names: Names | None, file: str) -> None:
+    """Sizes of the images a file lists; those that no annotation is of are without target.
+
+    Raises:
+        InputError: a size is no number.
+    """
     for image in listed.values():
         scene = stem_of(image["file_name"]) if names is None else names.find(image["file_name"])
         if scene is not None:
             found.empty.append(scene)
             if image.get("height") and image.get("width"):
-                found.sizes[scene] = int(image["height"]), int(image["width"])
+                try:
+                    found.sizes[scene] = stated(image["height"], image["width"])
+                except ValueError as error:
+                    raise InputError(f"{file}: the image {image['file_name']}: {error}") from None
 
 
 def _mark(one: Mapping[str, Any], scene: str, size: Size | None, where: str) -> Mark:

@@ -10,7 +10,7 @@ from pathlib import Path
 from irstd.errors import InputError
 from irstd.formats import text
 from irstd.formats.coco import filled
-from irstd.formats.marks import Mark, Marks, Size
+from irstd.formats.marks import Mark, Marks, Size, stated
 from irstd.formats.names import Names, listing, own_names, predicted, refuse_twins, shown
 
 NOT_LABELS = (
@@ -127,16 +127,13 @@ def voc(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
 
     try:
         root = ElementTree.fromstring(text.read(path).encode())
-    except (ElementTree.ParseError, DefusedXmlException) as error:
+    except (ElementTree.ParseError, DefusedXmlException, LookupError, ValueError) as error:  # of unknown encodings
         raise ValueError(f"no XML: {error}") from None
     if root.tag != "annotation":
         raise ValueError(f"its root is <{root.tag}>, not <annotation> of PASCAL VOC")
     width, height = (root.findtext(f"size/{side}") for side in ("width", "height"))
-    if width and height and int(float(width)) and int(float(height)):
-        stated = int(float(height)), int(float(width))
-        if size is not None and stated != tuple(size):
-            raise ValueError(f"it is for an image of {stated[1]}×{stated[0]} px, not {size[1]}×{size[0]}")
-        found.sizes[scene] = stated
+    if (width or "0").strip() not in ("", "0") and (height or "0").strip() not in ("", "0"):
+        found.sizes[scene] = _same(stated(height, width), size)
     marks = []
     for number, one in enumerate(root.iter("object"), 1):
         sides = [one.findtext(f"bndbox/{side}") for side in ("ymin", "xmin", "ymax", "xmax")]
@@ -152,6 +149,17 @@ def voc(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
     return marks
 
 
+def _same(size: Size, wanted: Size | None) -> Size:
+    """The size that a file states.
+
+    Raises:
+        ValueError: it is not the image's.
+    """
+    if wanted is not None and size != tuple(wanted):
+        raise ValueError(f"it is for an image of {size[1]}×{size[0]} px, not {wanted[1]}×{wanted[0]}")
+    return size
+
+
 def labelme(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
     """A JSON of LabelMe: points, rectangles, circles and polygons of (x, y), px from the image's corner.
 
@@ -160,14 +168,11 @@ def labelme(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mar
     """
     try:
         content = json.loads(text.read(path))
-        shapes, stated = content["shapes"], (content.get("imageHeight"), content.get("imageWidth"))
+        shapes, sides = content["shapes"], (content.get("imageHeight"), content.get("imageWidth"))
     except (KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError("no `shapes`, so not LabelMe's") from None
-    if all(stated):
-        stated = int(stated[0]), int(stated[1])
-        if size is not None and stated != tuple(size):
-            raise ValueError(f"it is for an image of {stated[1]}×{stated[0]} px, not {size[1]}×{size[0]}")
-        found.sizes[scene] = size = stated
+    if all(sides):
+        found.sizes[scene] = size = _same(stated(*sides), size)
     marks = []
     for number, one in enumerate(shapes, 1):
         places, kind = [(float(y) - 0.5, float(x) - 0.5) for x, y in one["points"]], one.get("shape_type", "polygon")

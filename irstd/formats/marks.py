@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil, floor
+from math import ceil, floor, isfinite
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from irstd.formats.pixels import allowed
 from irstd.metrics.compiled import label
 
 Number = float | int
@@ -25,6 +26,9 @@ class Mark:
 
     box: top, left, bottom, right in px; a point has bottom = top and right = left. score: 1 where there is none.
     mask: the region's pixels, or None. where: its place in the file, for messages.
+
+    Raises:
+        ValueError: a place or the score is no finite number.
     """
 
     scene: str
@@ -32,6 +36,10 @@ class Mark:
     score: Number = 1.0
     mask: Bool[ndarray, "_H _W"] | None = None
     where: str = ""
+
+    def __post_init__(self) -> None:
+        if not all(map(isfinite, (*self.box, self.score))):
+            raise ValueError(f"{self.where or 'a mark'} has a place or a score that is no finite number")
 
     @property
     def centre(self) -> tuple[Number, Number]:
@@ -42,6 +50,22 @@ class Mark:
     def point(self) -> bool:
         """Whether it has no extent."""
         return self.box[0] == self.box[2] and self.box[1] == self.box[3] and self.mask is None
+
+
+def stated(height: object, width: object) -> Size:
+    """The size of an image that a file of labels states.
+
+    Raises:
+        ValueError: it is no size, or one of an image that is too large to be drawn.
+    """
+    try:
+        size = int(float(height)), int(float(width))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        size = (0, 0)
+    if min(size) < 1:
+        raise ValueError(f"height {height!r} and width {width!r} are no size of an image; give numbers of px")
+    allowed(size)
+    return size
 
 
 @dataclass

@@ -177,6 +177,10 @@ class Survey:
                 rule, note = self._rule(kind, files)
                 notes += [note] if note else []
             groups[kind] = rule
+            if dim := [name for name, counts in files.items() if _dim(rule, counts)]:
+                notes.append(
+                    f"no target, since no pixel is above one half, in {shown(dim)}; if there is one, save it as 255"
+                )
             for name, counts in files.items():
                 grey = rule.colour and name not in self._coloured
                 true = sum(n for v, n in counts.items() if _counts(rule, v * 0x010101 if grey else v))
@@ -268,6 +272,11 @@ class Survey:
 def _counts(rule: Rule, value: Value) -> bool:
     """Whether a value is a target's."""
     return value != rule.background if rule.top is None else value > rule.top / 2
+
+
+def _dim(rule: Rule, counts: Iterable[Value]) -> bool:
+    """Whether a soft mask has something, and nothing that counts."""
+    return rule.top is not None and FAINT / WHITE < max(counts) / rule.top <= 0.5
 
 
 def read_all(paths: Mapping[str, Path], where: str) -> tuple[dict[str, UInt8[ndarray, "_H _W"]], list[str]]:

@@ -21,6 +21,9 @@ FOUND_END = re.compile(rf"(?<=.)[ _.-]({'|'.join(FOUND_WORDS)})$", re.IGNORECASE
 def scene_of(text: str, names: Iterable[str]) -> str | None:
     """The scene that a file name tells: the longest one in it that is no part of a longer word.
 
+    Raises:
+        InputError: two are equally long.
+
     >>> scene_of("Misc_11_pixels0", {"Misc_1", "Misc_11"})
     'Misc_11'
     >>> scene_of("pred-000001", {"000001", "1"})
@@ -31,8 +34,11 @@ def scene_of(text: str, names: Iterable[str]) -> str | None:
         return text
     edges = [m.start() for m in re.finditer(r"(?<![A-Za-z0-9])(?=[A-Za-z0-9])", text)]
     ends = [m.start() for m in re.finditer(r"(?<=[A-Za-z0-9])(?![A-Za-z0-9])", text)]
-    inside = (text[start:end] for start in edges for end in ends if end > start)
-    return max((part for part in inside if part in known), key=lambda name: (len(name), name), default=None)
+    inside = {text[start:end] for start in edges for end in ends if end > start}
+    told = sorted((part for part in inside if part in known), key=lambda name: (-len(name), name))
+    if len(told) > 1 and len(told[0]) == len(told[1]):
+        raise InputError(f"{text!r} may be {told[0]!r} or {told[1]!r}; give the name as it is written there")
+    return told[0] if told else None
 
 
 def plain(stem: str) -> str:
@@ -173,10 +179,12 @@ def listing(folder: Path, suffixes: Iterable[str] = ANY) -> Listing:
     return Listing(folder, files, passed)
 
 
-def own_names(files: Iterable[Path], folder: Path, what: str, strip: Callable[[str], str] = plain) -> dict[str, Path]:
+def own_names(
+    files: Iterable[Path], folder: Path, what: str, strip: Callable[[str], str] = plain, *, whole: bool = False
+) -> dict[str, Path]:
     """Names of scenes that files give, in order: their paths below `folder` without suffix and without ending words.
 
-    Where all files lie in one folder, its name is no part of theirs.
+    Where all files lie in one folder, its name is no part of theirs, unless paths are `whole`.
 
     Args:
         what: the files are, in the plural, for messages.
@@ -187,7 +195,7 @@ def own_names(files: Iterable[Path], folder: Path, what: str, strip: Callable[[s
     """
     files = list(files)
     below = [path.relative_to(folder).parts[:-1] for path in files]
-    common = len(_common(below))
+    common = 0 if whole else len(_common(below))
     found: dict[str, list[Path]] = {}
     for path, folders in zip(files, below, strict=True):
         found.setdefault("/".join([*folders[common:], strip(path.stem)]), []).append(path)

@@ -28,6 +28,7 @@ NUMERIC = (  # MATLAB's classes of numbers
     "double", "single", "logical", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
 )  # fmt: skip
 LARGEST_PX = 1 << 27  # of one picture or array, 134 million; what is larger is refused before it is decoded
+MOST_BYTES = 8 * LARGEST_PX  # of all arrays of a file together, 1 GiB
 COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
 EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", *COLOURS)
 Image.MAX_IMAGE_PIXELS = LARGEST_PX  # Pillow's own is lower than the largest scenes of the field
@@ -149,9 +150,11 @@ def _numeric(array: ndarray) -> ndarray:
 def _npz(path: Path) -> dict[str, ndarray]:
     found = {}
     with zipfile.ZipFile(path) as opened:
-        for member in opened.infolist():
-            if member.file_size > 16 * LARGEST_PX:
-                raise UnreadableError(f"its array {member.filename} is of {member.file_size:,} bytes")
+        total = sum(member.file_size for member in opened.infolist())
+        if total > MOST_BYTES:
+            raise UnreadableError(
+                f"its arrays are of {total:,} bytes, more than {MOST_BYTES:,}; save them in several files"
+            )
     with np.load(path, allow_pickle=False) as opened:
         for name in opened.files:
             array = opened[name]
@@ -175,7 +178,7 @@ def _mat(path: Path) -> dict[str, ndarray]:
             return found
     from scipy import io  # noqa: PLC0415 - only .mat needs it
 
-    matlab.check(path, 16 * LARGEST_PX)
+    matlab.check(path, MOST_BYTES)
     listed = io.whosmat(path)
     for name, shape, _ in listed:
         if name and math.prod(shape) > LARGEST_PX:
@@ -221,10 +224,13 @@ def _decoded(path: Path, image: Image.Image) -> Pixels:
     )
     if kind == "TIFF":
         white = image.tag_v2.get(262) == 0 and image.mode not in EIGHT_BITS
+        unsigned = image.mode == "I" and image.tag_v2.get(339, (1,))[0] == 1
+        # The lowest value is white: Pillow turns only 8 bits over. And it takes 32 bits without a sign for some with.
+        if white or unsigned:
+            found = _tiff(path)
+            return replace(found, notes=(*notes, *found.notes))
         if frames > 1:
             return _pages(path, image, frames)
-        if white:  # the lowest value is white: Pillow turns only 8 bits over
-            return replace(_tiff(path), notes=tuple(notes))
     elif frames > 1 and kind != "MPO":
         notes.append(f"the first of {frames} frames")
     deep = any(";16" in str(tile[3]) for tile in image.tile) and image.mode in ("RGB", "RGBA", "LA")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from irstd.errors import InputError
@@ -57,12 +58,13 @@ def read(path: Path, sizes: Mapping[str, Size] | None, names: Names | None = Non
     delimiter, header = _dialect(content)
     columns = {key: next((header[n] for n in known if n in header), None) for key, known in COLUMNS.items()}
     kind = _kind(columns, header, path.name)
-    found, extents = Marks(), []
+    found, extents, width = Marks(), [], 0
     with io.StringIO(content, newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter)
-        width = len(next(reader))
-        for line, cells in enumerate(reader, 2):
+        for line, cells in _lines(csv.reader(file, delimiter=delimiter), path.name):
             if not any(cell.strip() for cell in cells):
+                continue
+            if not width:  # the header
+                width = len(cells)
                 continue
             if len(cells) > width:
                 hint = "; a decimal comma needs semicolons or tabs between columns" if delimiter == "," else ""
@@ -84,9 +86,23 @@ def read(path: Path, sizes: Mapping[str, Size] | None, names: Names | None = Non
     return found
 
 
+def _lines(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of each line.
+
+    Raises:
+        InputError: a cell does not end.
+    """
+    line = 0
+    try:
+        for line, cells in enumerate(reader, 1):
+            yield line, cells
+    except csv.Error as error:
+        raise InputError(f"{name}: line {line + 1} is no line of a table ({error}); correct it") from None
+
+
 def _dialect(content: str) -> tuple[str, dict[str, int]]:
     """The separator whose columns are known best, and the columns by name."""
-    first = content.lstrip("\n").split("\n", 1)[0]
+    first = next((line for line in content.split("\n") if line.strip()), "")
     words = {word for known in COLUMNS.values() for word in known}
     best: tuple[int, str, dict[str, int]] = (-1, ",", {})
     for delimiter in (",", ";", "\t", "|"):
@@ -158,7 +174,10 @@ def _cell(cells: list[str], place: int | None) -> str:
 def _number(written: str, delimiter: str) -> float:
     if DECIMAL_COMMA.fullmatch(written) and delimiter != ",":
         written = written.replace(",", ".")
-    return float(written)
+    number = float(written)
+    if not math.isfinite(number):
+        raise ValueError(written)
+    return number
 
 
 def _refuse_unsized(found: Marks, extents: list[Size], sizes: Mapping[str, Size], name: str) -> None:

@@ -35,8 +35,9 @@ def decoded(content: bytes, name: str) -> str:
     'a\nb'
     """
     encoding = next((word for mark, word in MARKS if content.startswith(mark)), None)
-    if encoding is None and b"\0" in content[:4096]:  # UTF-16 without a mark: ASCII has every second byte zero
-        encoding = "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
+    start = content[:4096]
+    if encoding is None and b"\0" in start:  # UTF-16 without a mark: of ASCII and line ends, every second byte is zero
+        encoding = "utf-16-le" if start[1::2].count(0) > start[::2].count(0) else "utf-16-be"
     try:
         text = content.decode(encoding or "utf-8")
     except UnicodeDecodeError:

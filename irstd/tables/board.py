@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,11 +71,26 @@ def of_papers(published: DataFrame) -> DataFrame:
         said = "; ".join(filter(None, (source, f"scored: {scored}", note)))
         row = {
             "method": method, "dataset": dataset, "split": split or NOT_SAID, "convention": STATED,
-            "size": NATIVE if scored.startswith("native") else NOT_SAID, "labels": NOT_SAID, "budget": NOT_SAID,
+            "size": _size(scored, dataset), "labels": NOT_SAID, "budget": NOT_SAID,
             "made by": PUBLISHED, "source": said,
         }  # fmt: skip
         rows.append(row | {n: values[n] / (1 if n == "fa_per_million" else 100) for n in values.index if n in NUMBERS})
     return _frame(rows)
+
+
+def _size(scored: str, dataset: str) -> str:
+    """The size at which a source scores: native, or the side of the squares that it squeezes images to.
+
+    >>> _size("512 px squares (NUDT-SIRST 256), score > 0.5", "nudt-sirst")
+    '256×256'
+    """
+    squares = re.match(r"(\d+) px squares(?: \((\S+) (\d+)\))?(, the native size)?", scored)
+    if scored.startswith("native") or (squares and squares[4]):
+        return NATIVE
+    if not squares:
+        return NOT_SAID
+    side = squares[3] if squares[2] and squares[2].lower() == dataset else squares[1]
+    return f"{side}×{side}"
 
 
 def of_submissions(cards: list[Mapping[str, Any]]) -> DataFrame:

@@ -317,6 +317,7 @@ def why_it_fell(folder: Path, name: str) -> str | None:
         place = Path(temporary) / "a place"
         shutil.copytree(folder, place, symlinks=True, ignore=shutil.ignore_patterns(".git", ".dvc"))
         fault.change(place)
+        before = {path for path in (place / "runs").rglob("*") if path.is_file()}
         try:
             done = called(place, fault)
         except subprocess.TimeoutExpired:
@@ -331,6 +332,8 @@ def why_it_fell(folder: Path, name: str) -> str | None:
         absent = [word for word in fault.said if word not in said]
         if absent:
             return f"does not name {absent}: {last(said)}"
+        if lost := sorted(str(path.relative_to(place)) for path in before if not path.exists()):
+            return f"lost what had been computed: {lost[:3]}"
         if (place / "pwned").exists():
             return "code of the file was run"
     return None

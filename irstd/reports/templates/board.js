@@ -22,10 +22,12 @@ const number = (row, [, name, digits, factor]) => {
 const chosen = new Set();
 
 const word = ([title, name]) => ({ title, data: null, render: row => text(value(row, name)) });
+// Rows without a figure come last, whichever way it is sorted.
+const sorted = sign => (a, b) => a === null || b === null ? (a === null) - (b === null) : sign * (a - b);
+Object.assign(DataTable.ext.type.order, { "figure-asc": sorted(1), "figure-desc": sorted(-1) });
 const score = one => ({
-  title: one[0], data: null, className: "interval dt-right", type: "num",
-  // Rows without the figure come last, whichever way it is sorted first.
-  render: (row, kind) => kind === "display" || kind === "filter" ? number(row, one) : value(row, one[1]) ?? -1,
+  title: one[0], data: null, className: "interval dt-right", type: "figure",
+  render: (row, kind) => kind === "display" || kind === "filter" ? number(row, one) : value(row, one[1]),
 });
 const table = $("#board").DataTable({
   data: rows, order: [[WORDS.length, "desc"]], pageLength: 50, lengthMenu: [25, 50, 100, -1], deferRender: true,
@@ -35,9 +37,9 @@ const table = $("#board").DataTable({
     { title: "method", data: null, className: "method", render: (row, kind, _all, where) => kind !== "display" ? text(value(row, "method"))
       : `<label><input type="checkbox" data-row="${where.row}"${chosen.has(where.row) ? " checked" : ""}> ${text(value(row, "method"))}</label>` },
     ...WORDS.slice(1).map(word), ...SCORES.map(score),
-    { title: "parameters", data: null, type: "num", className: "dt-right", render: (row, kind) => {
+    { title: "parameters", data: null, type: "figure", className: "dt-right", render: (row, kind) => {
       const many = value(row, "parameters");
-      return kind === "display" || kind === "filter" ? (many === null ? "–" : many.toLocaleString("en")) : many ?? -1; } },
+      return kind === "display" || kind === "filter" ? (many === null ? "–" : many.toLocaleString("en")) : many; } },
     { title: "source", data: null, orderable: false, className: "source",
       render: (row, kind) => kind === "display" ? `<span title="${text(value(row, "source"))}">${text(value(row, "source"))}</span>` : text(value(row, "source")) },
   ],
