@@ -161,6 +161,7 @@ def test_a_folder_that_is_no_submission_is_named(tmp_path, monkeypatch):
     assert "is damaged" in refused(tmp_path)
 
 
+@pytest.mark.timeout(300)
 class TestRepositoryOfResults:
     """The recipe of docs/results-repository.yml, its steps run as GitHub runs them."""
 

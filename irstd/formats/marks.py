@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil, floor, isfinite
+from math import ceil, floor
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -26,9 +26,6 @@ class Mark:
 
     box: top, left, bottom, right in px; a point has bottom = top and right = left. score: 1 where there is none.
     mask: the region's pixels, or None. where: its place in the file, for messages.
-
-    Raises:
-        ValueError: a place or the score is no finite number.
     """
 
     scene: str
@@ -36,10 +33,6 @@ class Mark:
     score: Number = 1.0
     mask: Bool[ndarray, "_H _W"] | None = None
     where: str = ""
-
-    def __post_init__(self) -> None:
-        if not all(map(isfinite, (*self.box, self.score))):
-            raise ValueError(f"{self.where or 'a mark'} has a place or a score that is no finite number")
 
     @property
     def centre(self) -> tuple[Number, Number]:

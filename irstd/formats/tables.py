@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -154,12 +153,12 @@ def _mark(
     try:
         numbers = [_number(written[key], delimiter) for key in wanted]
         score = _number(written["score"], delimiter) if columns["score"] is not None else 1.0
-    except ValueError:
+        extent = (int(numbers[2]), int(numbers[3])) if kind == "sized" else (0, 0)
+    except (ValueError, OverflowError):
         said = ", ".join(wanted) + (", score" if columns["score"] is not None else "")
         raise InputError(f"{file}, line {line}: {said} of {scene!r} must be numbers; correct the line") from None
     a, b, *rest = numbers
     if kind in ("points", "sized"):
-        extent = (int(rest[0]), int(rest[1])) if rest else (0, 0)
         return Mark(scene, (a, b, a, b), score, where=f"line {line}"), extent
     c, d = rest if kind == "corners" else (a + rest[0], b + rest[1])
     if c < a or d < b:
@@ -174,10 +173,7 @@ def _cell(cells: list[str], place: int | None) -> str:
 def _number(written: str, delimiter: str) -> float:
     if DECIMAL_COMMA.fullmatch(written) and delimiter != ",":
         written = written.replace(",", ".")
-    number = float(written)
-    if not math.isfinite(number):
-        raise ValueError(written)
-    return number
+    return float(written)
 
 
 def _refuse_unsized(found: Marks, extents: list[Size], sizes: Mapping[str, Size], name: str) -> None:
