@@ -24,7 +24,7 @@ const chosen = new Set();
 const word = ([title, name]) => ({ title, data: null, render: row => text(value(row, name)) });
 // Rows without a figure come last, whichever way it is sorted.
 const sorted = sign => (a, b) => a === null || b === null ? (a === null) - (b === null) : sign * (a - b);
-Object.assign(DataTable.ext.type.order, { "figure-asc": sorted(1), "figure-desc": sorted(-1) });
+Object.assign($.fn.dataTable.ext.type.order, { "figure-asc": sorted(1), "figure-desc": sorted(-1) });
 const score = one => ({
   title: one[0], data: null, className: "interval dt-right", type: "figure",
   render: (row, kind) => kind === "display" || kind === "filter" ? number(row, one) : value(row, one[1]),
