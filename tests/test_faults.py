@@ -107,14 +107,15 @@ def test_a_damaged_array_of_matlab_is_refused_before_scipy_sees_it(tmp_path, pla
         pixels.read(path)
 
 
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return damages.world(tmp_path_factory.mktemp("faults") / "world")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 class TestDamage:
     """In short what `make faults` does; each fault in a copy of one folder in which all is well."""
-
-    @pytest.fixture(scope="class")
-    def world(self, tmp_path_factory):
-        return damages.world(tmp_path_factory.mktemp("faults") / "world")
 
     def test_all_is_well_without_one(self, world):
         called = [
