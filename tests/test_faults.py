@@ -11,7 +11,7 @@ from irstd.errors import InputError
 from irstd.formats import pixels
 from irstd.formats.pixels import UnreadableError
 from tests.conftest import ROOT
-from tests.faults import damages, kills
+from tests.faults import damages
 from tests.faults.readers import MASK, SEEDS, reader
 
 MUTATIONS = 80  # of each reader's files
@@ -129,14 +129,3 @@ class TestDamage:
     @pytest.mark.parametrize("name", damages.FAULTS)
     def test_it_is_named_in_a_sentence(self, world, name):
         assert damages.why_it_fell(world, name) is None
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1500)
-class TestKills:
-    def test_the_pipeline_ends_as_if_nobody_had_killed_it(self, capsys):
-        fell = kills.main(4)
-
-        said = capsys.readouterr().out
-        assert fell == 0, said
-        assert "4 kills, 1 of 1 chains ended as if nobody had killed them" in said, said
