@@ -263,7 +263,6 @@ FAULTS: dict[str, Fault] = {
     # Surroundings.
     "disk: full": Fault(all_of(), ("pipelines.train", "synthetic", "ggl_net", "0"), (".pt",), (resource.RLIMIT_FSIZE, 4096)),
     "disk: a file where a folder should be": Fault(data("runs/out", b"mine"), SCORE, ("out",)),
-    "handles: no more than 64": Fault(all_of(), REPORT, ("synthetic", "runs/notebooks"), (resource.RLIMIT_NOFILE, 64)),
 }  # fmt: skip
 
 
