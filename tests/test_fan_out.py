@@ -14,7 +14,7 @@ import yaml
 from filelock import FileLock
 
 from pipelines import alone, cell, checkout, held
-from tests import clusters
+from tests import clusters, test_pipeline
 from tests.test_pipeline import TINY, copy, dvc, merge, set_params
 
 SEEDS = (0, 1, 2)
@@ -37,9 +37,9 @@ def git(folder, *words):
 
 
 def environment(**more):
-    env = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
-    for name in ("IRSTD_MIRROR", "PYTHONPATH"):
-        env.pop(name, None)
+    """Of a command on one core, which finds the package where it is called."""
+    env = test_pipeline.environment(OMP_NUM_THREADS="1")
+    env.pop("PYTHONPATH", None)
     return env | more
 
 

@@ -54,11 +54,16 @@ def copy(folder):
     return folder
 
 
-def dvc(folder, *words, **more):
+def environment(**more):
+    """Of a command that a test calls: its stages find this Python, and no mirror of datasets."""
     env = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "COLUMNS": "200"}
     env.pop("IRSTD_MIRROR", None)
+    return env | more
+
+
+def dvc(folder, *words, **more):
     return subprocess.run(
-        [sys.executable, "-m", "dvc", *words], cwd=folder, capture_output=True, text=True, env=env, **more
+        [sys.executable, "-m", "dvc", *words], cwd=folder, capture_output=True, text=True, env=environment(), **more
     )
 
 
@@ -168,11 +173,10 @@ def test_sigkill_then_dvc_repro_ends_with_the_same_weights_and_nothing_runs_twic
     target = "train@synthetic-ggl_net-0"
     assert dvc(whole, "repro", target).returncode == 0
 
-    env = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
     running = subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", target],
         cwd=killed,
-        env=env,
+        env=environment(),
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -25,7 +25,7 @@ def results(tmp_path):
 
 
 def told(**changes):
-    """Changes what a record says; None takes a key out."""
+    """Changes what a record says; "absent" takes a key out."""
 
     def change(text):
         values = json.loads(text) | changes

@@ -149,13 +149,14 @@ def run(given: argparse.Namespace, root: Path) -> str:
     final = int(row["final"]) if given.final is None and row.get("final") else given.final
     foreign = Foreign(str(folder), file, name, **known, alone=given.alone or bool(row.get("alone")))
     foreign, found = trying.explore(foreign, given.channels, given.outputs, final)
+    origin = _origin(folder)
     if row:
         note = f"; {row['note']}" if row["note"] else ""
         # Others have files and classes of the same names: their own clones, and copies of them.
-        other = "" if row["repository"].lower() in _origin(folder).lower() else f"; this clone is of {_origin(folder)}"
+        other = "" if row["repository"].lower() in origin.lower() else f"; this clone is of {origin}"
         found.insert(0, f"built as {row['repository']} at {row['commit']} builds it{note}{other}")
     foreign = replace(foreign, root=Path(os.path.relpath(folder, root.resolve())).as_posix())
-    title, origin = given.title or name, _origin(folder)
+    title = given.title or name
     entries = [
         f"    {one.name}={_written(getattr(foreign, one.name))},"
         for one in fields(foreign)

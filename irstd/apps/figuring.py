@@ -56,18 +56,18 @@ def run(given: argparse.Namespace, root: Path) -> str:
         raise InputError(f"{error.name} is not installed; `pip install 'irstd-workbench[figures]'` brings it") from None
 
     paper.for_print()
-    scenes = list(truth.sizes) if given.kind == "curves" else _scenes(given.scenes, truth)
-    found = {name: _read(path, truth, scenes) for name, path in named.items()}
+    notes: list[str] = []
     if given.kind == "curves":
-        figure = paper.curves({name: _sweep(name, one, truth) for name, one in found.items()})
+        figure = paper.curves({name: _sweep(name, path, truth, notes) for name, path in named.items()})
     else:
+        scenes = _scenes(given.scenes, truth)
+        found = {name: _read(name, path, truth, scenes, notes) for name, path in named.items()}
         surface = given.kind == "surfaces"
         rows = {scene: _panels(scene, truth, picture(scene), found, surface=surface) for scene in scenes}
         figure = paper.surfaces(rows) if surface else paper.grid(rows)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     when = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(given.out.suffix)
     figure.savefig(given.out, metadata=when)
-    notes = [f"{name}: {note}" for name, one in found.items() for note in one.notes]
     return "\n".join([*notes, f"Written to {given.out}."])
 
 
@@ -115,7 +115,7 @@ def _scenes(wanted: list[str] | None, truth: Truth) -> list[str]:
     return scenes
 
 
-def _read(path: Path, truth: Truth, scenes: list[str]) -> Given:
+def _read(name: str, path: Path, truth: Truth, scenes: list[str], notes: list[str]) -> Given:
     """Predictions of some scenes; others may have none. All are read, since what their values mean shows in all."""
     from irstd.formats import predictions  # noqa: PLC0415
 
@@ -124,12 +124,15 @@ def _read(path: Path, truth: Truth, scenes: list[str]) -> Given:
     if absent:
         found.problems["missing"] = absent
     found.refuse(["extra"])
+    notes += [f"{name}: {note}" for note in found.notes]
+    found.maps = {scene: found.maps[scene] for scene in scenes if scene in found.maps}
     return found
 
 
-def _sweep(name: str, found: Given, truth: Truth) -> Any:
+def _sweep(name: str, path: Path, truth: Truth, notes: list[str]) -> Any:
     from irstd.scoring import submission  # noqa: PLC0415
 
+    found = _read(name, path, truth, list(truth.sizes), notes)
     if not found.maps:
         raise InputError(f"{name} gives points, which have no curve of pixels; leave it out, or give score maps")
     return submission.score(name, truth, found).scored.sweep

@@ -132,7 +132,7 @@ def voc(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
     if root.tag != "annotation":
         raise ValueError(f"its root is <{root.tag}>, not <annotation> of PASCAL VOC")
     width, height = (root.findtext(f"size/{side}") for side in ("width", "height"))
-    if (width or "0").strip() not in ("", "0") and (height or "0").strip() not in ("", "0"):
+    if all(side and side.strip(" 0.") for side in (width, height)):  # zeros where it was not known
         found.sizes[scene] = _same(stated(height, width), size)
     marks = []
     for number, one in enumerate(root.iter("object"), 1):

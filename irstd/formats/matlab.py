@@ -32,13 +32,13 @@ def check(path: Path, most: int) -> None:
     order = {b"IM": "<", b"MI": ">"}.get(bytes(data[126:128]))
     if order is None:
         raise ValueError("damaged: it says no order of bytes")
-    for kind, content in _elements(data[128:], order, aligned=False):
+    for kind, content in _elements(data[128:], order):
         if kind == COMPRESSED:
             inflating = zlib.decompressobj()
             inflated = memoryview(inflating.decompress(content, most))
             if inflating.unconsumed_tail:
                 raise ValueError(f"an array of more than {most:,} bytes; cut it into pieces")
-            for inner, array in _elements(inflated, order, aligned=False):
+            for inner, array in _elements(inflated, order):
                 _array(inner, array, order)
         else:
             _array(kind, content, order)
@@ -62,18 +62,15 @@ def _array(kind: int, content: memoryview, order: str) -> None:
             raise ValueError(f"damaged: an array of shape {sides} has {len(held):,} bytes of type {its}")
 
 
-def _elements(data: memoryview, order: str, *, aligned: bool = True) -> Iterator[tuple[int, memoryview]]:
-    """Type and content of each element. Inside an array each begins at a multiple of 8 bytes."""
+def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
+    """Type and content of each element; all but compressed ones are filled up to a multiple of 8 bytes."""
     at = 0
     while at + 8 <= len(data):
         kind, count = struct.unpack(f"{order}2I", data[at : at + 8])
-        begin = at + 8
+        begin, step = at + 8, count if kind == COMPRESSED else count + -count % 8
         if kind >> 16:  # a small one: number of bytes and type share four bytes, the content has the others
-            kind, count, begin = kind & 0xFFFF, kind >> 16, at + 4
-        end = begin + count
-        if end > len(data) or (begin == at + 4 and count > 4):
+            kind, count, begin, step = kind & 0xFFFF, kind >> 16, at + 4, 4
+        if begin + count > len(data) or (step == 4 and count > 4):
             raise ValueError("damaged: cut, or a number of bytes is wrong")
-        yield kind, data[begin:end]
-        at = begin + 4 if begin == at + 4 else end
-        if aligned or kind != COMPRESSED:
-            at += -at % 8
+        yield kind, data[begin : begin + count]
+        at = begin + step

@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 from PIL import Image
 
 import irstd
-from tests.test_pipeline import TINY, copy, dvc, set_params
+from tests import test_records
+from tests.test_pipeline import TINY, copy, dvc, environment, set_params
 
 LONGEST_S, MOST_BYTES = 120, 2 << 30
 Change = Callable[[Path], None]  # to a folder, the world
@@ -72,24 +72,12 @@ def data(path: str, change: Callable[[bytes], bytes] | bytes) -> Change:
 
 def told(name: str, **changes: object) -> Change:
     """Changes what a record of JSON says; "absent" takes a key out."""
-
-    def change(before: str) -> str:
-        values = json.loads(before) | changes
-        return json.dumps({key: value for key, value in values.items() if value != "absent"})
-
-    return text(f"{RUN}/{name}", change)
+    return text(f"{RUN}/{name}", test_records.told(**changes))
 
 
 def cell(path: str, column: str, value: str) -> Change:
     """Changes a table's first value of a column."""
-
-    def change(before: str) -> str:
-        header, first, *rows = before.splitlines()
-        values = first.split(",")
-        values[header.split(",").index(column)] = value
-        return "\n".join([header, ",".join(values), *rows, ""])
-
-    return text(path, change)
+    return text(path, test_records.cell(column, value))
 
 
 def gone(path: str) -> Change:
@@ -269,7 +257,7 @@ FAULTS: dict[str, Fault] = {
 def world(folder: Path) -> Path:
     """A folder in which all is well: tiny trainings done, predictions and truth, a submission, published weights."""
     copy(folder)
-    set_params(folder, yaml.safe_load(yaml.safe_dump(TINY)))
+    set_params(folder, TINY)
     set_params(folder, {"baselines": [], "method": {"ggl_net": {"budgets": {"quick": {"epochs": 3}}}}})
     done = dvc(folder, "repro", "score@synthetic-ggl_net-0", "method-card@ggl_net")
     assert done.returncode == 0, done.stderr
@@ -301,11 +289,9 @@ def called(folder: Path, fault: Fault) -> subprocess.CompletedProcess[str]:
             which, most = fault.limits
             resource.setrlimit(which, (most, most))
 
-    env = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "COLUMNS": "200", "OMP_NUM_THREADS": "1"}  # fmt: skip
-    env.pop("IRSTD_MIRROR", None)
     return subprocess.run(
         [sys.executable, "-m", *fault.words], cwd=folder, capture_output=True, text=True, errors="replace",
-        env=env, preexec_fn=limited, timeout=LONGEST_S,
+        env=environment(OMP_NUM_THREADS="1"), preexec_fn=limited, timeout=LONGEST_S,
     )  # fmt: skip
 
 

@@ -20,9 +20,8 @@ import time
 from pathlib import Path
 
 import psutil
-import yaml
 
-from tests.test_pipeline import TINY, copy, dvc, set_params
+from tests.test_pipeline import TINY, copy, dvc, environment, set_params
 
 KILLS, SEED = 50, 0
 AHEAD, LATEST_S = 3, 4.0  # stages from one kill to the next, and seconds into the last of them, at most
@@ -40,7 +39,7 @@ TIMED = ("cost", "efficiency.md", "index.md", "start.md")  # measurements, and p
 def world(folder: Path) -> Path:
     """A clone in which a tiny training, a baseline and their reports are all there is."""
     copy(folder)
-    set_params(folder, yaml.safe_load(yaml.safe_dump(TINY)))
+    set_params(folder, TINY)
     subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "x"], cwd=folder, check=True)
     return folder
 
@@ -57,12 +56,10 @@ def killed(folder: Path, ahead: int, after_s: float, by: signal.Signals) -> str 
     Raises:
         AssertionError: it failed by itself, or what was ended does not end.
     """
-    env = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
-    env.pop("IRSTD_MIRROR", None)
     with tempfile.TemporaryFile("w+") as log:
         running = subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro"], cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT,
-            start_new_session=True,
+            [sys.executable, "-m", "dvc", "repro"], cwd=folder, stdout=log, stderr=subprocess.STDOUT,
+            env=environment(PYTHONUNBUFFERED="1"), start_new_session=True,
         )  # fmt: skip
 
         def said() -> str:
