@@ -33,7 +33,7 @@ SAME = (
     "runs/train/**/best.safetensors", "runs/train/**/history.csv", "runs/train/**/watched.csv", "runs/predict/**/*.npz",
     "runs/results/**/*.csv", "runs/results/**/metrics.json", "runs/results/**/summary.json", "runs/site/*.md",
 )  # fmt: skip
-TIMED = ("cost", "efficiency.md", "index.md", "start.md")  # measurements, and pages that show them
+TIMED = ("cost", "efficiency.md", "index.md", "start.md", "synthetic.md")  # measurements, and pages that show them
 
 
 def world(folder: Path) -> Path:
