@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 import pytest
 import torch
@@ -18,6 +18,7 @@ from irstd.inference.half import restored
 from irstd.methods import Step, _adopted
 from irstd.methods._adopted import Foreign, Options
 from tests.conftest import ROOT
+from tests.test_pipeline import TINY, copy, dvc, set_params
 
 BLOCKS = """
 from torch import nn
@@ -258,6 +259,77 @@ def test_published_weights_are_taken_without_running_code_and_predict(clones, tm
     image = torch.rand(1, 1, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(network(image)[0], authors.eval()((image - 0.25) / 0.5), atol=5e-3, rtol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "row", "channels", "options", "words"),
+    [
+        ([], {}, 1, {"mean": 0.0, "deviation": 1.0}, ""),
+        (["--mean", "[0.1, 0.2, 0.3]"], {"normalise": "imagenet"}, 3, {"mean": [0.1, 0.2, 0.3], "deviation": 1.0}, ""),
+        ([], {"normalise": "imagenet"}, 3, adopting.IMAGENET, "normalised by ImageNet's mean and deviation"),
+        # BasicIRSTD: 107.80905 and 33.02275 of 255.
+        (["--trained-on", "nudt-sirst"], {"normalise": "dataset"}, 1, {"mean": 0.42278, "deviation": 0.12952},
+         "normalised by mean and deviation of nudt-sirst"),
+        ([], {"normalise": "dataset"}, 1, {"mean": 0.0, "deviation": 1.0}, "here images are from 0 to 1 unless --mean"),
+    ],
+)  # fmt: skip
+def test_what_the_network_is_given_is_asked_for_or_its_authors(asked, row, channels, options, words):
+    parser = ArgumentParser()
+    adopting.add(parser.add_subparsers())
+    given = parser.parse_args(["adopt", "x:Y", *asked])
+
+    found, said = adopting.normalisation(given, row, channels)
+
+    assert found == options and words in "".join(said)
+
+
+def test_each_channel_has_its_own_mean(clones):
+    foreign, _ = explored(clones["soft"], "model/seg.py", "TwoClasses")
+    method = _adopted.adopted("", "", foreign)
+    options = params.check(Options, {"mean": [0.1, 0.2, 0.3], "deviation": [0.5, 1.0, 2.0]}, "options")
+    network = method.build(options).eval()
+    image = torch.rand(2, 1, 16, 24)
+
+    with torch.no_grad():
+        given = torch.cat([(image - 0.1) / 0.5, image - 0.2, (image - 0.3) / 2], 1)
+        expected = network.network(given)["out"][:, 1:]
+        torch.testing.assert_close(method.decode(network(image), options).score, expected, atol=2e-6, rtol=0)
+    with pytest.raises(InputError, match="mean has 2 numbers, and TwoClasses takes 3 channels"):
+        method.build(Options(mean=(0.1, 0.2)))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_three_networks_of_other_shapes_are_trained_scored_and_in_the_table(clones, tmp_path):
+    checkout = copy(tmp_path / "checkout")
+    before = {p: p.read_bytes() for folder in clones.values() for p in folder.rglob("*") if p.is_file()}
+    networks = {
+        "plain": ["PlainUNet"], "deep": ["DeepNet", "--arguments", "[1, 8]", "--call", "[false]"], "soft": ["TwoClasses"],
+    }  # fmt: skip
+
+    def irstd(*words):
+        done = subprocess.run([sys.executable, "-m", "irstd", *words], cwd=checkout, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    for name, (its, *more) in networks.items():
+        irstd("adopt", f"../{name}:{its}", "--name", f"{name}_net", *more)
+    names = [f"{name}_net" for name in networks]
+    git = ["git", "-c", "core.quotepath=false", "status", "--porcelain"]
+    changed = subprocess.run(git, cwd=checkout, capture_output=True, text=True, check=True).stdout.split("\n")
+    written = [f"?? irstd/methods/{name}.py" for name in sorted(names)]
+    assert [line for line in changed if line] == [" M cells.yaml", " M params.yaml", *written]
+    set_params(checkout, TINY | {"methods": names, "baselines": [], "method": {}})
+    done = dvc(checkout, "repro", *(f"{stage}@{cell}" for stage, ends in (("score", "-0"), ("method-card", ""))
+                                    for cell in (f"synthetic-{name}{ends}" if ends else name for name in names)))  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    table = irstd("table", "synthetic")
+    for name, (its, *_) in networks.items():
+        assert table.count(f"| {its} ") == 1, table
+        metrics = json.loads((checkout / f"runs/results/synthetic/{name}_net/0/metrics.json").read_text())
+        assert metrics["images"] == 4 and 0 <= metrics["iou"] <= 1
+    assert before == {p: p.read_bytes() for folder in clones.values() for p in folder.rglob("*") if p.is_file()}
 
 
 class Runs:

@@ -2,16 +2,20 @@
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from packaging.metadata import Metadata
 from PIL import Image
 
+import irstd
 from irstd import methods
 from irstd.apps import listing
 from irstd.errors import InputError
@@ -87,6 +91,23 @@ def test_help_loads_nothing_that_is_slow():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize(
+    ("words", "least"),
+    [(["-c", "import irstd"], 0.3), (["-m", "irstd", "--help"], 0.5), (["-m", "irstd", "methods"], 3)],
+    ids=["import", "help", "methods"],
+)
+def test_it_answers_at_once(words, least):
+    """Seconds of the processor, which other work does not lengthen as it does a clock's; the best of three."""
+
+    def took():
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *words], cwd=ROOT, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(took() for _ in range(3)) < least
+
+
 @pytest.mark.parametrize("row", listing.read(), ids=lambda row: row["name"])
 def test_the_table_of_sizes_is_what_the_code_has(row):
     now = listing.counted(row["name"], f"irstd.methods.{row['name']}")
@@ -123,11 +144,11 @@ def test_an_adopted_network_whose_clone_is_gone_is_listed(monkeypatch):
 @pytest.mark.slow
 def test_a_wheel_in_an_environment_of_its_own_scores_within_two_minutes_and_400_mb(folders):
     """Installs from the package index, as a stranger would."""
-    source = folders / "source"
-    subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{ROOT}", source], check=True)
+    clone = folders / "source"
+    subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{ROOT}", clone], check=True)
     for kind in ("wheel", "sdist"):
         code = f"from setuptools import build_meta as b; b.build_{kind}('../dist')"
-        subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True)
+        subprocess.run([sys.executable, "-c", code], cwd=clone, check=True, capture_output=True)
     wheel = next((folders / "dist").glob("*.whl"))
     assert next((folders / "dist").glob("*.tar.gz")).stat().st_size < 3e6
 
@@ -140,11 +161,22 @@ def test_a_wheel_in_an_environment_of_its_own_scores_within_two_minutes_and_400_
         pytest.skip("no package index can be reached")
     assert done.returncode == 0, done.stderr
     words = ["score", "pred", "--truth", "truth"]
-    subprocess.run([folders / "env/bin/irstd", *words], cwd=folders, env=alone, check=True, capture_output=True)
+    done = subprocess.run([folders / "env/bin/irstd", *words], cwd=folders, env=alone, check=True, capture_output=True)
     took = time.monotonic() - start
 
     size = sum(p.stat().st_size for p in (folders / "env").rglob("*") if p.is_file() and not p.is_symlink())
     assert not list((folders / "env/lib").glob("python3*/site-packages/torch*"))
     assert size < 400e6, f"{size / 1e6:.0f} MB"
     assert took < 120, f"{took:.0f} s"
+
+    # What the index shows is right, and the source archive installs as the wheel does.
+    source = next((folders / "dist").glob("*.tar.gz"))
+    with tarfile.open(source) as held:
+        told = held.extractfile(held.getmember(f"{source.name.removesuffix('.tar.gz')}/PKG-INFO")).read()
+    card = Metadata.from_email(told, validate=True)
+    assert (card.name, str(card.version)) == ("irstd-workbench", irstd.__version__) and "train" in card.provides_extra
+    pip = [folders / "env/bin/pip", "install", "-q", "--force-reinstall", "--no-deps", source]
+    subprocess.run(pip, env=alone, check=True, capture_output=True)
+    again = subprocess.run([folders / "env/bin/irstd", *words], cwd=folders, env=alone, check=True, capture_output=True)
+    assert again.stdout == done.stdout and b"IoU" in again.stdout
     shutil.rmtree(folders / "env")

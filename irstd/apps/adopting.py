@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from irstd.methods._adopted import Foreign
 
 NETWORKS = Path(__file__).with_name("networks.csv")  # of public repositories: where they are, and how they are built
+# What the field's codes subtract from an image and divide it by, where white is 1: ImageNet's channels, or figures of
+# grey levels of the dataset, here as BasicIRSTD's utils.py states them (SCTransNet's are the same).
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "deviation": [0.229, 0.224, 0.225]}
+GREY_LEVELS = {"nuaa-sirst": (101.064, 34.620), "nudt-sirst": (107.809, 33.027), "irstd-1k": (87.466, 39.720)}
 FILE = '''"""{title}, adopted: `{name}` of {file} in {root}, which stays there.
 
 {origin}. What is below was found by trying the network, and may be corrected here.
@@ -56,10 +61,13 @@ def add(commands: Any) -> None:
         action="store_true",
         help="compare the prediction alone with the mask, as where other maps are of edges",
     )
-    parser.add_argument("--mean", type=float, default=0.0, help="that it subtracts, where white is 1; %(default)s")
     parser.add_argument(
-        "--deviation", type=float, default=1.0, help="that it divides by, where white is 1; %(default)s"
+        "--mean",
+        type=_numbers,
+        metavar="NUMBER",
+        help="that it subtracts, where white is 1, or a list for its channels; known networks' own, else 0",
     )
+    parser.add_argument("--deviation", type=_numbers, metavar="NUMBER", help="that it divides by, the same; else 1")
     parser.add_argument(
         "--weights",
         type=Path,
@@ -78,6 +86,43 @@ def _json(word: str) -> Any:
     if not isinstance(value, (list, dict)):
         raise argparse.ArgumentTypeError(f"{word!r} is no list or object of JSON; for example '[1, 64]'")
     return value
+
+
+def _numbers(word: str) -> float | list[float]:
+    try:
+        value = json.loads(word)
+    except ValueError:
+        value = None
+    every = value if isinstance(value, list) else [value]
+    if not every or not all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in every):
+        raise argparse.ArgumentTypeError(f"{word!r} is no number, and no list of them; for example '[0.4, 0.4, 0.4]'")
+    return [float(one) for one in every] if isinstance(value, list) else float(every[0])
+
+
+def normalisation(given: argparse.Namespace, row: Mapping[str, str], channels: int) -> tuple[dict[str, Any], list[str]]:
+    """Options of what the network is given, and what is to be said of them: as asked, else as its authors do.
+
+    Args:
+        row: of `networks`, or nothing for a network that is not known.
+        channels: that it takes.
+    """
+    asked = {name: value for name in ("mean", "deviation") if (value := getattr(given, name)) is not None}
+    known: dict[str, Any] = {}
+    said = []
+    if not asked and row.get("normalise") == "imagenet" and channels == len(IMAGENET["mean"]):
+        known = IMAGENET
+        said.append("normalised by ImageNet's mean and deviation, as its authors do")
+    elif not asked and row.get("normalise") == "dataset":
+        levels = GREY_LEVELS.get(given.trained_on or "")
+        if levels:
+            known = dict(zip(("mean", "deviation"), (round(level / 255, 5) for level in levels), strict=True))
+            said.append(f"normalised by mean and deviation of {given.trained_on}, as its authors do")
+        else:
+            said.append(
+                "its authors normalise by mean and deviation of the dataset; here images are from 0 to 1 unless --mean "
+                f"and --deviation are given, or --trained-on {' or '.join(GREY_LEVELS)}"
+            )
+    return {"mean": 0.0, "deviation": 1.0, **known, **asked}, said
 
 
 def networks() -> list[dict[str, str]]:
@@ -149,6 +194,8 @@ def run(given: argparse.Namespace, root: Path) -> str:
     final = int(row["final"]) if given.final is None and row.get("final") else given.final
     foreign = Foreign(str(folder), file, name, **known, alone=given.alone or bool(row.get("alone")))
     foreign, found = trying.explore(foreign, given.channels, given.outputs, final)
+    options, said = normalisation(given, row, foreign.channels)
+    found += said
     origin = _origin(folder)
     if row:
         note = f"; {row['note']}" if row["note"] else ""
@@ -166,10 +213,9 @@ def run(given: argparse.Namespace, root: Path) -> str:
         title=title, name=name, file=file, root=foreign.root, origin=f"From {origin}", paper=origin,
         found="\n".join(f"- {one}." for one in found), entries="\n".join(entries),
     )  # fmt: skip
-    options = {"mean": given.mean, "deviation": given.deviation}
     plain = options == {"mean": 0.0, "deviation": 1.0}
     packed = _packed(given, foreign, options) if given.weights else None
-    entry = "{}" if plain else f"{{ mean: {given.mean!r}, deviation: {given.deviation!r} }}"
+    entry = "{}" if plain else f"{{ mean: {options['mean']!r}, deviation: {options['deviation']!r} }}"
     written = scaffold.write(given.name, {f"irstd/methods/{given.name}.py": text}, root, entry)
     if packed:
         weights = root / "runs/weights" / given.trained_on / f"{given.name}.safetensors"
@@ -191,7 +237,7 @@ Next, from here:
   dvc repro score@nuaa-sirst-{given.name}-0 method-card@{given.name} && make report   the same on real scenes"""
 
 
-def _packed(given: argparse.Namespace, foreign: Foreign, options: dict[str, float]) -> bytes:
+def _packed(given: argparse.Namespace, foreign: Foreign, options: dict[str, Any]) -> bytes:
     """Published weights as ours are packed.
 
     Raises:
@@ -199,6 +245,7 @@ def _packed(given: argparse.Namespace, foreign: Foreign, options: dict[str, floa
     """
     import torch  # noqa: PLC0415
 
+    from irstd.config import params  # noqa: PLC0415
     from irstd.inference import weights  # noqa: PLC0415
     from irstd.methods._adopted import Adopted, Options  # noqa: PLC0415
 
@@ -215,7 +262,7 @@ def _packed(given: argparse.Namespace, foreign: Foreign, options: dict[str, floa
         raise InputError(
             f"{path.name} holds more than tensors, or is damaged, and is not run; save the network's state_dict() alone"
         ) from error
-    network = Adopted(replace(foreign, root=str(foreign.folder)), Options(**options))
+    network = Adopted(replace(foreign, root=str(foreign.folder)), params.check(Options, options, "options"))
     wanted = network.network.state_dict()
     state = _state(held, set(wanted))
     missing, other = (

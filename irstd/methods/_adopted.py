@@ -33,16 +33,21 @@ Kind = Literal["logits", "probabilities"]
 class Options:
     """What params.yaml may set: the network is given (image - mean) / deviation.
 
-    mean, deviation: on the scale where black is 0 and white 1; codes that normalise by 255-level figures divide these
-    by 255.
+    mean, deviation: on the scale where black is 0 and white 1, one number or one for each channel; codes that
+    normalise by 255-level figures divide these by 255.
     """
 
-    mean: float = 0.0
-    deviation: float = 1.0
+    mean: float | tuple[float, ...] = 0.0
+    deviation: float | tuple[float, ...] = 1.0
 
     def __post_init__(self) -> None:
-        if not self.deviation > 0:
-            raise ValueError(f"deviation is {self.deviation:g}, not above 0")
+        for one in _each(self.deviation):
+            if not one > 0:
+                raise ValueError(f"deviation is {one:g}, not above 0")
+
+
+def _each(value: float | tuple[float, ...]) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 @dataclass(frozen=True)
@@ -191,15 +196,21 @@ class Adopted(nn.Module):
                 f"{foreign.file} in {foreign.root}, or a file that it imports, has changed since {foreign.name} was "
                 "adopted; adopt it again, which counts as another method, or take the change back"
             )
-        self.foreign, self.options = foreign, options
+        self.foreign = foreign
+        for one in ("mean", "deviation"):
+            numbers = _each(getattr(options, one))
+            if len(numbers) not in (1, foreign.channels):
+                raise InputError(
+                    f"{one} has {len(numbers)} numbers, and {foreign.name} takes {foreign.channels} channels; give one "
+                    "number, or one for each"
+                )
+            self.register_buffer(one, torch.tensor(numbers).reshape(-1, 1, 1), persistent=False)
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(parameter.requires_grad and name not in foreign.unused)
 
     def forward(self, image: Float[Tensor, "B 1 H W"]) -> tuple[Float[Tensor, "B 1 _h _w"], ...]:
         """Its maps, logits or probabilities as `foreign.outputs` says; the prediction is `foreign.final`."""
-        given = (image - self.options.mean) / self.options.deviation
-        if self.foreign.channels > 1:
-            given = given.expand(-1, self.foreign.channels, -1, -1)
+        given = (image.expand(-1, self.foreign.channels, -1, -1) - self.mean) / self.deviation
         every = maps_of(self.network(given, *self.foreign.call))
         kind = self.foreign.outputs if self.training else self.foreign.tested or self.foreign.outputs
         # Of two channels the second: of logits the difference is what a softmax sees.
