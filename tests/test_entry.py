@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from huggingface_hub.repocard_data import model_index_to_eval_results
 from PIL import Image
 
 import irstd
@@ -74,6 +75,10 @@ def test_the_card_can_be_read_by_people_and_by_the_hub(made):
     values = {one["type"]: one["value"] for one in front["results"][0]["metrics"]}
     assert values["iou"] == pytest.approx(100 * row["iou"], abs=1e-4)
     assert values["fa"] == pytest.approx(row["fa_per_million"], abs=1e-4)
+    hub = model_index_to_eval_results([front])[1]
+    assert [(one.metric_type, one.dataset_split, one.metric_value) for one in hub] == [
+        (name, front["results"][0]["dataset"]["split"], value) for name, value in values.items()
+    ]
     assert "| paper | arXiv 1 |" in text and "numpy==" in (made / "environment.txt").read_text()
 
 

@@ -1,5 +1,8 @@
 """Tables for papers: marks by hand, LaTeX that a parser reads, and the command."""
 
+import shutil
+import subprocess
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,6 +59,19 @@ def test_latex_is_read_by_a_parser_and_says_the_same(four):
     assert r"B\_1 & \textbf{64.00 [61.0, 67.0]} & \textbf{10.00} \\" in lines
     assert r"C \& D & \underline{58.00 [56.0, 60.0]} & \textbf{10.00} \\" in lines
     assert r"50 \% & 99.00 & 0.00 \\" in lines
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="TeX is not installed")
+def test_latex_is_set_by_tex_without_a_box_too_wide(four, tmp_path):
+    text = paper.latex(paper.table(four, ["iou", "fa_per_million"], ["method"], intervals=True), "Ours & theirs, 95 %")
+    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\usepackage{booktabs}\begin{document}"
+    (tmp_path / "a.tex").write_text(head + "\n" + text + "\n" + r"\end{document}", encoding="utf-8")
+
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "a.tex"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout and (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_markdown_marks_the_same(four):
