@@ -1,7 +1,8 @@
 """Cells as tasks of Dask: workers here, on hosts by ssh, or those of a scheduler that runs already.
 
-Each worker runs a cell as a process of its own, with a GPU of its own where there are any. A worker that dies is
-started again, and its cell goes on from its checkpoint; a cell that fails leaves the others alone.
+Each worker runs one cell at a time, as a process of its own, with a GPU of its own where there are any. A worker that
+dies is started again, and its cell goes on from its checkpoint; the other workers' cells, and those beside one that
+fails, go on.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def _client(
         if hosts:
             cluster: Any = SSHCluster(
                 [hosts[0], *hosts], connect_options={"port": ssh_port}, remote_python=sys.executable,
-                worker_options={"nthreads": workers or 1, "memory_limit": 0},
+                worker_options={"n_workers": workers or 1, "nthreads": 1, "memory_limit": 0},
                 scheduler_options={"dashboard_address": dashboard, **_bound(hosts[0])}, security=Security(),
             )  # fmt: skip
             stack.enter_context(cluster)
@@ -80,7 +81,7 @@ def _client(
             stack.enter_context(cluster)
             # A program of its own: one that Dask forks from here would import this folder, whatever is edited in it.
             slots = workers or len(gpus()) or os.cpu_count() or 1
-            words = ["--nthreads", str(slots), "--memory-limit", "0", "--no-dashboard"]
+            words = ["--nworkers", str(slots), "--nthreads", "1", "--memory-limit", "0", "--no-dashboard"]
             tls = ["--tls-ca-file", cert, "--tls-cert", cert, "--tls-key", key]
             log = stack.enter_context((SENT / "dask.log").open("w"))
             worker = subprocess.Popen(

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -10,10 +11,9 @@ import time
 
 import psutil
 import pytest
-import yaml
 from filelock import FileLock
 
-from pipelines import alone, cell, checkout, held
+from pipelines import cell, held, on_dask
 from tests import clusters, test_pipeline
 from tests.test_pipeline import TINY, copy, dvc, merge, set_params
 
@@ -142,12 +142,12 @@ class TestDask:
         until(lambda: not held(folder / cell.lock_file(CELLS[0])) and trains(folder, CELLS[0]) != training)
 
         first = begun()
-        training = until(lambda: trains(folder, CELLS[0]))
+        training, other = (until(lambda name=name: trains(folder, name)) for name in CELLS[:2])
         worker = training.parent()
         # Dask's wish to give memory back at once is not the training's.
         assert "MALLOC_TRIM_THRESHOLD_" not in training.environ()
 
-        # The worker's process, and with it every cell on it. And the code is edited: what runs is the commit's.
+        # One of two workers, and with it its cell. And the code is edited: what runs is the commit's.
         worker.send_signal(signal.SIGKILL)
         with (folder / "irstd/training/steps.py").open("a") as file:
             file.write("raise SystemExit('edited meanwhile')\n")
@@ -158,6 +158,8 @@ class TestDask:
         assert first.returncode == 1, told
         assert f"{CELLS[0]}: the code of `train` changed since it was sent" in told and "Traceback" not in told
         assert states == {name: "failed" if name == BROKEN else "done" for name in CELLS}, told
+        # The other worker's cell never noticed.
+        assert state(folder, CELLS[1])["pid"] == other.pid and state(folder, CELLS[0])["pid"] != training.pid
 
         blocked.unlink()
         git(folder, "checkout", "-q", "irstd/training/steps.py")
@@ -181,6 +183,27 @@ class TestDask:
         # Nobody but the user may read the key by which the hosts spoke, and it is gone afterwards.
         assert not list((folder / "runs/cells/tls").iterdir())
 
+    def test_workers_that_somebody_else_started(self, tmp_path, plain):
+        folder = small(tmp_path / "repo")
+        address = f"tcp://127.0.0.1:{clusters.free_port()}"
+        dask = [sys.executable, "-m"]
+        started = [
+            subprocess.Popen([*dask, *words], cwd=tmp_path, stderr=subprocess.DEVNULL)
+            for words in (
+                ["distributed.cli.dask_scheduler", "--host", address, "--no-dashboard"],
+                ["distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"],
+            )
+        ]
+        try:
+            done = call(folder, "pipelines.fan_out", "dask", "--address", address, "--cells", CELLS[0])
+        finally:
+            for process in reversed(started):
+                process.terminate()
+                process.wait()
+
+        assert done.returncode == 0, done.stderr
+        assert weights(folder) == {key: plain[key] for key in ("synthetic/ggl_net/0/best.safetensors",)}
+
     def test_hosts_that_cannot_be_reached_are_named(self, tmp_path):
         folder = small(tmp_path / "repo")
 
@@ -188,6 +211,26 @@ class TestDask:
 
         assert done.returncode == 1 and "Traceback" not in done.stderr
         assert done.stderr.splitlines()[-1].startswith("error: Dask's workers on tcp://127.0.0.1:9 cannot be reached")
+
+
+@pytest.mark.slow
+def test_workers_speak_tls_and_nobody_without_the_key_is_heard(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cell.SENT.mkdir(parents=True)
+
+    with on_dask._client(2, [], None, 22, "127.0.0.1:0") as client:
+        client.wait_for_workers(2, timeout=60)
+        address, workers = client.scheduler.address, list(client.scheduler_info()["workers"])
+        assert {one.partition("://")[0] for one in [address, *workers]} == {"tls"} and len(workers) == 2
+        assert client.submit(sum, (1, 2)).result(30) == 3
+        (key,) = cell.SENT.glob("tls/key.pem")
+        assert key.stat().st_mode & 0o777 == 0o600
+        for where, security in ((address.replace("tls", "tcp"), "Security()"), (address, "Security.temporary()")):
+            code = f"from distributed import Client; from distributed.security import Security; Client({where!r}, security={security}, timeout=3)"
+            stranger = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+            assert stranger.returncode, stranger.stdout
+            assert re.search(r"OSError|TimeoutError|CommClosedError", stranger.stderr.splitlines()[-1]), stranger.stderr
+    assert not key.exists()
 
 
 @pytest.fixture
@@ -294,72 +337,3 @@ class TestSentences:
         assert (
             done.stderr == "error: cells are trained from a commit, and files here differ from it; commit them first\n"
         )
-
-
-def test_a_cell_leaves_what_dvc_yaml_says(root):
-    """`pipelines.cell.MADE` and the outputs of the three stages are one list."""
-    stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
-    for kind in cell.STAGES:
-        outs = [next(iter(o)) if isinstance(o, dict) else o for o in [*stages[kind]["do"]["outs"], *stages[kind]["do"].get("metrics", [])]]  # fmt: skip
-        folders = {str(p) for p in cell.folders(kind, {"dataset": "${item.dataset}", "method": "${item.method}", "seed": "${item.seed}"})}  # fmt: skip
-        assert {out if out in folders else os.path.dirname(out) for out in outs} == folders
-
-
-def test_a_lock_is_seen_by_others(tmp_path):
-    path = tmp_path / "lock"
-
-    assert not held(path)
-    with alone(path, "waits"):
-        assert held(path)
-    assert not held(path)
-
-
-def test_a_cell_whose_process_was_killed_has_stopped(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    cell.note("one", state="runs", host="a")
-
-    assert cell.stands("one")["state"] == "stopped"
-    with alone(cell.lock_file("one"), "runs this cell"):
-        assert cell.stands("one")["state"] == "runs"
-
-
-def test_a_checkout_lends_and_gives_back(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    one = {"dataset": "d", "method": "m", "seed": 0}
-    (trained,), (predicted,) = (cell.folders(kind, one) for kind in ("train", "predict"))
-    trained.mkdir(parents=True)
-    (trained / "weights").write_text("here")
-    place = tmp_path / "runs/cells/checkouts/abc"
-
-    checkout.lend(place, one, ["train", "predict"])
-    assert (place / trained / "weights").read_text() == "here"
-    (place / predicted).mkdir(parents=True)
-    (place / predicted / "scores").write_text("made there")
-    checkout.take(place, one, ["train", "predict"])
-
-    assert (trained / "weights").read_text() == "here"  # what was lent is still here, and no link
-    assert not trained.is_symlink()
-    assert (predicted / "scores").read_text() == "made there"
-
-
-def test_each_cell_takes_a_gpu_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    monkeypatch.setenv(cell.TAKE_GPU, "1")
-    taken = []
-
-    for _ in range(2):  # given back, they can be taken again
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-        with cell.own_gpu():
-            taken.append(os.environ["CUDA_VISIBLE_DEVICES"])
-            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-            with cell.own_gpu():
-                taken.append(os.environ["CUDA_VISIBLE_DEVICES"])
-
-    assert taken == ["3", "5", "3", "5"]
-
-
-@pytest.mark.parametrize("given", ["", "-1"])
-def test_no_gpu_is_taken_where_none_may_be_seen(monkeypatch, given):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
-
-    assert cell.gpus() == []
