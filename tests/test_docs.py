@@ -1,6 +1,8 @@
-"""README, guide and CONTRIBUTING: links that lead somewhere, and a README that is short."""
+"""README, guide and CONTRIBUTING: links that lead somewhere, a README that is short, and examples that run."""
 
+import doctest
 import re
+from importlib import import_module
 
 import pytest
 
@@ -42,3 +44,14 @@ def test_each_journey_is_a_few_lines():
     for journey in journeys:
         lines = [line for line in journey.splitlines() if line.strip() and not line.startswith("```")]
         assert len(lines) <= 6, journey
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sorted((ROOT / "irstd").rglob("*.py"))
+     if ">>> " in path.read_text()],
+)  # fmt: skip
+def test_examples_in_docstrings_give_what_they_say(name):
+    found = doctest.testmod(import_module(name.removesuffix(".__init__")))
+
+    assert found.attempted and not found.failed

@@ -2,18 +2,22 @@
 
 import json
 import shutil
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from irstd import tables
 from irstd.config.params import load
 from irstd.errors import InputError
-from irstd.results.overlaid import HERE, RECORD, overlay
+from irstd.results.overlaid import HERE, RECORD, of_checkout, overlay
 from irstd.results.reading import cells
+from irstd.scoring import submission
 from pipelines import publish
 from tests.conftest import RECORDED, ROOT
 
 RUN = "synthetic/ggl_net/0"
+TABLE = pd.DataFrame([{"convention": "irstd", "iou": 0.5, "niou": 0.5, "pd": 0.5, "fa_per_million": 1.0, "f1": 0.5}])
 
 
 @pytest.fixture
@@ -49,6 +53,29 @@ def test_files_of_two_runs_never_mix(folders):
 
     assert {p.name for p in (view / RUN).iterdir()} == {p.name for p in (folders[1] / RUN).iterdir()}
     assert (view / "methods/ggl_net.json").exists()
+
+
+def test_a_run_of_here_that_was_not_scored_to_its_end_is_left_out(folders):
+    (folders[1] / RUN / "metrics.json").unlink()
+    (folders[1] / "synthetic/new/0").mkdir(parents=True)
+    (folders[1] / "synthetic/new/0/history.csv").write_text("epoch,lr,loss,score,pixels\n")
+
+    view = overlay(folders)
+
+    for path in (folders[0] / RUN).iterdir():
+        assert (view / RUN / path.name).read_bytes() == path.read_bytes()
+    assert not (view / "synthetic/new").exists()
+
+
+def test_a_score_stands_beside_runs_of_here_too(folders, monkeypatch):
+    monkeypatch.chdir(folders[1].parents[1])
+
+    rows = submission.beside("mine", TABLE, {}, "synthetic", of_checkout(Path()))
+
+    made = dict(zip(rows["method"], rows["made by"], strict=True))
+    assert made["GGL-Net"].startswith(f"this workbench, {HERE}, seed 0")
+    assert made["Point regression"].startswith(f"this workbench, {RECORD}, seed 0")
+    assert rows.set_index("method").loc["GGL-Net", "iou"] == 0.125
 
 
 def test_what_is_gone_from_the_folders_is_gone_from_the_view(folders):

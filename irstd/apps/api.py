@@ -67,6 +67,7 @@ def score(
         InputError: something of it cannot be scored; the message names what, and the fix.
     """
     from irstd.formats import predictions as reading  # noqa: PLC0415 - slow to load
+    from irstd.results import overlaid  # noqa: PLC0415
     from irstd.scoring import submission  # noqa: PLC0415
 
     wrong = [kind for kind in skip if kind not in LEFT_OUT]
@@ -86,8 +87,7 @@ def score(
         title = "predictions"
     found.settle(against.sizes, missing, skip)
     above = 0.5 if threshold is None else threshold
-    record = Path("reports/results")
-    others = record if record.is_dir() else None
+    others = overlaid.of_checkout(Path())
     return submission.score(name or title, against, found, side=size, points_above=above, results_folder=others)
 
 

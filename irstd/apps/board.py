@@ -36,9 +36,9 @@ def add(commands: Any) -> None:
 def run(given: argparse.Namespace, root: Path) -> str:
     """Writes the board, and returns where."""
     out = given.out or root / "runs/board.html"
-    from irstd.results.overlaid import overlay  # noqa: PLC0415 - loads NumPy, which `--help` does without
+    from irstd.results.overlaid import of_checkout  # noqa: PLC0415 - loads NumPy, which `--help` does without
 
-    rows = every(overlay([root / "reports/results", root / "runs/results"]), given.submissions)
+    rows = every(of_checkout(root), given.submissions)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page_of(rows), encoding="utf-8")
     kinds = rows["made by"].value_counts()

@@ -188,11 +188,11 @@ def dataset(name: str, split: str | None, root: Path) -> datasets.Dataset:
 
 def run(given: argparse.Namespace, root: Path) -> str:
     """Scores predictions, writes the report, and returns what to print."""
-    from irstd.results import store  # noqa: PLC0415
+    from irstd.results import overlaid, store  # noqa: PLC0415
     from irstd.scoring import submission  # noqa: PLC0415
 
     one = read(given, root)
-    others = root / "reports/results"
+    others = overlaid.of_checkout(root)
     report = submission.score(
         one.name, one.truth, one.found, side=given.size, points_above=one.above, results_folder=others
     )

@@ -36,11 +36,11 @@ def run(given: argparse.Namespace, root: Path) -> str:
         InputError: no row is left; the message says what there is.
     """
     from irstd.apps import board  # noqa: PLC0415 - loads pandas, which `--help` does without
-    from irstd.results.overlaid import overlay  # noqa: PLC0415
+    from irstd.results.overlaid import of_checkout  # noqa: PLC0415
     from irstd.tables import paper  # noqa: PLC0415
     from irstd.tables.board import PUBLISHED  # noqa: PLC0415
 
-    rows = board.every(overlay([root / "reports/results", root / "runs/results"]), given.submissions)
+    rows = board.every(of_checkout(root), given.submissions)
     if given.dataset not in set(rows["dataset"]):
         raise InputError(f"there is no row of {given.dataset!r}; {hint(given.dataset, set(rows['dataset']))}")
     rows = rows[rows["dataset"] == given.dataset]

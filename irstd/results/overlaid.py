@@ -14,7 +14,8 @@ def overlay(folders: Path | str | Sequence[Path | str]) -> Path:
     """One folder with the results of all.
 
     A run's results (the folder DATASET/METHOD/SEED that holds metrics.json) are those of the last folder that has them,
-    whole: files of two runs never mix. Any other file is that of the last folder that has it.
+    whole: files of two runs never mix, and a run computed here that was not scored to its end is left out. Any other
+    file is that of the last folder that has it.
 
     Args:
         folders: one, which is returned as it is; or the record and then folders of results computed here, which need
@@ -30,6 +31,8 @@ def overlay(folders: Path | str | Sequence[Path | str]) -> Path:
     for place, folder in enumerate(there):
         files = {p.relative_to(folder): p for p in sorted(folder.rglob("*")) if p.is_file()}
         runs = {path.parent for path in files if path.match("*/*/*/metrics.json")}
+        begun = {path.parents[-4] for path in files if len(path.parts) > 3 and path.parts[2].isdigit()} - runs
+        files = {path: file for path, file in files.items() if not place or not begun & {*path.parents}}
         sources = {path: source for path, source in sources.items() if not runs & {path.parent, *path.parents}}
         sources |= files
         origins |= dict.fromkeys(runs, HERE if place else RECORD)
@@ -45,6 +48,11 @@ def overlay(folders: Path | str | Sequence[Path | str]) -> Path:
     lines = [",".join((*run.parts, origin)) for run, origin in sorted(origins.items())]
     (view / ORIGINS).write_text("\n".join(["dataset,method,seed,origin", *lines, ""]))
     return view
+
+
+def of_checkout(root: Path) -> Path:
+    """The results of a checkout: its record, and over it what was computed in it; a folder that need not exist."""
+    return overlay([root / "reports/results", root / "runs/results"])
 
 
 def origin_of(folder: Path) -> dict[tuple[str, str, int], str]:

@@ -128,7 +128,7 @@ def beside(
         rows.append(
             {
                 "method": tables.label(cell["method"], titles),
-                "made by": f"this workbench, seed {cell['seed']}, {tables.budget(cell)}",
+                "made by": f"this workbench, {cell['origin']}, seed {cell['seed']}, {tables.budget(cell)}",
                 **{k: cell[k] for k in ("threshold", *kept, *extra)},
             }
         )
