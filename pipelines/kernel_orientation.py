@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from irstd.analysis import orientation
 from irstd.config import params
 from irstd.data.prepared import Prepared
 from irstd.layers.pinwheel import OrientedGaussian2d
 from irstd.results import store
-from pipelines import PREPARED, RESULTS, RUNS, repeatable, run
+from pipelines import PREPARED, RESULTS, RUNS, repeatable, run, sealed
 from pipelines.lookup import method_of
 
 LAYERS = ("encoder.0.0.spatial.blur", "decoder.0.0.spatial.blur")  # at full size, before and after
@@ -24,7 +24,7 @@ def main(dataset: str) -> None:
     method, options = method_of(given, wanted.method)
     network = method.build(options)
     place = (dataset, wanted.method, str(wanted.seed))
-    network.load_state_dict(load_file(RUNS.joinpath("train", *place, "best.safetensors")))
+    network.load_state_dict(load(sealed.weights(RUNS.joinpath("train", *place))))
     prepared = Prepared(PREPARED / dataset)
     numbers = prepared.roles(given.data(dataset).split, 0.0)["test"]
 

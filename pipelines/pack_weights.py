@@ -2,11 +2,11 @@
 
 import json
 
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from irstd.config import params
 from irstd.inference import weights
-from pipelines import RUNS, WEIGHTS, run
+from pipelines import RUNS, WEIGHTS, run, sealed
 
 
 def main(dataset: str, method: str, seed: str) -> None:
@@ -23,7 +23,7 @@ def main(dataset: str, method: str, seed: str) -> None:
         threshold=made["threshold"],
         **{name: made[name] for name in ("split", "budget", "options", "commit", "hardware")},
     )
-    packed = weights.pack(load_file(folder / "best.safetensors"), label)
+    packed = weights.pack(load(sealed.weights(folder)), label)
     target = WEIGHTS / dataset / f"{method}.safetensors"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(packed)

@@ -1,10 +1,9 @@
 """Predict the test split and the held-out scenes: DATASET METHOD SEED -> runs/predict/DATASET/METHOD/SEED.
 
-Below it, `test/` and `held-out/` with scores.npz, points.npz and perhaps boxes.npz, an array per scene.
+Below it, `test/` and `held-out/` with scores.npz, points.npz and perhaps boxes.npz, an array per scene, and the SHA-256
+of these files.
 """
 
-import hashlib
-import json
 import shutil
 from pathlib import Path
 
@@ -13,11 +12,10 @@ from safetensors.torch import load
 from tqdm import tqdm
 
 from irstd.data.prepared import Prepared
-from irstd.errors import InputError
 from irstd.inference import devices
 from irstd.inference.predict import predict
 from irstd.metrics.levels import encode
-from pipelines import PREPARED, RUNS, repeatable, run
+from pipelines import PREPARED, RUNS, repeatable, run, sealed
 from pipelines.lookup import Run
 
 FOLDERS = {"test": "test", "validation": "held-out"}  # role to folder
@@ -28,7 +26,7 @@ def main(dataset: str, method: str, seed: str) -> None:
     on = devices.device(cell.given.train.device)
     repeatable(cell.threads, on.type)
     network = cell.method.build(cell.options)
-    network.load_state_dict(load(_whole(cell.below(RUNS / "train"))))
+    network.load_state_dict(load(sealed.weights(cell.below(RUNS / "train"))))
     network.to(on)
     prepared, recipe = Prepared(PREPARED / dataset), cell.recipe
     # Where all training scenes were learnt from, none is held out to choose a threshold on.
@@ -50,21 +48,9 @@ def main(dataset: str, method: str, seed: str) -> None:
             if one.boxes is not None:
                 kept["boxes"][scene] = one.boxes
         _save(cell.below(RUNS / "predict") / name, kept)
+    sealed.seal(cell.below(RUNS / "predict"))
     # The weights are in DVC's cache.
     shutil.rmtree(cell.below(RUNS / "checkpoints"), ignore_errors=True)
-
-
-def _whole(folder: Path) -> bytes:
-    """The weights of a training.
-
-    Raises:
-        InputError: they are not those that its provenance names.
-    """
-    packed = (folder / "best.safetensors").read_bytes()
-    made = json.loads((folder / "provenance.json").read_text())
-    if hashlib.sha256(packed).hexdigest() != made.get("weights_sha256"):
-        raise InputError(f"{folder / 'best.safetensors'} is not what its provenance.json names; train it again")
-    return packed
 
 
 def _save(folder: Path, kept: dict[str, dict[str, np.ndarray]]) -> None:

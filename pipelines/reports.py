@@ -24,7 +24,7 @@ from irstd.errors import InputError, hint
 from irstd.reports import notebooks, page
 from irstd.results import provenance, records
 from irstd.results.overlaid import overlay
-from pipelines import RECORD, RESULTS, RUNS, SITE, WEIGHTS, run
+from pipelines import RECORD, RESULTS, RUNS, SITE, WEIGHTS, alone, run
 from pipelines.report_list import UP, Report, reports
 
 OF_ALL = ("methods", "cost", "analysis")  # results that a report of one dataset may read besides that dataset's
@@ -257,8 +257,9 @@ def _cards(target: Path) -> dict[str, Path]:
 
 
 def main(*names: str) -> None:
-    results = overlay([RECORD / "results", RESULTS])
-    build(SITE, results, names)
+    with alone(RUNS / "reports.lock", "writes reports"):
+        results = overlay([RECORD / "results", RESULTS])
+        build(SITE, results, names)
     print(f"Open the reports: {SITE / 'html/index.html'}")
 
 

@@ -17,7 +17,7 @@ from irstd.metrics.counts import Pair
 from irstd.results import store
 from irstd.scoring import evaluation, totals
 from irstd.scoring.squares import squared
-from pipelines import PREPARED, RESULTS, RUNS, run
+from pipelines import PREPARED, RESULTS, RUNS, run, sealed
 from pipelines.lookup import Run
 
 
@@ -26,8 +26,9 @@ def main(dataset: str, method: str, seed: str) -> None:
     wanted = asdict(cell.given.evaluate)
     pictures = wanted.pop("pictures")
     trained, predicted = (cell.below(RUNS / kind) for kind in ("train", "predict"))
+    made, digests = json.loads((trained / "provenance.json").read_text()), sealed.unsealed(predicted)
     if wanted["threshold"] == "chosen":
-        wanted["threshold"] = json.loads((trained / "provenance.json").read_text())["threshold"]
+        wanted["threshold"] = made["threshold"]
     convention = ours(**wanted)
     prepared = Prepared(PREPARED / dataset)
     roles = prepared.roles(cell.entry.split, cell.entry.validation)
@@ -40,7 +41,8 @@ def main(dataset: str, method: str, seed: str) -> None:
     store.write_json({**scored.metrics, "selection": cell.recipe.selection}, folder / "metrics.json")
     for kind in ("per_image", "per_target"):
         store.write(getattr(scored, kind), folder / f"{kind}.csv", kind)
-    for name in ("provenance.json", "history.csv", "watched.csv"):
+    store.write_json({**made, "predictions_sha256": digests}, folder / "provenance.json")
+    for name in ("history.csv", "watched.csv"):
         shutil.copyfile(trained / name, folder / name)
     gallery = cell.below(RUNS / "gallery")
     gallery.mkdir(parents=True, exist_ok=True)

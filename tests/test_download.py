@@ -1,7 +1,9 @@
 """Downloads against a local server that behaves as badly as the real ones."""
 
+import contextlib
 import io
 import threading
+import time
 import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from irstd.data import catalogue, download, raw
+from irstd.data import catalogue, download, fetching, raw
 from irstd.data.catalogue import Entry, Source
 from irstd.errors import InputError
 
@@ -72,8 +74,16 @@ class Server:
             body = body[start:]
         else:
             request.send_response(200)
-        request.send_header("Content-Length", str(len(body)))
+        if mood not in ("endless", "trickle"):
+            request.send_header("Content-Length", str(10**13 if mood == "huge" else len(body)))
         request.end_headers()
+        if mood == "trickle":  # for ever, a byte at a time
+            with contextlib.suppress(OSError):
+                for _ in range(600):
+                    request.wfile.write(b"x")
+                    request.wfile.flush()
+                    time.sleep(0.02)
+            return
         # "drop" and "no range" break off half way: a dropped connection, which is also a body too short.
         request.wfile.write(body[: len(body) // 2] if mood == "drop" else body)
         request.close_connection = True
@@ -315,3 +325,45 @@ def test_wrong_lists_are_one_sentence(tmp_path, train, test, sentence):
         raw.listed_splits(tmp_path / "own", ["s0", "s1"])
 
     assert sentence == str(error.value)
+
+
+class TestLimits:
+    """A server must not hold the pipeline for ever, nor fill the disk."""
+
+    @pytest.mark.parametrize("mood", ["huge", "endless"])
+    def test_more_than_any_dataset_has_is_refused(self, tmp_path, server, monkeypatch, mood):
+        monkeypatch.setattr(fetching, "MOST_BYTES", 10**6)
+        server.files["/x.zip"], server.moods["/x.zip"] = bytes(2 * 10**6), [mood]
+
+        with pytest.raises(
+            InputError, match=r"/x.zip (is of 10000 GB, more than|sends more than) 0 GB; fetch it by hand"
+        ):
+            download.fetch(f"{server.url}/x.zip", tmp_path, "x.zip", pause_s=0.01)
+
+        assert list(tmp_path.iterdir()) == [] and len(server.requests) == 1
+
+    def test_a_server_that_trickles_is_given_up(self, tmp_path, server, monkeypatch):
+        monkeypatch.setattr(fetching, "PATIENCE_S", 0.3)
+        server.files["/x.zip"], server.moods["/x.zip"] = bytes(9), ["trickle"] * 9
+        start = time.monotonic()
+
+        with pytest.raises(InputError, match=r"broke off 5 times \(ConnectionError\); run again to go on from there"):
+            download.fetch(f"{server.url}/x.zip", tmp_path, "x.zip", pause_s=0.01)
+
+        assert time.monotonic() - start < 20
+
+    def test_the_whole_takes_no_longer_than_it_may(self, tmp_path, server, monkeypatch):
+        monkeypatch.setattr(fetching, "LONGEST_S", 0.3)
+        server.files["/x.zip"], server.moods["/x.zip"] = bytes(9), ["trickle"] * 9
+
+        with pytest.raises(InputError, match="took more than 0 hours"):
+            download.fetch(f"{server.url}/x.zip", tmp_path, "x.zip", pause_s=0.01)
+
+    def test_an_archive_that_unfolds_into_more_than_there_is_room_for_is_left(self, tmp_path, scenes, monkeypatch):
+        (tmp_path / "a.zip").write_bytes(archive(scenes))
+        monkeypatch.setattr(download, "MOST_BYTES", 1000)
+
+        with pytest.raises(InputError, match=r"a.zip would unpack to 0.0 GB, and no dataset has 0 GB"):
+            download.unpack(tmp_path / "a.zip", download.MIRROR_PATTERNS, tmp_path)
+
+        assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]

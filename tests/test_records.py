@@ -63,6 +63,17 @@ DAMAGE = {  # file, what is done to it, what is said
     "a negative count": ("per_image.csv", cell("false_pixels", "-3"), "per_image.csv is damaged: false_pixels in row 1, -3, is negative"),
     "infinity": ("per_image.csv", cell("pixels", "inf"), "pixels in row 1, inf, is no number"),
     "a share above 1": ("conventions.csv", cell("pd", "1.5"), "conventions.csv is damaged: pd in row 1, 1.5, is above 1"),
+    "a number that is missing": ("per_image.csv", cell("targets", ""), "per_image.csv is damaged: targets in row 1 is empty"),
+    "nan": ("history.csv", cell("loss", "nan"), "history.csv is damaged: loss in row 1 is empty"),
+    "a scene twice": ("per_image.csv", lambda text: text.replace("test_0001,", "test_0000,", 1), "per_image.csv is damaged: it has test_0000 twice"),
+    "a scene in place of another": ("per_image.csv", lambda text: text.replace("test_0000", "test_9999", 1), "per_target.csv has test_0000, which per_image.csv has not"),
+    "a target found": ("per_target.csv", lambda text: text.replace(",0,,", ",1,,", 1), "per_target.csv and per_image.csv differ in detected of "),
+    "a target less": ("per_target.csv", lambda text: text[: text[:-1].rindex("\n") + 1], "per_target.csv and per_image.csv differ in targets of "),
+    "a convention's Pd": ("conventions.csv", cell("pd", "0.5"), "conventions.csv says pd 0.5 of "),
+    "a convention's false alarms": ("conventions.csv", cell("false_pixels", "1"), "conventions.csv says fa_per_million "),
+    "a convention's interval": ("conventions.csv", cell("iou_low", "0.99"), "conventions.csv: the interval of iou of "),
+    "our own nIoU": ("conventions.csv", cell("niou", "0.5"), "conventions.csv says niou 0.5, but metrics.json 0.01"),
+    "an area above 1": ("summary.json", told(roc_auc=1.5), "summary.json is damaged: roc_auc: input should be less than or equal to 1"),
     "a column less": ("history.csv", lambda text: text.replace("loss", "lost", 1), "history.csv is damaged (a history table lacks ['loss']"),
     "nothing": ("sweep.csv", lambda _: "", "sweep.csv is damaged (No columns"),
     "bytes": ("watched.csv", lambda _: "\x00\x01", "watched.csv is damaged ("),
@@ -79,7 +90,10 @@ def test_a_run_that_found_nothing_is_whole(results, prepared):
     nothing = {prepared.names[n]: encode(np.zeros(prepared.sizes[n], np.float32)) for n in numbers}
     found = evaluate(prepared, numbers, nothing, {}, ours(), 4)
     run = results / RUN
-    store.write(found.per_image, run / "per_image.csv", "per_image")
+    for kind in ("per_image", "per_target"):
+        store.write(getattr(found, kind), run / f"{kind}.csv", kind)
+    for kind in ("conventions.csv", "summary.json"):  # of the run before
+        (run / kind).unlink()
     made = json.loads((run / "provenance.json").read_text())
     store.write_json(made | {"scenes": made["scenes"] | {"test": len(numbers)}}, run / "provenance.json")
     metrics = {**found.metrics, "selection": "last"}
@@ -105,10 +119,12 @@ def test_damage_is_refused_in_a_sentence(results, name):
     with pytest.raises(InputError) as error:
         records.check(results)
 
-    assert sentence in str(error.value) and str(path) in str(error.value)
+    assert sentence in str(error.value) and str(path.parent) in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["per_image.csv", "provenance.json", "metrics.json"])
+@pytest.mark.parametrize(
+    "name", ["per_image.csv", "per_target.csv", "history.csv", "watched.csv", "conventions.csv", "provenance.json", "metrics.json"]
+)  # fmt: skip
 def test_a_file_that_is_missing_is_named(results, name):
     (results / RUN / name).unlink()
 

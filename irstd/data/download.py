@@ -1,109 +1,28 @@
 """Fetches a dataset: mirror, hand-placed archive, official place, public copy, in that order.
 
-A download resumes where it broke off, is retried, and is taken only when every decoded image and mask is
-the one that was verified; the dataset's folder appears whole or not at all.
+A download is taken only when every decoded image and mask is the one that was verified; the dataset's folder appears
+whole or not at all.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gdown
-import pooch
-import requests
-from tqdm import tqdm
 
 from irstd.data import catalogue, own, raw
 from irstd.data.catalogue import Entry, Source
+from irstd.data.fetching import MOST_BYTES, fetch
 from irstd.errors import InputError
 
-TRIES = 5  # of one download, each going on where the last broke off
-PATIENCE_S = 30.0  # without a byte
-pooch.get_logger().setLevel("WARNING")  # it would print hashes to copy that are not the ones verified here
 MIRROR_PATTERNS = Source("mirror", "", "")
 LABELS = re.compile(r"(?:.*/)?labels/(?P<name>[^/]+)\.txt")
 LISTS = re.compile(r"(?:.*/)?(?P<name>train|val|test)\.txt")
-
-
-class Resuming:
-    """A pooch downloader that continues a broken download and retries what may pass.
-
-    Args:
-        part: where the part that has come is kept. pooch hands a new temporary name each time, which a killed
-            process would not find again.
-        pause_s: before the first retry; doubles each time.
-        progress: whether to show a bar.
-    """
-
-    def __init__(self, part: Path, *, pause_s: float = 1.0, progress: bool = False) -> None:
-        self.part, self.pause_s, self.progress = part, pause_s, progress
-
-    def __call__(self, url: str, output_file: str | os.PathLike[str], _fetcher: object) -> None:
-        for attempt in range(TRIES):
-            try:
-                self._continue(url, self.part)
-            except requests.HTTPError as error:
-                if error.response.status_code < 500 and error.response.status_code != 429:
-                    raise
-                problem: Exception = error
-            except requests.RequestException as error:
-                problem = error
-            else:
-                shutil.move(self.part, output_file)
-                return
-            if attempt + 1 < TRIES:
-                time.sleep(self.pause_s * 2**attempt)
-        raise problem
-
-    def _continue(self, url: str, part: Path) -> None:
-        have = part.stat().st_size if part.exists() else 0
-        # Compressed on the way, lengths and ranges would be of other bytes than are stored.
-        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
-        with requests.get(url, headers=headers, stream=True, timeout=PATIENCE_S) as response:
-            if response.status_code == requests.codes.requested_range_not_satisfiable:
-                part.unlink()  # longer than the file: of another version, start again
-                raise requests.ConnectionError("the part on disk does not fit the file")
-            response.raise_for_status()
-            if response.status_code != requests.codes.partial_content:
-                have = 0  # the server sends it whole
-            length = response.headers.get("Content-Length")
-            expected = have + int(length) if length else None
-            with (
-                part.open("ab" if have else "wb") as file,
-                tqdm(
-                    total=expected, initial=have, desc="download", unit="B", unit_scale=True, disable=not self.progress
-                ) as bar,
-            ):
-                for chunk in response.iter_content(1 << 14):
-                    file.write(chunk)
-                    bar.update(len(chunk))
-        if expected is not None and part.stat().st_size != expected:
-            raise requests.ConnectionError(f"got {part.stat().st_size} of {expected} bytes")
-
-
-def fetch(url: str, folder: Path, name: str, *, pause_s: float = 1.0, progress: bool = False) -> Path:
-    """The file at `url`, kept as `folder/name`; what is there already is not fetched again.
-
-    Raises:
-        InputError: the server has no such file, or gave up after all retries.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    downloader = Resuming(folder / f"{name}.part", pause_s=pause_s, progress=progress)
-    try:
-        return Path(pooch.retrieve(url, known_hash=None, fname=name, path=folder, downloader=downloader))
-    except requests.HTTPError as error:
-        raise InputError(f"{url} answers {error.response.status_code} {error.response.reason}") from None
-    except requests.RequestException as error:
-        raise InputError(
-            f"{url} broke off {TRIES} times ({type(error).__name__}); run again to go on from there"
-        ) from None
 
 
 def _drive(identifier: str, folder: Path, name: str, *, progress: bool) -> Path:
@@ -128,12 +47,13 @@ def unpack(archive: Path, source: Source, folder: Path) -> None:
     archive is followed.
 
     Raises:
-        InputError: not a zip, damaged, without any image, or two members for one scene.
+        InputError: not a zip, damaged, too large, without any image, or two members for one scene.
     """
     patterns = {"images": re.compile(source.images, re.IGNORECASE), "masks": re.compile(source.masks, re.IGNORECASE)}
     taken: set[tuple[str, str]] = set()
     try:
         with zipfile.ZipFile(archive) as opened:
+            _fits(archive, opened, folder)
             for member in opened.infolist():
                 if any(part.startswith(".") and part.strip(".") for part in member.filename.split("/")):
                     continue  # hidden, as the doubles that macOS adds
@@ -153,6 +73,19 @@ def unpack(archive: Path, source: Source, folder: Path) -> None:
         raise InputError(f"{archive.name} is not a whole zip archive ({error})") from None
     if not (folder / "images").is_dir():
         raise InputError(f"{archive.name} holds no image where the catalogue expects them")
+
+
+def _fits(archive: Path, opened: zipfile.ZipFile, folder: Path) -> None:
+    """Whether what an archive says it holds can be unpacked, before any of it is.
+
+    Raises:
+        InputError: it is more than a dataset has, or than the disk has room for.
+    """
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    size, free = sum(member.file_size for member in opened.infolist()), shutil.disk_usage(there).free
+    if size > min(MOST_BYTES, free):
+        has = f"the disk has {free / 1e9:.1f} GB" if free < MOST_BYTES else f"no dataset has {MOST_BYTES / 1e9:.0f} GB"
+        raise InputError(f"{archive.name} would unpack to {size / 1e9:.1f} GB, and {has}; it is left as it is")
 
 
 def _attempts(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
-
-import requests
 
 from irstd.config.places import cache
 from irstd.errors import InputError
@@ -62,20 +61,19 @@ def find(name: str, known: Mapping[str, Path]) -> Path:
         raise InputError(f"{path} does not state the SHA-256 of its weights; write it again by `dvc repro model-card`")
     kept = cache("weights") / f"{stated[0]}.safetensors"
     if not kept.is_file():
-        content = _fetched(name, os.environ.get("IRSTD_WEIGHTS", ""))
-        if hashlib.sha256(content).hexdigest() != stated[0]:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        beside = _fetched(name, os.environ.get("IRSTD_WEIGHTS", ""), kept.with_suffix(f".{os.getpid()}"))
+        if hashlib.sha256(beside.read_bytes()).hexdigest() != stated[0]:
+            beside.unlink()
             raise InputError(
                 f"{name}.safetensors in the place that IRSTD_WEIGHTS names is not what its card says; replace it"
             )
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        beside = kept.with_suffix(f".{os.getpid()}")
-        beside.write_bytes(content)
         beside.replace(kept)
     return kept
 
 
-def _fetched(name: str, place: str) -> bytes:
-    """A file of weights from a folder or URL."""
+def _fetched(name: str, place: str, to: Path) -> Path:
+    """A file of weights from a folder or URL, copied to `to`."""
     how = (
         f"set IRSTD_WEIGHTS to a folder or URL that holds {name}.safetensors, or make them here: "
         f"`dvc repro pack-weights@{name.replace('/', '-')}-0`"
@@ -84,10 +82,11 @@ def _fetched(name: str, place: str) -> bytes:
         raise InputError(f"the weights {name} are published by their card only; {how}")
     try:
         if "://" in place:
-            answer = requests.get(f"{place.rstrip('/')}/{name}.safetensors", timeout=30)
-            answer.raise_for_status()
-            return answer.content
-        return Path(place, f"{name}.safetensors").read_bytes()
-    except (OSError, requests.RequestException) as error:
+            from irstd.data.fetching import fetch  # noqa: PLC0415 - slow to load, and most weights are at hand
+
+            return fetch(f"{place.rstrip('/')}/{name}.safetensors", to.parent, to.name)
+        shutil.copyfile(Path(place, f"{name}.safetensors"), to)
+    except (OSError, InputError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"the weights {name} could not be had from {place} ({reason}); {how}") from None
+    return to

@@ -6,15 +6,13 @@ A record that is damaged would change a page in silence; here it is refused in a
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from irstd.errors import InputError
-from irstd.metrics.ratios import RATIOS
-from irstd.results import store
+from irstd.results import agreement, store
 from irstd.results.schemas import SCHEMAS
 from irstd.results.store import MEND
 
@@ -22,7 +20,7 @@ Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Size = Annotated[float, Field(ge=0)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-ROUNDED = 2e-6  # of scores in metrics.json, relative
+NEEDED = ("per_image", "per_target", "history", "watched")  # tables of every run
 
 
 class Record(BaseModel):
@@ -101,6 +99,17 @@ class Provenance(Record):
         return self
 
 
+class Summary(Record):
+    """summary.json of a run: of its curves; empty for a method that gives points alone."""
+
+    roc_auc: Share | None = None
+    pr_auc: Share | None = None
+    pd_fa_area: Share | None = None
+    pd_at_fa: dict[str, Share | None] = Field(default_factory=dict)
+    lowest_fa_per_million: Size | None = None
+    at_chosen_threshold: dict[str, Size | None] | None = None
+
+
 class Card(Record):
     """methods/ROW.json."""
 
@@ -142,26 +151,14 @@ def check_run(folder: Path) -> None:
         InputError: they are not.
     """
     metrics, made = load(folder / "metrics.json", Metrics), load(folder / "provenance.json", Provenance)
-    tables = {path.stem: store.read(path, path.stem) for path in sorted(folder.glob("*.csv"))}
-    if "per_image" not in tables:
-        raise InputError(f"{folder / 'per_image.csv'} is missing; {MEND}")
-    per_image, path = tables["per_image"], folder / "metrics.json"
-    counted = {"images": len(per_image), "targets": int(per_image["targets"].sum())}
-    for name, count in counted.items():
-        if metrics[name] != count:
-            raise InputError(f"{path} says {metrics[name]} {name}, but per_image.csv has {count}; {MEND}")
-    if made["scenes"]["test"] != metrics["images"]:
-        raise InputError(
-            f"{path} is of {metrics['images']} images, but provenance.json of {made['scenes']['test']}; {MEND}"
-        )
-    for name, (columns, ratio) in RATIOS.items():
-        if name not in metrics or per_image[columns].isna().any(axis=None):
-            continue
-        expected = float(ratio(per_image[columns].to_numpy(float).sum(0, keepdims=True))[0])
-        stored = math.nan if metrics[name] is None else metrics[name]
-        undefined = math.isnan(stored) and math.isnan(expected)
-        if not undefined and not math.isclose(stored, expected, rel_tol=ROUNDED, abs_tol=ROUNDED):
-            raise InputError(f"{path} says {name} {stored:g}, but per_image.csv gives {expected:g}; {MEND}")
+    tables = {path.stem: store.read(path, path.stem) for path in sorted(folder.glob("*.csv")) if path.stem in SCHEMAS}
+    wanted = (*NEEDED, "conventions") if (folder / "summary.json").exists() else NEEDED
+    for name in wanted:
+        if name not in tables:
+            raise InputError(f"{folder / name}.csv is missing; {MEND}")
+    if "conventions" in tables:
+        load(folder / "summary.json", Summary)
+    agreement.check(folder, metrics, made, tables)
 
 
 def check(folder: Path) -> None:

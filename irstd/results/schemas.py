@@ -269,6 +269,26 @@ SIGNED = (
     "slope", "slope_autograd", "top", "value",
 )  # fmt: skip
 
+# Columns that may be empty, where there is nothing to divide by or the method does not say; no other may be.
+_SCORES = tuple(name for name in CONVENTIONS if name != "convention")
+EMPTY: dict[str, tuple[str, ...]] = {
+    "scenes": ("role", "part"),
+    "history": ("score", "pixels"),
+    "per_image": ("intersection", "predicted", "false_pixels"),
+    "per_target": ("distance_px", "iou", "error_px"),
+    "imports": ("hardware", "commit", "wall_s", "precision"),
+    "conventions": _SCORES,
+    "squared": _SCORES,
+    "robustness": _SCORES,
+    "sweep": ("recall", "precision", "false_positive_rate", "iou", "pd", "fa_per_million", "f1"),
+    "cases": ("pd", "false_pixels", "iou"),
+    "gradients": ("loss", "loss_slope"),
+    "race": ("low", "high", "threshold", "commit", "hardware"),
+    "race_effects": ("low", "high", "false_before"),
+    "choices": ("share_on_targets",),
+    "cost": ("memory_mb", "busy", "parameters", "gmac", "gflop"),
+}
+
 # Columns that a table did not have at first: empty where it was written before.
 ADDED: dict[str, tuple[str, ...]] = {
     "cost": ("busy",),

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from irstd.errors import InputError
-from irstd.results.schemas import ADDED, SCHEMAS, SIGNED, TEXT, TEXT_OF
+from irstd.results.schemas import ADDED, EMPTY, SCHEMAS, SIGNED, TEXT, TEXT_OF
 
 MEND = "take it from git again, or run its stage again"
 
@@ -43,8 +43,8 @@ def read(path: Path, kind: str) -> pd.DataFrame:
     """A table that `write` wrote.
 
     Raises:
-        InputError: it is no CSV, its columns are not those of `kind`, or a value is no number where one belongs, not
-            finite, negative where it cannot be, or a share above 1.
+        InputError: it is no CSV, its columns are not those of `kind`, or a value is missing or no number where one
+            belongs, not finite, negative where it cannot be, or a share above 1.
     """
     words = (*TEXT, *TEXT_OF.get(kind, ()))
     try:
@@ -55,6 +55,10 @@ def read(path: Path, kind: str) -> pd.DataFrame:
     except (ValueError, OSError) as error:  # pandas' errors of reading are ValueErrors
         raise InputError(f"{path} is damaged ({str(error).strip().splitlines()[0]}); {MEND}") from None
     for column in table:
+        empty = table[column].isna()
+        if empty.any() and column not in EMPTY.get(kind, ()) and column not in ADDED.get(kind, ()):
+            row = int(np.flatnonzero(empty)[0]) + 1
+            raise InputError(f"{path} is damaged: {column} in row {row} is empty; {MEND}")
         if column not in words:
             _check_numbers(table[column], SCHEMAS[kind][str(column)], path)
     return table
