@@ -5,7 +5,10 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
+import irstd
+from irstd.apps import cli
 from irstd.errors import InputError
 from irstd.formats import coco, labels, masks, pixels, tables, text
 from irstd.formats.masks import Layer
@@ -122,3 +125,70 @@ def test_a_faint_mask_among_bright_ones_is_said_to_be_empty():
 )
 def test_the_board_knows_the_size_at_which_a_paper_scores(scored, dataset, size):
     assert _size(scored, dataset) == size
+
+
+@pytest.fixture
+def ones(tmp_path, monkeypatch):
+    """Truth and predictions of two scenes, as masks, arrays, boxes and points."""
+    monkeypatch.chdir(tmp_path)
+    mask = np.zeros((20, 20), np.uint8)
+    mask[3:6, 3:6] = 255
+    for folder in ("truth", "pngs", "arrays"):
+        (tmp_path / folder).mkdir()
+        for name in "ab":
+            if folder == "arrays":
+                np.savez(tmp_path / f"arrays/{name}.npz", T=mask / 255, other=mask * 0.0)
+            else:
+                Image.fromarray(mask).save(tmp_path / f"{folder}/{name}.png")
+    np.savez(tmp_path / "all.npz", a=mask / 255, b=mask / 255)
+    (tmp_path / "p.csv").write_text("name,row,col\na,4,4\nb,4,4\n")
+    (tmp_path / "box.csv").write_text("name,xmin,ymin,xmax,ymax\na,3,3,6,6\nb,3,3,6,6\n")
+    images = [{"id": n, "file_name": f"{name}.png", "height": 20, "width": 20} for n, name in enumerate("ab")]
+    marks = [{"image_id": n, "category_id": n, "bbox": [3, 3, 3, 3]} for n in range(2)]
+    kinds = [{"id": 0, "name": "bird"}, {"id": 1, "name": "drone"}]
+    (tmp_path / "c.json").write_text(json.dumps({"images": images, "annotations": marks, "categories": kinds}))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pred", "truth", "more", "words"),
+    [
+        ("pngs", "truth", {"logits": True}, "--logits is for floats, and pngs holds whole numbers alone; leave it out"),
+        ("pngs", "truth", {"key": "T"}, "--key names the array in .npz and .mat files of one scene each, and pngs has no file of"),
+        ("all.npz", "truth", {"key": "T"}, "and all.npz is one archive, whose arrays are named after scenes; leave it out"),
+        ("p.csv", "truth", {"key": "T"}, "--key is for score maps, and p.csv has points or boxes; leave it out"),
+        ("arrays", "truth", {"key": "none"}, "a.npz (it holds T, other, and no 'none'"),
+        ("pngs", "truth", {"coco_images": "names"}, "--coco-images names the images of COCO JSON, and nothing given is that"),
+        ("p.csv", "truth", {"coco_images": "c.json"}, "--coco-images names the images of COCO JSON, and nothing given is that"),
+        ("pngs", "truth", {"images": "pngs"}, "--images is for truth of boxes and points, and truth has masks; leave it out"),
+    ],
+)  # fmt: skip
+def test_an_option_that_would_do_nothing_is_refused(ones, pred, truth, more, words):
+    given = [f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in more.items()]
+    for call in (lambda: irstd.score(pred, truth, **more), lambda: cli.main(["score", pred, "--truth", truth, *given])):
+        with pytest.raises((InputError, SystemExit)) as error:
+            call()
+        assert words in str(error.value)
+
+
+def test_options_that_choose_are_taken_from_python_as_from_the_command_line(ones):
+    assert irstd.score("arrays", "truth", key="T").conventions.loc["irstd", "iou"] == 1
+    assert irstd.score("p.csv", "box.csv", images="pngs").conventions.loc["irstd", "pd"] == 1
+    assert irstd.score("c.json", "truth", coco_images="c.json").conventions.loc["irstd", "pd"] == 1
+    with pytest.raises(InputError, match="images goes with a path of boxes or points as truth"):
+        irstd.score("pngs", {"a": np.zeros((20, 20), bool)}, images="pngs")
+    with pytest.raises(SystemExit, match="--images goes with --truth"):
+        cli.main(["score", "pngs", "--dataset", "nuaa-sirst", "--images", "pngs"])
+
+
+def test_classes_and_regions_that_become_one_are_told(ones, capsys):
+    cli.main(["convert", "c.json", "one", "--to", "masks"])
+    assert "2 classes (bird, drone): all are taken as targets, without distinction" in capsys.readouterr().out
+
+    halves = [{"image_id": 0, "category_id": 1, "score": 0.5, "segmentation": [[x, 2, x + 3, 2, x + 3, 6, x, 6]]} for x in (3, 6)]  # fmt: skip
+    content = json.loads((ones / "c.json").read_text()) | {"annotations": halves}
+    (ones / "d.json").write_text(json.dumps(content))
+    cli.main(["convert", "d.json", "two", "--to", "masks"])
+
+    said = capsys.readouterr().out
+    assert "Lost: 1 targets touch another one and become one region with it; scores." in said

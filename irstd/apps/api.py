@@ -35,6 +35,9 @@ def score(
     logits: bool = False,
     fit: bool = False,
     stretch: Stretch | None = None,
+    key: str | None = None,
+    images: str | Path | None = None,
+    coco_images: str | Path | None = None,
     missing: Literal["error", "nothing"] = "error",
     skip: Iterable[str] = (),
 ) -> Report:
@@ -56,6 +59,9 @@ def score(
         size: score at a square of so many px, as codes that resize do.
         logits: floats are logits. fit: maps of another size are stretched to the image's.
         stretch: each map's range (`range`) or maximum (`max`) becomes 1.
+        key: name of the array in .npz and .mat files with several.
+        images: folder of the pictures, where truth of boxes says no sizes.
+        coco_images: the COCO JSON that names the images of integer image_ids; `names` if the ids are the scenes' names.
         missing: what scenes without a prediction mean: an error, or that `nothing` was found.
         skip: kinds of problems to go on without: missing, extra, size, unreadable, nan, range, outside.
 
@@ -73,13 +79,17 @@ def score(
     wrong = [kind for kind in skip if kind not in LEFT_OUT]
     if wrong:
         raise InputError(f"skip: {wrong[0]!r} is no kind of problem; known are {', '.join(LEFT_OUT)}")
+    places = [Path(one) if isinstance(one, (str, os.PathLike)) else None for one in (predictions, truth)]
+    scoring.refuse_coco_images(coco_images, *places)
+    if images is not None and places[1] is None:
+        raise InputError("images goes with a path of boxes or points as truth; leave it out")
     if isinstance(truth, Dataset):
         against = truth.truth
     elif isinstance(truth, (str, os.PathLike)):
-        against = submission.of_folder(Path(truth))
+        against = submission.of_folder(Path(truth), None if images is None else Path(images), coco_images)
     else:
         against = submission.of_arrays(_named(truth, "truth", None))
-    how = reading.Reading(fit, logits, stretch, threshold, loose=against.loose)
+    how = reading.Reading(fit, logits, stretch, threshold, key, coco_images, loose=against.loose)
     if isinstance(predictions, (str, os.PathLike)):
         found, title = reading.read(Path(predictions), against.sizes, how), scoring.title(Path(predictions))
     else:

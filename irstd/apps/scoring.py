@@ -144,6 +144,9 @@ def read(given: argparse.Namespace, root: Path) -> Read:
     from irstd.scoring import truth as truths  # noqa: PLC0415
 
     own = getattr(given, "truth", None)
+    if not own and getattr(given, "images", None):
+        raise InputError("--images goes with --truth: a dataset has its own pictures; leave it out")
+    refuse_coco_images(given.coco_images, given.predictions, own)
     truth = (
         truths.of_folder(own, given.images, given.coco_images)
         if own
@@ -157,6 +160,14 @@ def read(given: argparse.Namespace, root: Path) -> Read:
     return Read(
         truth, found, given.name or title(given.predictions), 0.5 if given.threshold is None else given.threshold
     )
+
+
+def refuse_coco_images(coco_images: object, *places: Path | None) -> None:
+    """Raises InputError where `coco_images` is given and nothing that is read is COCO JSON."""
+    from irstd.formats import annotations  # noqa: PLC0415 - slow to load, and `--help` needs none
+
+    if coco_images is not None and not any(annotations.is_coco(place) for place in places if place is not None):
+        raise InputError("--coco-images names the images of COCO JSON, and nothing given is that; leave it out")
 
 
 def title(predictions: Path) -> str:

@@ -126,10 +126,8 @@ def to_masks(truth: Truth, out: Path) -> list[str]:
     drawn = truth.masks or {n: marks.drawn(truth.marks.get(n, []), size) for n, size in truth.sizes.items()}
     for name, mask in drawn.items():
         _png(out / f"{name}.png", mask.view(np.uint8) * np.uint8(255))
-    if truth.masks is not None:
-        return []
     lost = marks.merged({n: m for n, m in truth.marks.items() if m}, drawn)
-    words = ["boxes are filled and points are one pixel: shapes are not the targets'"]
+    words = [] if truth.masks else ["boxes are filled and points are one pixel: shapes are not the targets'"]
     words += [f"{lost} targets touch another one and become one region with it"] if lost else []
     return words + _scores_lost(truth)
 

@@ -9,7 +9,7 @@ from irstd.errors import InputError
 from irstd.formats import coco, labels, tables
 from irstd.formats.known import ANNOTATIONS
 from irstd.formats.marks import Marks, Size
-from irstd.formats.names import Names
+from irstd.formats.names import Names, shown
 
 TABLES = (".csv", ".tsv")
 
@@ -19,6 +19,14 @@ def holds(path: Path) -> bool:
     if path.is_dir():
         return bool(labels.files(path)[1])
     return path.suffix.lower() in (*TABLES, ".json")
+
+
+def is_coco(path: Path) -> bool:
+    """Whether a path is read as COCO JSON, where it is of annotations at all."""
+    if path.is_dir():
+        suffix, paths = labels.files(path)
+        return suffix == ".json" and len(paths) == 1 and not labels.is_labelme(paths[0])
+    return path.suffix.lower() == ".json"
 
 
 def read(
@@ -37,9 +45,17 @@ def read(
     Raises:
         InputError: it is of no known format, or damaged.
     """
+    found = _read(path, sizes, names, images)
+    if len(found.classes) > 1:
+        several = shown(sorted(found.classes))
+        found.notes.append(f"{len(found.classes)} classes ({several}): all are taken as targets, without distinction")
+    return found
+
+
+def _read(path: Path, sizes: Mapping[str, Size] | None, names: Names | None, images: Path | str | None) -> Marks:
     if path.is_dir():
-        suffix, paths = labels.files(path)
-        if suffix == ".json" and len(paths) == 1 and not labels.is_labelme(paths[0]):
+        _, paths = labels.files(path)
+        if is_coco(path):
             return coco.read(paths[0], sizes, names, images)
         if not paths:
             raise InputError(f"{path} has no labels; give {ANNOTATIONS}")
@@ -48,6 +64,6 @@ def read(
         raise InputError(f"{path} does not exist; give {ANNOTATIONS}")
     if path.suffix.lower() in TABLES:
         return tables.read(path, sizes, names)
-    if path.suffix.lower() == ".json":
+    if is_coco(path):
         return coco.read(path, sizes, names, images)
     raise InputError(f"{path.name} is of no known format; give {ANNOTATIONS}")

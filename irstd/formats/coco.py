@@ -56,7 +56,7 @@ def read(
             f"{path.name}: image_id {numbers[0]} is a number without a name; give the JSON that names the images with "
             f"--coco-images annotations.json, or --coco-images {AS_NAMES} where the numbers are the scenes' names"
         )
-    found = Marks()
+    found = Marks(classes=_classes(content, annotations))
     _take_images(listed, found, names, path.name)
     for number, one in enumerate(annotations):
         if not isinstance(one["image_id"], (int, float, str)):
@@ -90,6 +90,15 @@ def _json(path: Path) -> Any:
 
 def _images(content: Any) -> dict[Any, dict[str, Any]]:
     return {one["id"]: {**one, "file_name": str(one["file_name"])} for one in content.get("images", [])}
+
+
+def _classes(content: Any, annotations: list[Mapping[str, Any]]) -> set[str]:
+    """Names of the categories that annotations are of, or their numbers where there are no names."""
+    listed = content.get("categories") if isinstance(content, dict) else None
+    names = {
+        str(one["id"]): str(one["name"]) for one in listed or [] if isinstance(one, dict) and {"id", "name"} <= set(one)
+    }
+    return {names.get(kind, kind) for one in annotations if (kind := str(one.get("category_id", "")))}
 
 
 def _take_images(listed: Mapping[Any, Mapping[str, Any]], found: Marks, names: Names | None, file: str) -> None:

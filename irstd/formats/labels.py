@@ -97,7 +97,7 @@ def yolo(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
             more = "a polygon" if len(cells) > 6 and len(cells) % 2 else f"{len(cells)} numbers"
             raise ValueError(f"line {number} is {more}, not class x y width height and perhaps score")
         try:
-            _, x, y, wide, tall, *rest = (float(cell) for cell in cells)
+            kind, x, y, wide, tall, *rest = (float(cell) for cell in cells)
         except ValueError:
             raise ValueError(f"line {number} is not `class x y width height`") from None
         if not all(math.isfinite(v) and -0.01 <= v <= 1.01 for v in (x, y, wide, tall)):
@@ -109,6 +109,7 @@ def yolo(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
         box = (row - tall / 2, col - wide / 2, row + tall / 2, col + wide / 2)
         if rest and not any("with scores" in note for note in found.notes):
             found.notes.append("labels with scores")
+        found.classes.add(f"{kind:g}")
         marks.append(Mark(scene, box, rest[0] if rest else 1.0, where=f"{path.name} line {number}"))
         if len(marks) > 1 and bool(rest) != scored:
             raise ValueError(f"line {number} is with a score and others are without, or the reverse")
@@ -145,6 +146,7 @@ def voc(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
             raise ValueError(f"object {number} has a box whose end is before its start")
         score = float(one.findtext("score") or one.findtext("confidence") or 1)
         box = (top - 1.5, left - 1.5, bottom - 0.5, right - 0.5)
+        found.classes.add((one.findtext("name") or "").strip() or "no name")
         marks.append(Mark(scene, box, score, where=f"{path.name} object {number}"))
     return marks
 
@@ -188,6 +190,7 @@ def labelme(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mar
             mask = filled([[float(value) for place in one["points"] for value in place]], size)
         elif kind not in ("point", "rectangle"):
             raise ValueError(f"shape {number} is a {kind}; use point, rectangle, circle or polygon")
+        found.classes.add(str(one.get("label", "no name")))
         marks.append(Mark(scene, box, mask=mask, where=f"{path.name} shape {number}"))
     return marks
 

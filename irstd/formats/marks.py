@@ -75,6 +75,7 @@ class Marks:
     sizes: dict[str, Size] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     files: int = 1
+    classes: set[str] = field(default_factory=set)
 
     def of_scene(self) -> dict[str, list[Mark]]:
         """Marks by scene."""

@@ -22,7 +22,8 @@ from irstd.formats import matlab
 
 SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")  # of the field's datasets
 PICTURES = (*SUFFIXES, ".pgm", ".ppm", ".pnm", ".pbm", ".gif", ".webp", ".jp2", ".j2k")
-ARRAYS = (".npy", ".npz", ".mat")
+BY_NAME = (".npz", ".mat")  # hold several arrays
+ARRAYS = (".npy", *BY_NAME)
 ANY = (*PICTURES, *ARRAYS)
 NUMERIC = (  # MATLAB's classes of numbers
     "double", "single", "logical", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -192,15 +193,17 @@ def _mat(path: Path) -> dict[str, ndarray]:
 def _only(held: Mapping[str, ndarray], key: str | None) -> ndarray:
     """The one array of a file, or that called `key`."""
     names = ", ".join(held) or "nothing"
-    if key is not None and key in held:
+    if not held:
+        raise UnreadableError("no array of two or more axes in it")
+    if key is not None:
+        if key not in held:
+            raise UnreadableError(f"it holds {names}, and no {key!r}; correct --key")
         return held[key]
     if len(held) == 1:
         return next(iter(held.values()))
     flat = [name for name, array in held.items() if np.squeeze(array).ndim == 2]
-    if len(flat) == 1 and key is None:
+    if len(flat) == 1:
         return held[flat[0]]
-    if not held:
-        raise UnreadableError("no array of two or more axes in it")
     raise UnreadableError(f"it holds {names}; say which is meant with --key")
 
 

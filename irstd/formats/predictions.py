@@ -156,8 +156,19 @@ def _in_folder(folder: Path, names: Names) -> _Files:
     return found
 
 
+def _refuse_key(path: Path, files: Iterable[Path], how: Reading) -> None:
+    """Raises InputError where `key` would choose nothing."""
+    if how.key is None or any(one.suffix.lower() in pixels.BY_NAME for one in files):
+        return
+    what = "is one archive, whose arrays are named after scenes" if path.suffix else "has no file of several arrays"
+    raise InputError(
+        f"--key names the array in .npz and .mat files of one scene each, and {path.name} {what}; leave it out"
+    )
+
+
 def _maps(path: Path, files: _Files | Mapping[str, Path], sizes: Mapping[str, Size], how: Reading) -> Given:
     given, loaded = Given(), {}
+    _refuse_key(path, files.scenes.values() if isinstance(files, _Files) and files.scenes else [], how)
     if isinstance(files, _Files):
         given.notes += files.notes
         for stranger in files.strangers:
@@ -179,6 +190,8 @@ def _scored(
 ) -> Given:
     """Adds what was loaded, scene to its name in `where` and its array, as scores."""
     top, notes = 1.0, []
+    if how.logits and loaded and not any(array.dtype.kind == "f" for _, array in loaded.values()):
+        raise InputError(f"--logits is for floats, and {where} holds whole numbers alone; leave it out")
     if how.stretch is None:
         top, notes = maps.top_of(dict(loaded.values()), where, scores=how.threshold is not None)
     given.notes += notes
@@ -350,7 +363,8 @@ def _marks(found: Marks, path: Path, sizes: Mapping[str, Size], how: Reading) ->
 
 def _refuse_marks(found: Marks, path: Path, sizes: Mapping[str, Size], how: Reading) -> None:
     """Raises InputError for options that points and boxes have no use for, and for names that are no scene's."""
-    refused = [n for n, v in (("--fit", how.fit), ("--logits", how.logits), ("--stretch", how.stretch)) if v]
+    given = (("--fit", how.fit), ("--logits", how.logits), ("--stretch", how.stretch), ("--key", how.key))
+    refused = [name for name, value in given if value]
     if refused:
         raise InputError(f"{refused[0]} is for score maps, and {path.name} has points or boxes; leave it out")
     if found.strangers and not found.every and not found.empty:
