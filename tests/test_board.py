@@ -54,6 +54,7 @@ def test_figures_that_were_stated_together_are_one_row():
         "scored": "native size",
         "source": "arXiv 1234.56789",
         "note": "",
+        "date": "2024-12-20",
     }
     published = pd.DataFrame(
         [said | {"metric": m, "value": v} for m, v in (("iou", 95.0), ("fa_per_million", 4.0), ("target_f1", 90.0))]
@@ -65,6 +66,7 @@ def test_figures_that_were_stated_together_are_one_row():
     assert len(rows) == 1
     row = rows.iloc[0]
     assert (row["iou"], row["fa_per_million"], row["f1"]) == (0.95, 4.0, 0.9)
+    assert row["source"] == "arXiv 1234.56789; dated 2024-12-20; scored: native size"
     assert (row["split"], row["convention"], row["size"]) == ("not said", "as its source scores", "native")
 
 

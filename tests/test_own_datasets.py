@@ -255,3 +255,15 @@ def test_usual_folders_are_found_and_others_are_named(tmp_path):
     (parted / "trainval").rename(parted / "some")
     with pytest.raises(InputError, match=r"a dataset is images/ and masks/, but here are other/, readme.md, some/"):
         taken(parted, tmp_path)
+
+
+def test_what_of_the_folder_is_not_read_is_told(tmp_path):
+    folder = own(tmp_path / "mine")
+    (folder / "labels").mkdir()
+    for name in ("train.csv", "split.json", "README.md", ".DS_Store"):
+        (folder / name).write_text("x")
+
+    told = download.copy_own("mine", folder, tmp_path / "raw/mine")
+
+    assert "not read: labels/, split.json, train.csv" in told
+    assert all("not read" not in one for one in download.copy_own("mine", own(tmp_path / "two"), tmp_path / "raw/two"))

@@ -15,6 +15,18 @@ def test_published_shares_are_percentages_and_sources_are_named():
     assert table[again]["note"].str.contains("contradicts itself").all()
 
 
+def test_sources_are_dated_as_far_as_it_is_known():
+    table = literature.published().set_index("source")["date"]
+    dates = table[~table.index.duplicated()]
+
+    assert dates.str.fullmatch(r"20\d\d(-\d\d(-\d\d)?)?|").all() and (dates == "").sum() == 1
+    assert dates.filter(like="BasicIRSTD").tolist() == ["2024-12-20"]
+    shown = tables.published(literature.published("nudt-sirst")).set_index("source")
+    assert shown.loc["arXiv 2604.09991 (abstract)", "dated"] == "2026-04"
+    with pytest.raises(ValueError, match="'A new paper' is not dated; add a line of it"):
+        literature._dates(["A new paper"])
+
+
 def test_published_splits_and_values_are_those_of_their_sources():
     table = literature.published().set_index(["method", "dataset", "metric"]).sort_index()
     fa = table.loc[("WSLCM", "nudt-sirst", "fa_per_million")]

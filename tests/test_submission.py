@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import irstd
 from irstd.apps import cli
 from irstd.data.prepared import Prepared
 from irstd.metrics.conventions import CONVENTIONS
@@ -99,6 +100,10 @@ class TestFolder:
             assert sum(v for k, v in one.items() if k.startswith(level)) == pytest.approx(1, abs=1e-5)
         assert one["hiou"] == pytest.approx(one["localisation_iou"] * one["segmentation_iou"], abs=1e-5)
         # Lone targets are 3 by 4 px: 9 of 15 px are common, 3 background, 3 missed; those that touch others are not.
+        every = json.loads((tmp_path / "out/scores.json").read_text())
+        assert every["target_iou"] == pytest.approx(one["segmentation_iou"], abs=1e-4)  # all are found
+        assert "hierarchy_counting_empty" not in every  # no image is empty
+        assert "Mean IoU of targets with the region that found them" in (tmp_path / "out/report.md").read_text()
         assert 0.5 < one["segmentation_iou"] < 0.7 and one["localisation_iou"] == 1
         assert "## What hIoU loses, and where" in (tmp_path / "out/report.md").read_text()
 
@@ -256,3 +261,16 @@ def test_the_real_datasets_give_what_theory_says(real, dataset, split):
     moved = {name: np.roll(mask, 2, 1) for name, mask in masks.items()}
     both, either = (sum(op(masks[n], moved[n]).sum() for n in masks) for op in (np.logical_and, np.logical_or))
     assert ours["shifted"]["pd"] > 0.98 and ours["shifted"]["iou"] == pytest.approx(both / either)
+
+
+def test_an_empty_image_answered_rightly_costs_two_errors_as_pyirstdmetrics_counts():
+    truth = np.zeros((2, 20, 20), bool)
+    truth[0, 3:6, 3:6] = True
+
+    found = irstd.score(truth, truth)
+
+    assert found.summary["hierarchy"]["hiou"] == found.summary["target_iou"] == 1
+    assert found.summary["hierarchy_counting_empty"]["hiou"] == pytest.approx(1 / 3, abs=1e-6)
+    shown = found.pages["What hIoU loses, and where"]
+    assert shown["hIoU %"].tolist() == ["100.00", "33.33"]
+    assert shown["method"].tolist()[1].endswith(", empty images counted as PyIRSTDMetrics does")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ MASKS = (
     "labels",
 )
 LABELS = ("labels", "annotations", "label")
+ABOUT = re.compile(r"(readme|licen[cs]e|citation|changelog|source\.json)", re.IGNORECASE)  # of a dataset, for people
 ROLES = {"train": "train", "trainval": "train", "origin": "train", "training": "train", "test": "test",
          "testing": "test",
          "val": "val", "valid": "val", "validation": "val"}  # fmt: skip
@@ -42,7 +44,7 @@ HEAD = ("name", "top", "left", "bottom", "right", "score")
 @dataclass
 class Own:
     """What a folder holds. images, masks: files of scenes. marks: instead of masks, or None. roles: of each scene in
-    each split. report: what was taken, in sentences.
+    each split. report: what was taken, in sentences. used: files and folders that were read besides images and masks.
     """
 
     images: dict[str, Path] = field(default_factory=dict)
@@ -50,6 +52,7 @@ class Own:
     marks: Marks | None = None
     roles: dict[str, dict[str, str]] = field(default_factory=dict)
     report: list[str] = field(default_factory=list)
+    used: list[Path] = field(default_factory=list)
 
     @property
     def kind(self) -> str:
@@ -215,6 +218,7 @@ def _take_marks(folder: Path, found: Own, names: Names) -> list[str]:
     if not marks.every and not faults:
         faults.append(f"{places[0].name} holds no target; a dataset without any cannot be learnt from")
     found.marks = marks
+    found.used.append(places[0])
     found.report += [f"{places[0].name}: {note}" for note in marks.notes]
     found.report.append(f"{len(marks.every)} {found.kind} of {places[0].name}, no masks: for methods of points")
     return faults
@@ -222,10 +226,12 @@ def _take_marks(folder: Path, found: Own, names: Names) -> list[str]:
 
 def _roles(folder: Path, found: Own, role_of: Mapping[str, str], split: str) -> dict[str, dict[str, str]]:
     if (folder / "splits.csv").is_file():
+        found.used.append(folder / "splits.csv")
         return _of_table(folder / "splits.csv", found.images)
     listed = lists.find(folder, found.images, split)
     found.report += listed.notes
     if listed.roles:
+        found.used += [path for lists in listed.roles.values() for path, _ in lists.values()]
         return listed.of_scenes(found.images)
     if any(role_of.values()):
         roles = set(role_of.values())
@@ -286,6 +292,11 @@ def _tell(found: Own, parts: list[_Part], folder: Path) -> None:
             held[role or "unused"] = held.get(role or "unused", 0) + 1
     for split, held in counts.items():
         found.report.append(f"split {split}: " + ", ".join(f"{count} {role}" for role, count in sorted(held.items())))
+    read = [*found.used, *(p.images for p in parts), *(p.masks for p in parts if p.masks)]
+    others = [p for p in sorted(folder.iterdir()) if not any(p == one or p in one.parents for one in read)]
+    others = [p for p in others if not p.name.startswith(".") and not ABOUT.match(p.name)]
+    if others:
+        found.report.append(f"not read: {shown(p.name + '/' * p.is_dir() for p in others)}")
     for part in parts:
         for place in (part.images, *([part.masks] if part.masks else [])):
             if note := listing(place).note():

@@ -1,7 +1,12 @@
-"""What papers and READMEs state: the figures of published.csv and published_costs.csv, which lie beside this file."""
+"""What papers and READMEs state: the figures of published.csv and published_costs.csv, which lie beside this file.
+
+published_sources.csv dates the sources, each by the words that it begins with: by the commit that was read, or by the
+year, and the month where it is known, in which a paper was published; empty where neither is known.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -43,14 +48,32 @@ def read(path: Path) -> pd.DataFrame:
 
 def published(dataset: str | None = None) -> pd.DataFrame:
     """What papers and READMEs state, a row a figure: method, dataset, split (empty if not stated), metric, value,
-    how it was scored, source, note (what its source contradicts or leaves out, or empty). Shares are in [0, 100] %, Fa
-    per million.
+    how it was scored, source, note (what its source contradicts or leaves out, or empty), date of the source (year,
+    perhaps month and day, or empty). Shares are in [0, 100] %, Fa per million.
 
     Args:
         dataset: only this one's, if given.
     """
     table = read(Path(__file__).with_name("published.csv"))
+    table = table.assign(date=table["source"].map(_dates(table["source"].unique())))
     return table if dataset is None else table[table["dataset"] == dataset].reset_index(drop=True)
+
+
+def _dates(sources: Iterable[str]) -> dict[str, str]:
+    """Source to its date.
+
+    Raises:
+        ValueError: one begins as no line of published_sources.csv.
+    """
+    path = Path(__file__).with_name("published_sources.csv")
+    known = pd.read_csv(path, dtype=str, keep_default_na=False).set_index("source")["date"].to_dict()
+    found = {}
+    for source in sources:
+        begins = [name for name in known if source.startswith(name)]
+        if not begins:
+            raise ValueError(f"{path.name}: {source!r} is not dated; add a line of it")
+        found[source] = known[max(begins, key=len)]
+    return found
 
 
 def published_costs() -> pd.DataFrame:

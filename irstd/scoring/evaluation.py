@@ -104,9 +104,10 @@ def evaluate(
     )
 
 
-def rounded(total: Hierarchy) -> dict[str, float | None]:
-    """hIoU, its levels, and what each level loses where; None where nothing defines it."""
-    return {k: None if np.isnan(v) else round(float(v), 6) for k, v in total.scores().items()}
+def rounded(total: Hierarchy, *, counts_empty: bool = False) -> dict[str, float | None]:
+    """hIoU, its levels, and what each level loses where; None where nothing defines it. Argument as of its `scores`."""
+    found = total.scores(counts_empty=counts_empty)
+    return {k: None if np.isnan(v) else round(float(v), 6) for k, v in found.items()}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -173,7 +174,7 @@ def _intervals(table: pd.DataFrame) -> dict[str, list[float] | None]:
 
 def _targets(name: str, pair: Pair, scored: Scored, own: list[tuple[int, int, float]]) -> list[dict[str, Any]]:
     distance = {target: far for target, _, far in scored.matches}
-    overlap = _overlaps(pair, scored)
+    overlap = overlaps(pair, scored)
     error = {target: far for target, _, far in own}
     return [
         {
@@ -191,7 +192,7 @@ def _targets(name: str, pair: Pair, scored: Scored, own: list[tuple[int, int, fl
     ]
 
 
-def _overlaps(pair: Pair, scored: Scored) -> dict[int, float] | None:
+def overlaps(pair: Pair, scored: Scored) -> dict[int, float] | None:
     """IoU of each target that was found with the region that found it; None without a map."""
     if scored.found is None:
         return None

@@ -15,13 +15,13 @@ from irstd.errors import InputError
 from irstd.formats import predictions
 from irstd.metrics import detection, points
 from irstd.metrics.conventions import CONVENTIONS
-from irstd.metrics.counts import Pair
+from irstd.metrics.counts import Pair, count
 from irstd.metrics.hierarchical import Hierarchy, of_pair
 from irstd.metrics.levels import encode
 from irstd.metrics.regions import regions
 from irstd.results import literature, reading, store
 from irstd.scoring import totals
-from irstd.scoring.evaluation import rounded
+from irstd.scoring.evaluation import overlaps, rounded
 from irstd.scoring.squares import squared
 from irstd.scoring.truth import WHITE, Truth, cut, of_arrays, of_dataset, of_folder, resized
 from irstd.tables import scoring as score_tables
@@ -65,12 +65,18 @@ def points_f1(every: Iterable[Pair], threshold: float) -> dict[str, float | None
     return {f"point_f1_{px}px": 2 * hits / both if both else None for px, hits in totals.items()}
 
 
-def hierarchical(every: Iterable[Pair]) -> dict[str, float | None]:
-    """hIoU, its levels, and what each level loses where, at our decision; None where nothing defines it."""
-    total = Hierarchy()
+def of_targets(every: Iterable[Pair]) -> tuple[Hierarchy, float | None]:
+    """Sums of hIoU, and the mean over targets of their IoU with the region that found them, at our decision.
+
+    A target that is missed counts 0; the mean is None where there is no target.
+    """
+    ours, total, each = CONVENTIONS["irstd"], Hierarchy(), []
     for pair in every:
-        total += of_pair(pair, CONVENTIONS["irstd"].decision)
-    return rounded(total)
+        total += of_pair(pair, ours.decision)
+        scored = count(pair, ours)
+        found = overlaps(pair, scored) or {}
+        each += [found.get(number, 0.0) for number in range(len(scored.truth))]
+    return total, float(np.mean(each)) if each else None
 
 
 def _parts(truth: Truth, scenes: list[str], found: totals.Scored) -> dict[str, pd.DataFrame]:
@@ -140,7 +146,9 @@ def beside(
         shares = {k: figures.get(k, np.nan) / (1 if k == "fa_per_million" else 100) for k in (*kept, *extra)}
         if not np.isfinite([*shares.values()]).any():
             continue  # of another score: the table of published figures has it
-        said = "; ".join(filter(None, [f"published: {source}", f"split {split or 'not stated'}", scored, note]))
+        dated = values["date"].iloc[0]
+        parts = [f"published: {source}", dated and f"dated {dated}", f"split {split or 'not stated'}", scored, note]
+        said = "; ".join(filter(None, parts))
         rows.append({"method": method, "made by": said, **shares})
     return pd.DataFrame(rows)
 
@@ -241,8 +249,14 @@ def score(
         table = beside(name, found.conventions, extra, truth.dataset, results_folder, threshold)
         pages["Beside others, under our convention; published figures under their own"] = formatted(table)
     if found.swept is not None:
-        summary |= {"hierarchy": hierarchical(every)}
-        pages["What hIoU loses, and where"] = score_tables.hierarchy({name: summary["hierarchy"]})
+        levels, mean = of_targets(every)
+        words.append(f"Mean IoU of targets with the region that found them, 0 if missed: {tables.percent(mean)}.")
+        summary |= {"hierarchy": rounded(levels), "target_iou": mean}
+        shown = {name: summary["hierarchy"]}
+        if levels.blank_targets or levels.blank_regions:
+            summary |= {"hierarchy_counting_empty": rounded(levels, counts_empty=True)}
+            shown |= {f"{name}, empty images counted as PyIRSTDMetrics does": summary["hierarchy_counting_empty"]}
+        pages["What hIoU loses, and where"] = score_tables.hierarchy(shown)
         pages["Curves"] = score_tables.curves_summary({name: summary}, {})
     return Report(name, words, found, {**summary, **extra}, pages)
 

@@ -137,7 +137,9 @@ def published(figures: DataFrame) -> DataFrame:
     wide = wide.reindex(columns=[metric for metric in SCORES if metric in wide]).rename(columns=SCORES)
     formatted = wide.map(lambda value: number(value, ".2f")).reset_index()
     formatted["split"] = formatted["split"].replace("", "not stated")
-    return formatted[["method", "split", *wide.columns, "scored", "source", "note"]].sort_values(
+    dated = dict(zip(figures["source"], figures["date"], strict=True))
+    formatted["dated"] = formatted["source"].map(dated).replace("", "not stated")
+    return formatted[["method", "split", *wide.columns, "scored", "source", "dated", "note"]].sort_values(
         ["source", "split"], kind="stable"
     )
 

@@ -68,7 +68,8 @@ def of_papers(published: DataFrame) -> DataFrame:
         values = figures.groupby("metric")["value"].first()
         if not set(values.index) & {*SHARES, "fa_per_million"}:
             continue
-        said = "; ".join(filter(None, (source, f"scored: {scored}", note)))
+        dated = figures["date"].iloc[0]
+        said = "; ".join(filter(None, (source, dated and f"dated {dated}", f"scored: {scored}", note)))
         row = {
             "method": method, "dataset": dataset, "split": split or NOT_SAID, "convention": STATED,
             "size": _size(scored, dataset), "labels": NOT_SAID, "budget": NOT_SAID,
