@@ -90,17 +90,15 @@ CHANGELOG
 def _read(_app: object, name: str, source: list[str]) -> None:
     """Has every link lead somewhere here, and gives the home page its menu.
 
-    Notebooks name pages as their reports do; a folder has no page, nor has what is made on the reader's machine.
+    A folder has no page, nor has what is made on the reader's machine.
     """
     folder = (ROOT / name).parent
 
     def led(link: re.Match[str]) -> str:
-        exclamation, text, target, anchor = link.groups()
+        _, text, target, _ = link.groups()
         if "://" in target:
             return link[0]
         there = Path(os.path.normpath(folder / target))
-        if not there.exists() and (ROOT / "reports" / target).exists():
-            return f"{exclamation}[{text}](../reports/{target}{anchor or ''})"
         if there.is_dir():
             return f"{text} (`{there.relative_to(ROOT)}`)"
         return link[0] if there.exists() else text

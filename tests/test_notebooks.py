@@ -4,10 +4,12 @@ With its own, each is run by `make report`, which tests/test_site.py does.
 """
 
 import json
+import re
 import shutil
 
 import pandas as pd
 import pytest
+from papermill.exceptions import PapermillExecutionError
 
 from irstd.reports import notebooks
 from irstd.results import SCHEMAS, store
@@ -39,6 +41,29 @@ def executed(notebook, tmp_path, **given):
     return notebooks.markdown(
         notebooks.execute(ROOT / f"notebooks/{notebook}.ipynb", tmp_path / "out.ipynb", **given), f"{tmp_path}/"
     )
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_links_lead_somewhere_from_where_a_notebook_lies(path):
+    cells = [cell["source"] for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "markdown"]
+    for target in re.findall(r"\]\(([^)\s#]+)", "\n".join("".join(source) for source in cells)):
+        built = target.startswith("html/")  # with the site
+        assert "://" in target or built or (path.parent / target).exists(), target
+
+
+def test_an_area_of_ones_own_is_drawn(tmp_path):
+    executed("03_loss_gradients", tmp_path, results=str(RESULTS), true_px=50.0)
+
+    drawn = (tmp_path / "figures/gradients.svg").read_text()
+    assert drawn.count("true area 50 px") == 4
+    assert drawn.count("line2d") > 80  # as many as of an area in the table; without curves there are ticks alone
+
+
+def test_results_that_are_not_there_are_named(tmp_path):
+    with pytest.raises(
+        PapermillExecutionError, match=r"InputError: .*orientation-nuaa-sirst/kernels\.csv is missing; take it"
+    ):
+        executed("04_pinwheel_orientation", tmp_path, results=str(RESULTS), dataset="nuaa-sirst")
 
 
 def test_every_notebook_is_run_with_other_parameters():

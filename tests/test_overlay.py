@@ -11,7 +11,7 @@ from irstd import tables
 from irstd.config.params import load
 from irstd.errors import InputError
 from irstd.results.overlaid import HERE, RECORD, of_checkout, overlay
-from irstd.results.reading import cells
+from irstd.results.reading import cells, described, gather
 from irstd.scoring import submission
 from pipelines import publish
 from tests.conftest import RECORDED, ROOT
@@ -76,6 +76,19 @@ def test_a_score_stands_beside_runs_of_here_too(folders, monkeypatch):
     assert made["GGL-Net"].startswith(f"this workbench, {HERE}, seed 0")
     assert made["Point regression"].startswith(f"this workbench, {RECORD}, seed 0")
     assert rows.set_index("method").loc["GGL-Net", "iou"] == 0.125
+
+
+def test_what_a_notebook_is_not_to_be_given_is_said(folders, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(InputError, match=r"no folder \.\./a or \.\./b below .*; notebooks are run from notebooks/"):
+        overlay(["../a", "../b"])
+    for call in (cells, described, lambda *given: gather(given[0], "history", given[1])):
+        with pytest.raises(InputError, match=r"`datasets` is a list, and 'synthetic' is one name; give \[synthetic\]"):
+            call(folders[0], "synthetic")
+    with pytest.raises(InputError, match=r"'nuaa' is not described in .*, which has synthetic; correct `datasets`"):
+        described(folders[0], ["nuaa"])
+    assert described(folders[0], ["nuaa", "synthetic"]) == ["synthetic"]
 
 
 def test_what_is_gone_from_the_folders_is_gone_from_the_view(folders):

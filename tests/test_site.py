@@ -67,6 +67,7 @@ def test_it_takes_less_than_three_minutes_of_two_cores_and_changes_no_byte_in_gi
 def test_pages_taken_from_the_record_are_those_that_would_be_written(folder):
     assert len(json.loads((folder / "reports/stamps.json").read_text())) >= 20
     taken = (folder / "runs/site/datasets.md").read_bytes()
+    before = {page.name: page.read_bytes() for page in pages(folder)}
     (folder / "runs/site/datasets.md").unlink()
     env = os.environ | {"PYTHONPATH": str(folder)}
     alone = [sys.executable, "-m", "pipelines.reports", "datasets"]  # by name, so that it is written
@@ -75,6 +76,14 @@ def test_pages_taken_from_the_record_are_those_that_would_be_written(folder):
 
     assert done.returncode == 0, done.stderr
     assert (folder / "runs/site/datasets.md").read_bytes() == taken == (folder / "reports/datasets.md").read_bytes()
+    assert {page.name for page in pages(folder) if page.read_bytes() != before[page.name]} == set()
+
+
+def test_no_page_is_over_two_megabytes(folder):
+    """With what it loads: figures beside it."""
+    for page in pages(folder):
+        loaded = {unquote(link) for link in re.findall(r'src="([^":]+)"', page.read_text())}
+        assert page.stat().st_size + sum((page.parent / link).stat().st_size for link in loaded) < 2e6, page.name
 
 
 def pages(folder):

@@ -1,18 +1,24 @@
 """Large pictures in tiles: every pixel decided once, equal to the whole where a network is local, bounded memory."""
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.inference import pictures, sources, tiles, weights
+from irstd.inference import pictures, published, sources, tiles, weights
 from irstd.inference.in_torch import InTorch
 from irstd.methods import Method, Prediction
 from irstd.metrics.levels import HALF
+from tests.conftest import ROOT
 
 
 def loaded(network, decode, geometry="crop"):
@@ -59,6 +65,50 @@ def test_tiles_equal_the_whole_picture_for_a_local_network(rng, halving, size, c
 
     assert whole.tiles == 1 and parted.tiles == count
     assert np.abs(parted.levels.astype(int) - whole.levels).max() <= 1e-5 * 2 * HALF + 1
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nuaa-sirst", "nudt-sirst", "irstd-1k"])
+def test_the_largest_scene_of_each_dataset_is_what_the_network_says_of_it_whole_and_in_tiles(real, name):
+    prepared = Prepared(real(name))
+    grey = prepared.image(int(np.argmax([tall * wide for tall, wide in prepared.sizes])))
+    local = loaded(Local(halving=True), lambda score, _: Prediction(score=score))
+    trained = weights.load(published.find("irstd-1k/gaussian_pinwheel", published.at_hand(ROOT)))
+    padded = np.pad(grey, [(0, -side % trained.method.multiple) for side in grey.shape])
+    with torch.no_grad():
+        outputs = trained.network(torch.from_numpy(padded).float()[None, None] / 255)
+        direct = trained.method.decode(outputs, trained.options).score[0, 0, : grey.shape[0], : grey.shape[1]]
+
+    whole, parted = (tiles.run(InTorch(local, **how), grey) for how in ({}, {"most_px": 1, "tile": 128, "margin": 32}))
+    found = tiles.run(InTorch(trained), grey)
+
+    assert whole.tiles == found.tiles == 1 and parted.tiles > 4
+    assert np.abs(parted.levels.astype(int) - whole.levels).max() <= 1e-5 * 2 * HALF + 1
+    assert np.abs(found.levels - direct.numpy() * 2 * HALF).max() <= 1e-5 * 2 * HALF + 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_96_megapixels_are_answered_in_less_than_2_gb(tmp_path, rng):
+    grey = rng.integers(60, 90, (8000, 12000), np.uint8)
+    places = rng.integers(100, 7900, (40, 2))
+    for row, col in places:
+        grey[row : row + 3, col : col + 3] = 250
+    cv2.imwrite(str(tmp_path / "a.png"), grey, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    words = [sys.executable, "-m", "irstd", "predict", "--weights", "nudt-sirst/point_regression", "--out", tmp_path / "out", tmp_path / "a.png"]  # fmt: skip
+    code = (
+        "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:]); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(done.returncode)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code, *map(str, words)], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) * 1024 < 2e9, done.stdout
+    found = pd.read_csv(tmp_path / "out/points.csv")[["row", "col"]].to_numpy()
+    near = [np.hypot(*(found - place - 1).T).min() < 3 for place in places]
+    assert np.mean(near) > 0.8
 
 
 def test_points_at_a_seam_are_found_once(rng):

@@ -55,7 +55,7 @@ def both(before: Path, after: Path, kind: str, cell: Sequence[Any]) -> pd.DataFr
     place = Path(*map(str, cell), f"{kind}.csv")
     try:
         tables = {when: read(folder / place, kind) for when, folder in (("before", before), ("after", after))}
-    except (FileNotFoundError, ValueError):
+    except ValueError:  # InputError among them
         return pd.DataFrame()
     return pd.concat([t.assign(method=when, seed=cell[2]) for when, t in tables.items()], ignore_index=True)
 

@@ -91,9 +91,10 @@ def markdown(notebook: nbformat.NotebookNode, above: str = "../reports/") -> str
     named = re.sub(
         r"!\[png\]\(([^)]*?)([^/)]+)\.svg\)", lambda m: f"![{m[2].replace('-', ' ')}]({m[1]}{m[2]}.svg)", body
     )
-    text = "\n".join(
-        line.rstrip() for line in named.replace(f"]({quote(above)}", "](").replace(f"]({above}", "](").splitlines()
-    )
+    # Notebooks link reports from where they lie, so that these links work in Jupyter too.
+    for start in (quote(above), above, "../reports/"):
+        named = named.replace(f"]({start}", "](")
+    text = "\n".join(line.rstrip() for line in named.splitlines())
     # One empty line is enough, but in code.
     parts = [re.sub(r"\n{3,}", "\n\n", part) if n % 2 == 0 else part for n, part in enumerate(text.split("```"))]
     return answer_first("```".join(parts).strip() + "\n")

@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from irstd.errors import InputError
+
 ORIGINS = "origins.csv"  # in the folder that is seen: dataset, method, seed, and where the run's results are from
 RECORD, HERE = "record", "this machine"
 
@@ -18,14 +20,21 @@ def overlay(folders: Path | str | Sequence[Path | str]) -> Path:
     file is that of the last folder that has it.
 
     Args:
-        folders: one, which is returned as it is; or the record and then folders of results computed here, which need
-            not exist. These are copied together into `view`, beside the last.
+        folders: one, which is returned as it is; or the record and then folders of results computed here, of which
+            some need not exist. These are copied together into `view`, beside the last.
+
+    Raises:
+        InputError: none of them exists.
     """
-    if isinstance(folders, (str, Path)):
-        return Path(folders)
-    there = [Path(f) for f in folders if Path(f).is_dir()]
+    wanted = [folders] if isinstance(folders, (str, Path)) else folders
+    there = [Path(f) for f in wanted if Path(f).is_dir()]
+    if not there:
+        raise InputError(
+            f"there is no folder {' or '.join(map(str, wanted))} below {Path.cwd()}; notebooks are run from "
+            "notebooks/, as by `papermill --cwd notebooks`"
+        )
     if len(there) < 2:
-        return there[0] if there else Path(folders[0])
+        return there[0]
     sources: dict[Path, Path] = {}
     origins: dict[Path, str] = {}
     for place, folder in enumerate(there):
@@ -52,7 +61,8 @@ def overlay(folders: Path | str | Sequence[Path | str]) -> Path:
 
 def of_checkout(root: Path) -> Path:
     """The results of a checkout: its record, and over it what was computed in it; a folder that need not exist."""
-    return overlay([root / "reports/results", root / "runs/results"])
+    folders = [root / "reports/results", root / "runs/results"]
+    return overlay(folders) if any(folder.is_dir() for folder in folders) else folders[0]
 
 
 def origin_of(folder: Path) -> dict[tuple[str, str, int], str]:

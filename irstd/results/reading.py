@@ -18,6 +18,7 @@ It holds, for dataset D, method M and seed S:
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from irstd.results.schemas import SCHEMAS
 from irstd.results.store import read
 
 
-def cells(folder: Path | str, datasets: list[str] | None = None, *, checked: bool = True) -> pd.DataFrame:
+def cells(folder: Path | str, datasets: Sequence[str] | None = None, *, checked: bool = True) -> pd.DataFrame:
     """A row for each dataset, method and seed with results in `folder`: scores beside what made them.
 
     Args:
@@ -42,6 +43,7 @@ def cells(folder: Path | str, datasets: list[str] | None = None, *, checked: boo
     Raises:
         InputError: there is none, or one is damaged.
     """
+    _refuse_word(datasets)
     rows, origins = [], origin_of(Path(folder))
     kinds = (records.Provenance, records.Metrics) if checked else (records.Record, records.Record)
     for path in sorted(Path(folder).glob("*/*/*/metrics.json")):
@@ -66,8 +68,35 @@ def cells(folder: Path | str, datasets: list[str] | None = None, *, checked: boo
     return pd.DataFrame(rows)
 
 
-def gather(folder: Path | str, kind: str, datasets: list[str] | None = None) -> pd.DataFrame:
+def _refuse_word(datasets: object) -> None:
+    """Raises InputError for a name in place of a list, of which a loop would take the letters."""
+    if isinstance(datasets, str):
+        raise InputError(
+            f"`datasets` is a list, and {datasets!r} is one name; give [{datasets}], to papermill by "
+            f"-y 'datasets: [{datasets}]'"
+        )
+
+
+def described(folder: Path | str, datasets: Sequence[str]) -> list[str]:
+    """Those of the datasets of which `folder` has tables of scenes and targets.
+
+    Raises:
+        InputError: there is none.
+    """
+    _refuse_word(datasets)
+    known = [name for name in datasets if (Path(folder) / name / "targets.csv").is_file()]
+    if not known:
+        there = sorted(path.parent.name for path in Path(folder).glob("*/targets.csv"))
+        raise InputError(
+            f"{' and '.join(map(repr, datasets)) or 'no dataset'} is not described in {folder}, which has "
+            f"{', '.join(there) or 'none'}; correct `datasets`, or run `dvc repro describe@DATASET`"
+        )
+    return known
+
+
+def gather(folder: Path | str, kind: str, datasets: Sequence[str] | None = None) -> pd.DataFrame:
     """All tables `kind` of all cells in `folder`, one below the other, with dataset, method and seed in front."""
+    _refuse_word(datasets)
     tables = []
     for path in sorted(Path(folder).glob(f"*/*/*/{kind}.csv")):
         dataset, method, seed = path.parts[-4:-1]

@@ -51,7 +51,7 @@ def read(path: Path, kind: str) -> pd.DataFrame:
         # Scene names may look like numbers; they are not.
         table = check(pd.read_csv(path, dtype=dict.fromkeys(words, str)), kind)
     except FileNotFoundError:
-        raise
+        raise InputError(f"{path} is missing; {MEND}") from None
     except (ValueError, OSError) as error:  # pandas' errors of reading are ValueErrors
         raise InputError(f"{path} is damaged ({str(error).strip().splitlines()[0]}); {MEND}") from None
     for column in table:
