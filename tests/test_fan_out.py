@@ -13,7 +13,7 @@ import psutil
 import pytest
 from filelock import FileLock
 
-from pipelines import cell, held, on_dask
+from pipelines import cell, held
 from tests import clusters, test_pipeline
 from tests.test_pipeline import TINY, copy, dvc, merge, set_params
 
@@ -215,6 +215,8 @@ class TestDask:
 
 @pytest.mark.slow
 def test_workers_speak_tls_and_nobody_without_the_key_is_heard(tmp_path, monkeypatch):
+    from pipelines import on_dask  # loads Dask, which changes what entry points are for whatever is tested after it
+
     monkeypatch.chdir(tmp_path)
     cell.SENT.mkdir(parents=True)
 

@@ -80,7 +80,7 @@ def score(
     if wrong:
         raise InputError(f"skip: {wrong[0]!r} is no kind of problem; known are {', '.join(LEFT_OUT)}")
     places = [Path(one) if isinstance(one, (str, os.PathLike)) else None for one in (predictions, truth)]
-    scoring.refuse_coco_images(coco_images, *places)
+    scoring.refuse_idle(coco_images, images, *places)
     if images is not None and places[1] is None:
         raise InputError("images goes with a path of boxes or points as truth; leave it out")
     if isinstance(truth, Dataset):

@@ -146,7 +146,7 @@ def read(given: argparse.Namespace, root: Path) -> Read:
     own = getattr(given, "truth", None)
     if not own and getattr(given, "images", None):
         raise InputError("--images goes with --truth: a dataset has its own pictures; leave it out")
-    refuse_coco_images(given.coco_images, given.predictions, own)
+    refuse_idle(given.coco_images, getattr(given, "images", None), given.predictions, own)
     truth = (
         truths.of_folder(own, given.images, given.coco_images)
         if own
@@ -162,12 +162,19 @@ def read(given: argparse.Namespace, root: Path) -> Read:
     )
 
 
-def refuse_coco_images(coco_images: object, *places: Path | None) -> None:
-    """Raises InputError where `coco_images` is given and nothing that is read is COCO JSON."""
-    from irstd.formats import annotations  # noqa: PLC0415 - slow to load, and `--help` needs none
+def refuse_idle(coco_images: object, images: object, predictions: Path | None, truth: Path | None) -> None:
+    """Raises InputError for options that would do nothing.
 
-    if coco_images is not None and not any(annotations.is_coco(place) for place in places if place is not None):
+    Args:
+        predictions, truth: their places; None for what is no file.
+    """
+    from irstd.formats import annotations, names  # noqa: PLC0415 - slow to load, and `--help` needs none
+
+    places = [place for place in (predictions, truth) if place is not None]
+    if coco_images is not None and not any(map(annotations.is_coco, places)):
         raise InputError("--coco-images names the images of COCO JSON, and nothing given is that; leave it out")
+    if images is not None and truth is not None and truth.is_dir() and names.listing(truth).files:
+        raise InputError(f"--images is for truth of boxes and points, and {truth.name} has masks; leave it out")
 
 
 def title(predictions: Path) -> str:

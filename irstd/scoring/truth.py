@@ -109,8 +109,6 @@ def of_folder(path: Path, images: Path | None = None, coco_images: Path | str | 
     if path.is_dir():
         listed = listing(path)
         if listed.files:
-            if images is not None:
-                raise InputError(f"--images is for truth of boxes and points, and {path.name} has masks; leave it out")
             named = own_names(listed.files, path, "truth masks")
             grey, notes = masks.read_all(named, path.name)
             passed = len(listed.files) - len(named)
