@@ -66,7 +66,8 @@ def _dates(sources: Iterable[str]) -> dict[str, str]:
         ValueError: one begins as no line of published_sources.csv.
     """
     path = Path(__file__).with_name("published_sources.csv")
-    known = pd.read_csv(path, dtype=str, keep_default_na=False).set_index("source")["date"].to_dict()
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    known: dict[str, str] = dict(zip(table["source"], table["date"], strict=True))
     found = {}
     for source in sources:
         begins = [name for name in known if source.startswith(name)]
