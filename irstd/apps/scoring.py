@@ -171,7 +171,7 @@ def refuse_idle(coco_images: object, images: object, predictions: Path | None, t
     from irstd.formats import annotations, names  # noqa: PLC0415 - slow to load, and `--help` needs none
 
     places = [place for place in (predictions, truth) if place is not None]
-    if coco_images is not None and not any(map(annotations.is_coco, places)):
+    if coco_images is not None and not any(map(annotations.coco_file, places)):
         raise InputError("--coco-images names the images of COCO JSON, and nothing given is that; leave it out")
     if images is not None and truth is not None and truth.is_dir() and names.listing(truth).files:
         raise InputError(f"--images is for truth of boxes and points, and {truth.name} has masks; leave it out")

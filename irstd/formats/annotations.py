@@ -21,12 +21,12 @@ def holds(path: Path) -> bool:
     return path.suffix.lower() in (*TABLES, ".json")
 
 
-def is_coco(path: Path) -> bool:
-    """Whether a path is read as COCO JSON, where it is of annotations at all."""
-    if path.is_dir():
-        suffix, paths = labels.files(path)
-        return suffix == ".json" and len(paths) == 1 and not labels.is_labelme(paths[0])
-    return path.suffix.lower() == ".json"
+def coco_file(path: Path) -> Path | None:
+    """The COCO JSON that a path is, or that a folder holds in place of labels; None where there is none."""
+    if not path.is_dir():
+        return path if path.suffix.lower() == ".json" else None
+    suffix, paths = labels.files(path)
+    return paths[0] if suffix == ".json" and len(paths) == 1 and not labels.is_labelme(paths[0]) else None
 
 
 def read(
@@ -53,17 +53,14 @@ def read(
 
 
 def _read(path: Path, sizes: Mapping[str, Size] | None, names: Names | None, images: Path | str | None) -> Marks:
+    if not path.exists():
+        raise InputError(f"{path} does not exist; give {ANNOTATIONS}")
+    if (one := coco_file(path)) is not None:
+        return coco.read(one, sizes, names, images)
     if path.is_dir():
-        _, paths = labels.files(path)
-        if is_coco(path):
-            return coco.read(paths[0], sizes, names, images)
-        if not paths:
+        if not labels.files(path)[1]:
             raise InputError(f"{path} has no labels; give {ANNOTATIONS}")
         return labels.read(path, sizes, names)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; give {ANNOTATIONS}")
     if path.suffix.lower() in TABLES:
         return tables.read(path, sizes, names)
-    if is_coco(path):
-        return coco.read(path, sizes, names, images)
     raise InputError(f"{path.name} is of no known format; give {ANNOTATIONS}")

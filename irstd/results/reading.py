@@ -89,7 +89,7 @@ def described(folder: Path | str, datasets: Sequence[str]) -> list[str]:
         there = sorted(path.parent.name for path in Path(folder).glob("*/targets.csv"))
         raise InputError(
             f"{' and '.join(map(repr, datasets)) or 'no dataset'} is not described in {folder}, which has "
-            f"{', '.join(there) or 'none'}; correct `datasets`, or run `dvc repro describe@DATASET`"
+            f"{', '.join(there) or 'none'}; correct `datasets`, or run `dvc repro summarise-dataset@DATASET`"
         )
     return known
 

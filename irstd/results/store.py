@@ -46,7 +46,7 @@ def read(path: Path, kind: str) -> pd.DataFrame:
         InputError: it is no CSV, its columns are not those of `kind`, or a value is missing or no number where one
             belongs, not finite, negative where it cannot be, or a share above 1.
     """
-    words = (*TEXT, *TEXT_OF.get(kind, ()))
+    words, may_be_empty = (*TEXT, *TEXT_OF.get(kind, ())), {*EMPTY.get(kind, ()), *ADDED.get(kind, ())}
     try:
         # Scene names may look like numbers; they are not.
         table = check(pd.read_csv(path, dtype=dict.fromkeys(words, str)), kind)
@@ -56,7 +56,7 @@ def read(path: Path, kind: str) -> pd.DataFrame:
         raise InputError(f"{path} is damaged ({str(error).strip().splitlines()[0]}); {MEND}") from None
     for column in table:
         empty = table[column].isna()
-        if empty.any() and column not in EMPTY.get(kind, ()) and column not in ADDED.get(kind, ()):
+        if column not in may_be_empty and empty.any():
             row = int(np.flatnonzero(empty)[0]) + 1
             raise InputError(f"{path} is damaged: {column} in row {row} is empty; {MEND}")
         if column not in words:
