@@ -49,8 +49,11 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def entry(given: dict[str, Any], method: str, arm: str) -> dict[str, Any]:
-    """Recipe and options of an arm, through the arms it starts from."""
+    """Recipe and options of an arm, through the arms it starts from; or of a budget of params.yaml, where it names one."""
     changes = given["arms"][arm]
+    if "budget" in changes:
+        row = params.load().row(method)
+        return {"options": row.options, "recipe": {**row.recipe, **row.budgets[changes["budget"]]}}
     start = given["base"][method] if arm == FIRST else entry(given, method, changes.get("of", FIRST))
     return merged(start, {key: changes[key] for key in ("recipe", "options") if key in changes})
 
@@ -114,8 +117,10 @@ def cell(given: dict[str, Any], dataset: str, method: str, arm: str, seed: int) 
     held = [held[k] for k in np.linspace(0, len(held) - 1, min(given["most"], len(held))).round().astype(int)]
     draft = params.check(params.Recipe, wanted["recipe"] | {"average_epochs": given["average_epochs"]}, f"arms.{arm}")
     number = epochs(given, method, options, draft, len(learn))
-    every = {"epochs": number, "validate_every": math.ceil(number / given["checks"])}
-    recipe = params.check(params.Recipe, wanted["recipe"] | every | {"average_epochs": given["average_epochs"]}, arm)
+    # Each check judges what the arm would end with: nothing is chosen among them.
+    alike = {"validate_every": math.ceil(number / given["checks"]), "selection": "validation", "threads": 1}
+    alike |= {"epochs": number, "average_epochs": given["average_epochs"]}
+    recipe = params.check(params.Recipe, wanted["recipe"] | alike, f"arms.{arm}")
     # Truth to judge by; a method supervised by points is trained without any of it.
     truth = [(prepared.mask(n), prepared.points[n]) for n in held]
     rows, images = folder / f"{seed}.csv.part", folder / f"{seed}-images.csv.part"

@@ -32,6 +32,15 @@ def test_an_arm_is_its_start_and_what_it_changes():
     }  # fmt: skip
 
 
+def test_an_arm_may_be_a_budget_of_params_yaml():
+    row = params.load(ROOT / "params.yaml").row("gaussian_pinwheel")
+    wanted = race.entry({"base": {}, "arms": {"today": {"budget": "cpu"}}}, "gaussian_pinwheel", "today")
+
+    assert wanted["options"] == row.options
+    assert wanted["recipe"]["size"] == row.recipe["size"]
+    assert wanted["recipe"]["phases"] == row.budgets["night"]["phases"]  # `cpu` is of `night`
+
+
 @pytest.mark.parametrize("method", GIVEN["base"])
 def test_every_arm_is_a_recipe_that_the_method_takes(method):
     for arm, changes in GIVEN["arms"].items():
