@@ -49,7 +49,7 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def entry(given: dict[str, Any], method: str, arm: str) -> dict[str, Any]:
-    """Recipe and options of an arm, through the arms it starts from; or of a budget of params.yaml, where it names one."""
+    """Recipe and options of an arm, through the arms it starts from; or of the budget of params.yaml that it names."""
     changes = given["arms"][arm]
     if "budget" in changes:
         row = params.load().row(method)

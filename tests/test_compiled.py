@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from irstd.metrics import compiled
+from irstd.metrics.regions import regions
 
 
 @st.composite
@@ -39,6 +41,14 @@ def test_regions_and_their_numbers_are_the_same(mask, connectivity, reach):
     np.testing.assert_array_equal(near, near_too)
     first = [int(np.flatnonzero(labels.ravel() == k)[0]) for k in range(1, n + 1)]
     assert first == sorted(first)
+
+
+@given(mask=masks(), connectivity=st.sampled_from([4, 8]))
+def test_boxes_are_those_of_scipy(mask, connectivity):
+    found = regions(mask > 0, connectivity)
+    slices = ndimage.find_objects(found.labels.astype(np.int32))
+
+    assert found.boxes.tolist() == [[r.start, c.start, r.stop - r.start, c.stop - c.start] for r, c in slices]
 
 
 @given(

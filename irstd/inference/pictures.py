@@ -150,4 +150,4 @@ def _write_image(folder: Path, name: str, image: ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     done, packed = cv2.imencode(".png", image)
     assert done
-    path.write_bytes(packed.tobytes())
+    path.write_bytes(packed.data)

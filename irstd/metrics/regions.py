@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float64, Int, Int64, UInt16
 from numpy import ndarray
-from scipy import ndimage
 
 from irstd.metrics.compiled import label
 
@@ -32,10 +31,12 @@ class Regions:
     @property
     def boxes(self) -> Int64[ndarray, "N 4"]:
         """Top, left, height, width of each, px."""
-        slices = ndimage.find_objects(self.labels.astype(np.int32))
-        return np.array([(r.start, c.start, r.stop - r.start, c.stop - c.start) for r, c in slices], np.int64).reshape(
-            -1, 4
-        )
+        number = self.labels.ravel()[self.pixels].astype(np.int64) - 1
+        first, last = np.full((len(self), 2), max(self.labels.shape)), np.zeros((len(self), 2), np.int64)
+        place = np.column_stack(np.divmod(self.pixels, self.labels.shape[1]))
+        np.minimum.at(first, number, place)
+        np.maximum.at(last, number, place)
+        return np.hstack([first, last - first + 1])
 
 
 def packed(places: Int[ndarray, "M"], size: int) -> tuple[Int[ndarray, "S"], int]:
