@@ -36,7 +36,7 @@ def theme() -> None:
     mpl.rcParams.update(
         {
             "figure.dpi": SCREEN_DPI,
-            "savefig.dpi": 200,
+            "savefig.dpi": 130,  # of pictures within an SVG; what is drawn has none
             "savefig.bbox": "tight",
             "svg.hashsalt": "irstd",  # else ids in an SVG are random
             "svg.fonttype": "none",  # text stays text: light, and can be searched
