@@ -14,6 +14,7 @@ from irstd.results import store
 from pipelines import PREPARED, RESULTS, RUNS, repeatable, run, sealed
 from pipelines.lookup import method_of
 
+SIDE_PX = 96  # of the piece of a scene whose chosen angles are kept
 LAYERS = ("encoder.0.0.spatial.blur", "decoder.0.0.spatial.blur")  # at full size, before and after
 
 
@@ -51,13 +52,18 @@ def main(dataset: str) -> None:
 
 
 def _map(prepared: Prepared, number: int, chosen: torch.Tensor) -> pd.DataFrame:
-    """A scene's pixels with the angle that each chooses at full size."""
-    image = prepared.image(number)
-    row, col = np.indices(image.shape).reshape(2, -1)
+    """A scene's pixels around its first target, with the angle that each chooses at full size."""
+    image, mask = prepared.image(number), prepared.mask(number)
+    start = [
+        int(np.clip(round(place) - SIDE_PX // 2, 0, max(side - SIDE_PX, 0)))
+        for place, side in zip(prepared.points[number][0], image.shape, strict=True)
+    ]
+    piece = tuple(slice(first, first + SIDE_PX) for first in start)
+    row, col = (first + place.ravel() for first, place in zip(start, np.indices(image[piece].shape), strict=True))
     return pd.DataFrame(
         {
-            "row": row, "col": col, "grey": image.ravel(), "target": prepared.mask(number).ravel().astype(int),
-            "candidate": chosen[: image.shape[0], : image.shape[1]].numpy().ravel(),
+            "row": row, "col": col, "grey": image[piece].ravel(), "target": mask[piece].ravel().astype(int),
+            "candidate": chosen[: image.shape[0], : image.shape[1]].numpy()[piece].ravel(),
         }
     )  # fmt: skip
 

@@ -2,8 +2,9 @@
 
 NAME is a run, DATASET-METHOD-SEED; `DATASET-METHOD` and `DATASET` stand for all their runs. Its results are taken from
 runs/results, with what they stand on: the dataset's tables, the method's card, its transfer, robustness and the card of
-its weights, the weights too if `publish.in_git` names them; but no costs measured beside other work. `race` stands for
-the tables of pipelines/race.py. Without a name the pages alone are written anew, from the record as it is.
+its weights, the weights too if `publish.in_git` names them; but no costs measured beside other work, and no piece of a
+scene of a dataset that `public` does not name. `race` stands for the tables of pipelines/race.py. Without a name the
+pages alone are written anew, from the record as it is.
 Nothing else writes to the record.
 """
 
@@ -20,6 +21,7 @@ from pipelines import RECORD, RESULTS, WEIGHTS, run
 from pipelines.reports import build
 
 RACE = "race"
+OF_IMAGES = ("orientation_map.csv", "crops.csv", "crops.png")  # what holds pieces of scenes
 
 
 def chosen(names: tuple[str, ...], known: dict[str, dict]) -> list[dict]:
@@ -37,8 +39,11 @@ def chosen(names: tuple[str, ...], known: dict[str, dict]) -> list[dict]:
     return list(found.values())
 
 
-def files(cell: dict) -> list[Path]:
+def files(cell: dict, public: Container[str]) -> list[Path]:
     """What of runs/results is published of a run, below it.
+
+    Args:
+        public: datasets whose images may be passed on.
 
     Raises:
         InputError: it has no scores, or was computed from code that is in no commit.
@@ -61,6 +66,8 @@ def files(cell: dict) -> list[Path]:
     )  # fmt: skip
     found = [path for pattern in patterns for path in sorted(RESULTS.glob(pattern)) if path.is_file()]
     left = [*race(), *(path for path in found if path.parent.name == "cost" and beside_other_work(path))]
+    if dataset not in public:
+        left += [path for path in found if path.name in OF_IMAGES]
     return [path for path in found if path not in left]
 
 
@@ -85,7 +92,9 @@ def main(*names: str) -> None:
     cells = chosen(tuple(name for name in names if name != RACE), asked.cells())
     if RACE in names and not race():
         raise InputError("there is no race yet; run `python -m pipelines.race`")
-    wanted = [(cell, files(cell)) for cell in cells]  # whatever is wrong is said before anything is written
+    wanted = [
+        (cell, files(cell, asked.public)) for cell in cells
+    ]  # whatever is wrong is said before anything is written
     for cell, paths in wanted:
         place = Path(cell["dataset"], cell["method"], str(cell["seed"]))
         shutil.rmtree(RECORD / "results" / place, ignore_errors=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 import numpy as np
+import pandas as pd
 
 from irstd.data.prepared import Prepared
 from irstd.metrics.conventions import FIELD, ours
@@ -19,6 +20,8 @@ from irstd.scoring import evaluation, totals
 from irstd.scoring.squares import squared
 from pipelines import PREPARED, RESULTS, RUNS, run, sealed
 from pipelines.lookup import Run
+
+WATCHED = 100  # epochs at most whose watched quantities a record keeps
 
 
 def main(dataset: str, method: str, seed: str) -> None:
@@ -42,8 +45,8 @@ def main(dataset: str, method: str, seed: str) -> None:
     for kind in ("per_image", "per_target"):
         store.write(getattr(scored, kind), folder / f"{kind}.csv", kind)
     store.write_json({**made, "predictions_sha256": digests}, folder / "provenance.json")
-    for name in ("history.csv", "watched.csv"):
-        shutil.copyfile(trained / name, folder / name)
+    shutil.copyfile(trained / "history.csv", folder / "history.csv")
+    store.write(_thinned(store.read(trained / "watched.csv", "watched")), folder / "watched.csv", "watched")
     gallery = cell.below(RUNS / "gallery")
     gallery.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(gallery / "gallery.npz", **scored.gallery)
@@ -63,6 +66,12 @@ def main(dataset: str, method: str, seed: str) -> None:
             chosen = totals.score(_scenes(cell, prepared, held_out, "held-out"), (convention,)).swept
         summary = totals.summary(found.swept, chosen)
     store.write_json(summary, folder / "summary.json")
+
+
+def _thinned(watched: pd.DataFrame) -> pd.DataFrame:
+    """Every n-th epoch of a long training, the last among them: its curves do not need more."""
+    last = watched["epoch"].max() if len(watched) else 0
+    return watched[(last - watched["epoch"]) % max(1, -(-last // WATCHED)) == 0]
 
 
 def _scenes(cell: Run, prepared: Prepared, numbers: list[int], kind: str) -> Iterator[Pair]:

@@ -63,16 +63,19 @@ class TestOrientation:
         table = orientation.shares(network, [torch.rand(1, 1, 32, 32)], [mask])
 
         assert list(table.columns) == list(SCHEMAS["choices"])
+        assert table.loc[table["layer"] == table["layer"][0], "direction_deg"].tolist() == [0, 45, 90, 135]
         sums = table.groupby("layer")[["share", "share_on_targets"]].sum()
         assert np.allclose(sums, 1)
         assert not network.encoder[0][0].spatial.blur._forward_pre_hooks
 
     def test_a_turning_target_is_answered_with_the_period_of_the_mask(self):
         table = orientation.turning_target({"bar": OrientedGaussian2d()})
+        assert list(table.columns) == list(SCHEMAS["turning"])
         chosen = table[table["chosen"] == 1].set_index("angle_deg")
 
         for angle, candidate in ((0, 0), (45, 1), (90, 2), (135, 3), (180, 0)):
             assert chosen.loc[angle, "candidate"] == candidate
+            assert chosen.loc[angle, "direction_deg"] == angle % 180
         assert np.allclose(chosen.loc[0:175, "response"], chosen.loc[180:355, "response"], atol=1e-5)
         assert (table.groupby("angle_deg")["response"].max() - chosen["response"]).abs().max() < 1e-6
 

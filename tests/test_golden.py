@@ -1,4 +1,4 @@
-"""What a training computes, pinned by numbers: networks, losses, slopes, rates, augmentation, and the 3 and 5 px rules.
+"""What a training computes, pinned by numbers: networks, losses, slopes, rates and augmentation.
 
 Other tests ask for properties; these ask for values, so that no change of a formula goes unseen. Where a value can be
 worked out by hand it is. The others were printed by these tests at a state in which tests/test_parity.py found

@@ -131,9 +131,22 @@ class TestPublish:
 
         if refused:
             with pytest.raises(InputError, match="changes that are in no commit"):
-                publish.files(cell)
+                publish.files(cell, ())
         else:
-            assert made in publish.files(cell)
+            assert made in publish.files(cell, ())
+
+    @pytest.mark.parametrize("public", [("synthetic",), ()])
+    def test_pieces_of_scenes_are_published_of_public_datasets_alone(self, folders, monkeypatch, public):
+        monkeypatch.setattr(publish, "RESULTS", folders[1])
+        tables = [
+            folders[1] / "analysis/orientation-synthetic" / name for name in ("orientation_map.csv", "learnt.csv")
+        ]
+        for table in tables:
+            table.parent.mkdir(parents=True, exist_ok=True)
+            table.touch()
+        found = publish.files({"dataset": "synthetic", "method": "ggl_net", "seed": 0}, public)
+
+        assert [table in found for table in tables] == [bool(public), True]
 
     def test_a_run_without_scores_is_refused(self, folders, monkeypatch):
         monkeypatch.setattr(publish, "RESULTS", folders[1])
@@ -141,7 +154,7 @@ class TestPublish:
         with pytest.raises(
             InputError, match="synthetic-mpcm-0 has no scores yet; run `dvc repro score@synthetic-mpcm-0`"
         ):
-            publish.files({"dataset": "synthetic", "method": "mpcm", "seed": 0})
+            publish.files({"dataset": "synthetic", "method": "mpcm", "seed": 0}, ())
 
     def test_the_record_has_the_weights_that_belong_in_git_and_no_others(self):
         held = {
@@ -178,6 +191,6 @@ class TestPublish:
         made = folders[1] / RUN / "provenance.json"
         made.write_text(json.dumps(json.loads(made.read_text()) | {"commit": "0123456789ab"}))
 
-        assert table not in publish.files({"dataset": "synthetic", "method": "ggl_net", "seed": 0})
+        assert table not in publish.files({"dataset": "synthetic", "method": "ggl_net", "seed": 0}, ())
         publish.main("race")
         assert (tmp_path / "reports/results/analysis/race.csv").read_text() == "arm\n"

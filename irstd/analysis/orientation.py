@@ -26,6 +26,11 @@ def oriented(network: nn.Module) -> dict[str, OrientedGaussian2d]:
     return {name: module for name, module in network.named_modules() if isinstance(module, OrientedGaussian2d)}
 
 
+def directions(layer: OrientedGaussian2d) -> list[float]:
+    """Degrees of each candidate's first arm, from along a row towards larger rows."""
+    return torch.rad2deg(layer.angle + layer.turns).tolist()
+
+
 def _table(rows: Sequence[tuple[Any, ...]], *columns: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(columns))
 
@@ -74,7 +79,7 @@ def choices(network: nn.Module, image: Float[Tensor, "1 1 H W"]) -> dict[str, Te
 
 
 def shares(network: nn.Module, images: Sequence[Tensor], masks: Sequence[Tensor]) -> pd.DataFrame:
-    """How often each candidate is chosen: layer, candidate, share of all pixels, and of those on targets.
+    """How often each candidate is chosen: layer, candidate, its direction, share of all pixels, and of targets'.
 
     Args:
         images: (1, 1, H, W) in [0, 1], sides a multiple of 16. masks: (1, 1, H, W), 1 on targets.
@@ -88,9 +93,13 @@ def shares(network: nn.Module, images: Sequence[Tensor], masks: Sequence[Tensor]
                 here = chosen == candidate
                 for place, value in enumerate((here.sum(), here.numel(), (here & on).sum(), on.sum())):
                     counts[place] += int(value)
+    degrees = {name: directions(layer) for name, layer in oriented(network).items()}
     return _table(
-        [(name, k, c[0] / c[1], c[2] / c[3] if c[3] else math.nan) for (name, k), c in total.items()],
-        "layer", "candidate", "share", "share_on_targets",
+        [
+            (name, k, degrees[name][k], c[0] / c[1], c[2] / c[3] if c[3] else math.nan)
+            for (name, k), c in total.items()
+        ],
+        "layer", "candidate", "direction_deg", "share", "share_on_targets",
     )  # fmt: skip
 
 
@@ -105,17 +114,18 @@ def drawn(degrees: float, side: int = SIDE_PX) -> Float[Tensor, "1 1 h w"]:
 
 @torch.no_grad()
 def turning_target(layers: dict[str, OrientedGaussian2d]) -> pd.DataFrame:
-    """Answers at the middle of a target turned through 360°: layer, angle_deg, candidate, response, chosen (1 or 0)."""
+    """Answers at the middle of a target turned through 360°, as the schema `turning` says."""
     middle, rows = SIDE_PX // 2, []
     for name, layer in layers.items():
+        along = directions(layer)
         for degrees in range(0, 360, STEP_DEG):
             answers = layer.responses(drawn(float(degrees)))
             chosen = int(layer.chosen(answers).expand(1, 1, SIDE_PX, SIDE_PX)[0, 0, middle, middle])
             rows += [
-                (name, degrees, k, float(answers[0, k, middle, middle]), int(k == chosen))
+                (name, degrees, k, along[k], float(answers[0, k, middle, middle]), int(k == chosen))
                 for k in range(layer.candidates)
             ]
-    return _table(rows, "layer", "angle_deg", "candidate", "response", "chosen")
+    return _table(rows, "layer", "angle_deg", "candidate", "direction_deg", "response", "chosen")
 
 
 def attentions() -> dict[str, nn.Module]:

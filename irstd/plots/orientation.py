@@ -7,14 +7,19 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from irstd.plots.style import LINES, PALETTE, TRUTH
 
 
-def kernels(table: DataFrame, figure: Figure) -> Figure:
-    """Every candidate's kernel of every layer in `table`: a row a layer, a column an angle; one grey scale."""
+def kernels(table: DataFrame, choices: DataFrame, figure: Figure) -> Figure:
+    """Every candidate's kernel of every layer in `table`: a row a layer, a column an angle; one grey scale.
+
+    Args:
+        choices: of those layers, whose directions are about the same in all.
+    """
     layers, candidates = table["layer"].unique(), sorted(table["candidate"].unique())
+    titles = _directions(choices)
     axes = figure.subplots(len(layers), len(candidates), squeeze=False)
     most = table["value"].max()
     for line, layer in zip(axes, layers, strict=True):
@@ -22,10 +27,24 @@ def kernels(table: DataFrame, figure: Figure) -> Figure:
             rows = table[(table["layer"] == layer) & (table["candidate"] == candidate)]
             image = rows.pivot_table(index="row", columns="col", values="value")
             shown = ax.imshow(image, cmap="viridis", vmin=0, vmax=most)
-            ax.set(xticks=[], yticks=[], title=f"angle {candidate}" if layer == layers[0] else "")
+            ax.set(xticks=[], yticks=[], title=titles[candidate] if layer == layers[0] else "")
         line[0].set_ylabel(short(layer), fontsize="x-small", rotation=0, ha="right", va="center")
     figure.colorbar(shown, ax=axes, label="weight of a tap, sum 1", shrink=0.6)
     return figure
+
+
+def degrees(direction: float) -> str:
+    """A direction as a label.
+
+    >>> degrees(44.9734), degrees(-0.0246)
+    ('45°', '0°')
+    """
+    return f"{round(direction)}°"
+
+
+def _directions(table: DataFrame) -> Series:
+    """Labels by number of the angle; the little that layers differ by is not told."""
+    return table.groupby("candidate")["direction_deg"].median().map(degrees)
 
 
 def short(layer: str) -> str:
@@ -51,11 +70,10 @@ def over_epochs(watched: DataFrame, ax: Axes, *, quantity: str) -> Axes:
 
 def response(table: DataFrame, ax: Axes) -> Axes:
     """What each candidate answers a turning target, thin, and the chosen answer, thick. `table` is of one layer."""
-    for place, (candidate, rows) in enumerate(table.groupby("candidate")):
+    for place, (_, rows) in enumerate(table.groupby("candidate")):
         colour = sns.color_palette(PALETTE, 10)[place % 10]
-        ax.plot(
-            rows["angle_deg"], rows["response"], LINES[place % 4], color=colour, linewidth=1, label=f"angle {candidate}"
-        )
+        label = degrees(rows["direction_deg"].iloc[0])
+        ax.plot(rows["angle_deg"], rows["response"], LINES[place % 4], color=colour, linewidth=1, label=label)
     chosen = table[table["chosen"] == 1].sort_values("angle_deg")
     ax.plot(chosen["angle_deg"], chosen["response"], color="black", linewidth=2, label="chosen")
     ax.set(xlabel="orientation of the target, °", ylabel="response, grey levels of 1", xlim=(0, 360))
@@ -80,26 +98,35 @@ def choice(table: DataFrame, ax: Axes, *, column: str) -> Axes:
     """How often each angle is chosen, a bar a layer."""
     wide = table.pivot_table(index="layer", columns="candidate", values=column, sort=False)
     left = np.zeros(len(wide))
+    titles = _directions(table)
     for place, candidate in enumerate(wide.columns):
         values = 100 * wide[candidate].fillna(0)
         colour = sns.color_palette(PALETTE, 10)[place % 10]
-        ax.barh([short(layer) for layer in wide.index], values, left=left, color=colour, label=f"angle {candidate}")
+        ax.barh([short(layer) for layer in wide.index], values, left=left, color=colour, label=titles[candidate])
         left += values
     named = {"share": "pixels that choose it, %", "share_on_targets": "target pixels that choose it, %"}
     ax.set(xlabel=named[column], ylabel="layer, input first", xlim=(0, 100), ylim=(len(wide) - 0.5, -0.5))
     return ax
 
 
-def scene(table: DataFrame, axes: tuple[Axes, Axes]) -> None:
-    """A scene with its targets outlined, and the angle that each of its pixels chooses."""
+def scene(table: DataFrame, choices: DataFrame, axes: tuple[Axes, Axes]) -> None:
+    """A piece of a scene with its targets outlined, and the angle that each of its pixels chooses.
+
+    Args:
+        choices: of the network's layers, whose directions are about the same in all.
+    """
     layers = {c: table.pivot_table(index="row", columns="col", values=c) for c in ("grey", "target", "candidate")}
     axes[0].imshow(layers["grey"], vmin=0, vmax=255)
     axes[0].set_title("scene, targets outlined")
-    count = int(table["candidate"].max()) + 1
+    named = _directions(choices)
+    count = int(named.index.max()) + 1
     colours = ListedColormap(sns.color_palette(PALETTE, 10)[:count])
     shown = axes[1].imshow(layers["candidate"], cmap=colours, vmin=-0.5, vmax=count - 0.5)
     axes[1].set_title("chosen angle")
     for ax in axes:
         ax.contour(layers["target"], [0.5], colors=TRUTH if ax is axes[0] else "black", linewidths=1)
         ax.set(xticks=[], yticks=[], xlabel="px, native")
-    axes[1].figure.colorbar(shown, ax=axes[1], ticks=range(count), label="number of the angle", shrink=0.7)
+    bar = axes[1].figure.colorbar(
+        shown, ax=axes[1], ticks=list(named.index), label="direction, from along a row", shrink=0.7
+    )
+    bar.set_ticklabels(list(named))

@@ -221,6 +221,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
     "choices": {
         "layer": "oriented layer",
         "candidate": "number of the angle",
+        "direction_deg": "of its first arm, from along a row towards larger rows, degrees",
         "share": "of the test scenes' pixels that choose it",
         "share_on_targets": "of those on targets; empty if there is none",
     },
@@ -228,6 +229,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "layer": "kernels as they start, or an oriented layer",
         "angle_deg": "of the drawn target, degrees",
         "candidate": "number of the angle",
+        "direction_deg": "of its first arm, degrees",
         "response": "at the target's middle",
         "chosen": "1 or 0",
     },
@@ -237,7 +239,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "col": "px",
         "grey": "of 255",
         "target": "1 on targets",
-        "candidate": "chosen angle",
+        "candidate": "number of the chosen angle",
     },
     "cost": {
         "method": "row",
@@ -265,8 +267,8 @@ TEXT = (
 TEXT_OF = {"cost": ("precision",), "imports": ("precision",)}  # where it is that of the arithmetic, and no score
 # Columns of numbers that may be less than 0.
 SIGNED = (
-    "alpha", "angle_deg", "contrast", "difference", "high", "left", "loss", "loss_slope", "low", "response", "scr",
-    "slope", "slope_autograd", "top", "value",
+    "alpha", "angle_deg", "contrast", "difference", "direction_deg", "high", "left", "loss", "loss_slope", "low",
+    "response", "scr", "slope", "slope_autograd", "top", "value",
 )  # fmt: skip
 
 # Columns that may be empty, where there is nothing to divide by or the method does not say; no other may be.
