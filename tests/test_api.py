@@ -64,9 +64,11 @@ def test_arrays_files_and_the_command_line_agree(truth, tmp_path, monkeypatch):
         (lambda p, t: (p * 3.0, t), "scores outside [0, 1] in 000000"),
         (lambda p, t: (np.where(p, np.nan, 0.0), t), "NaN or infinite scores in 000000"),
         (lambda p, t: ({"a": p[0]}, t), "holds a of shape (64, 64), none named after a scene"),
-        (lambda p, t: (p, t * 0.5), "truth has the values 0, 0.5; masks have 0 and 1, or 0 and 255"),
+        (lambda p, t: (p, t * 3.5 + (t.cumsum(1) > 2) * 2.25), "truth: masks hold 0"),
+        (lambda p, t: (p, ~t), "truth: most pixels are targets in 000000 (99.8%), 000001 (99.8%), 000002 (99.8%)"),
+        (lambda p, t: (p, t & False), "truth: no mask has a target"),
         (lambda p, t: (p, {}), "truth has no mask; give one for each scene"),
-        (lambda p, t: (p, t[..., None]), "truth of 000000 is of shape (64, 64, 1) and bool; masks are numbers, (H, W)"),
+        (lambda p, t: (p, t[..., None].repeat(2, 3)), "truth of 000000: bool of shape (64, 64, 2) is no mask"),
         (lambda p, t: ("nowhere", t), "nowhere does not exist"),
     ],
 )  # fmt: skip

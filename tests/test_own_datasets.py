@@ -126,7 +126,7 @@ def test_lists_of_an_unknown_name_are_refused_and_a_hash_split_has_a_test_scene(
     folder = own(tmp_path / "own", lists={"learning.txt": TRAIN})
     with pytest.raises(InputError, match=r"learning.txt lists scenes, but for which role is not clear"):
         raw.listed_splits(folder, NAMES)
-    from irstd.data.own import by_hash
+    from irstd.data.roles import by_hash
 
     for names in (["a", "b"], [f"x{n}" for n in range(4)], NAMES):
         roles = [row["lists"] for row in by_hash(names, "lists").values()]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from irstd.errors import InputError
-from irstd.formats import predictions
+from irstd.formats import known
 from irstd.formats.names import scene_of
 from irstd.formats.predictions import Reading, read
 
@@ -79,7 +79,7 @@ class TestMaps:
         assert (scores > 0.5).tolist() == [[False, True]] * 8
 
     def test_logits_are_squashed_only_when_said(self, tmp_path):
-        write(tmp_path / "000007.npy", np.full((16, 16), 2.0))
+        write(tmp_path / "000007.npy", np.array([[2.0, -2.0]]).repeat(16, 0).repeat(8, 1))
 
         assert read(tmp_path, {"000007": (16, 16)}).problems == {"range": ["000007.npy"]}
         given = read(tmp_path, {"000007": (16, 16)}, Reading(logits=True))
@@ -91,20 +91,21 @@ class TestMaps:
         write(tmp_path / "s1.png", np.zeros((12, 10), np.uint8))
         (tmp_path / "s2.png").write_bytes(b"not an image")
         write(tmp_path / "stranger.png", np.zeros((10, 10), np.uint8))
+        write(tmp_path / "s3.png", np.zeros((10, 10), np.uint8))
 
         with pytest.raises(InputError) as error:
             read(tmp_path, sizes).refuse()
 
         assert str(error.value).split("\n       ") == [
             "no scene of this name for stranger.png; take them out, or go on without them with --skip extra",
-            "no prediction for s3, s4, s5, s6, s7 and 1 more; add them, or say with --missing nothing that nothing was "
+            "no prediction for s4, s5, s6, s7, s8; add them, or say with --missing nothing that nothing was "
             "found there, or go on without them with --skip missing",
             "not readable: s2.png (not an image); replace them, or go on without them with --skip unreadable",
             "NaN or infinite scores in s0.npy; correct the method, or go on without them with --skip nan",
             "another size than the image in s1.png (10×12); predict at native size, or stretch them with --fit, or go on "
             "without them with --skip size",
         ]
-        read(tmp_path, sizes).refuse(predictions.FIXES)  # all of them may be skipped
+        read(tmp_path, sizes).refuse(known.FIXES)  # all of them may be skipped
 
     def test_what_is_wrong_is_left_out_and_what_is_skipped_is_not_refused(self, tmp_path):
         write(tmp_path / "s0.png", np.zeros((10, 10), np.uint8))

@@ -189,11 +189,11 @@ def test_small_numbers_in_predictions_are_masks_scores_or_refused(high, two):
     array = np.zeros(SIZE, np.uint8)
     array[3:6, 3:6], array[10:12, 10:12] = high, high if two else 1
     if two:
-        assert maps.top_of({"a": array}, "p")[0] == high
+        assert maps.tops_of({"a": array}, "p")[0] == {"a": high}
     else:
         with pytest.raises(InputError, match="ids of targets or very weak scores"):
-            maps.top_of({"a": array}, "p")
-    assert maps.top_of({"a": array}, "p", scores=True)[0] == 255
+            maps.tops_of({"a": array}, "p")
+    assert maps.tops_of({"a": array}, "p", scores=True)[0] == {"a": 255}
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=5))

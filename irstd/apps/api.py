@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from irstd.apps import scoring
 from irstd.apps.datasets import Dataset
 from irstd.errors import InputError
-from irstd.formats.known import LEFT_OUT, Stretch
+from irstd.formats.known import LEFT_OUT, STRETCHES, Stretch
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -79,6 +79,9 @@ def score(
     wrong = [kind for kind in skip if kind not in LEFT_OUT]
     if wrong:
         raise InputError(f"skip: {wrong[0]!r} is no kind of problem; known are {', '.join(LEFT_OUT)}")
+    _refuse(threshold=threshold, size=size, stretch=stretch, missing=missing)
+    if key is not None and not isinstance(predictions, (str, os.PathLike)):
+        raise InputError("key goes with a path of .npz or .mat files; leave it out")
     places = [Path(one) if isinstance(one, (str, os.PathLike)) else None for one in (predictions, truth)]
     scoring.refuse_idle(coco_images, images, *places)
     if images is not None and places[1] is None:
@@ -89,7 +92,7 @@ def score(
         against = submission.of_folder(Path(truth), None if images is None else Path(images), coco_images)
     else:
         against = submission.of_arrays(_named(truth, "truth", None))
-    how = reading.Reading(fit, logits, stretch, threshold, key, coco_images, loose=against.loose)
+    how = reading.Reading(fit, logits, stretch, threshold, key, coco_images, loose=against.loose, below=against.below)
     if isinstance(predictions, (str, os.PathLike)):
         found, title = reading.read(Path(predictions), against.sizes, how), scoring.title(Path(predictions))
     else:
@@ -99,6 +102,17 @@ def score(
     above = 0.5 if threshold is None else threshold
     others = overlaid.of_checkout(Path())
     return submission.score(name or title, against, found, side=size, points_above=above, results_folder=others)
+
+
+def _refuse(*, threshold: float | None, size: int | None, stretch: str | None, missing: str) -> None:
+    """Raises InputError for what the command line would refuse as well."""
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise InputError(f"threshold is {threshold:g}; a score is from 0 to 1")
+    if size is not None and not scoring.LEAST_SIDE <= size <= scoring.MOST_SIDE:
+        raise InputError(f"size is {size}; give a side from {scoring.LEAST_SIDE} to {scoring.MOST_SIDE} px")
+    for name, value, allowed in (("stretch", stretch, (None, *STRETCHES)), ("missing", missing, ("error", "nothing"))):
+        if value not in allowed:
+            raise InputError(f"{name} is {value!r}; known are {', '.join(map(repr, allowed))}")
 
 
 def _named(arrays: Any, what: str, names: list[str] | None) -> dict[str, ndarray]:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from irstd.errors import InputError
 from irstd.formats import known
 
 FORMS = ("masks", "points", "coco", "yolo", "voc", "basicirstd", "pal", "croissant")
@@ -29,11 +30,16 @@ def add(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> str:
     """Converts, and returns what was written and what is lost."""
+    from irstd.apps import scoring  # noqa: PLC0415 - slow to load, and `--help` needs none
     from irstd.data import convert  # noqa: PLC0415
 
     if given.to in convert.LAYOUTS:
+        for option, value in (("--images", given.images), ("--coco-images", given.coco_images)):
+            if value is not None:
+                raise InputError(f"{option} is for files of labels, and {given.to} is made of a dataset; leave it out")
         lost, notes, what = convert.LAYOUTS[given.to](given.source, given.out), [], "the dataset"
     else:
+        scoring.refuse_idle(given.coco_images, given.images, None, given.source)
         truth = convert.read(given.source, given.images, given.coco_images)
         lost = convert.FORMS[given.to](truth, given.out)
         notes = truth.notes

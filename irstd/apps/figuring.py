@@ -13,7 +13,7 @@ from irstd.errors import InputError, hint
 if TYPE_CHECKING:
     from numpy import ndarray
 
-    from irstd.formats.predictions import Given
+    from irstd.formats.given import Given
     from irstd.plots.paper import Panel
     from irstd.scoring.truth import Truth
 
@@ -119,7 +119,7 @@ def _read(name: str, path: Path, truth: Truth, scenes: list[str], notes: list[st
     """Predictions of some scenes; others may have none. All are read, since what their values mean shows in all."""
     from irstd.formats import predictions  # noqa: PLC0415
 
-    found = predictions.read(path, truth.sizes, predictions.Reading(loose=truth.loose))
+    found = predictions.read(path, truth.sizes, predictions.Reading(loose=truth.loose, below=truth.below))
     absent = [scene for scene in found.problems.pop("missing", []) if scene in scenes]
     if absent:
         found.problems["missing"] = absent

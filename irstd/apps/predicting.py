@@ -82,7 +82,7 @@ def _readable(
     faults, kept = [], {}
     for path, name in found.names.items():
         try:
-            sources.check(path)
+            sources.check(path, key)
             if not sources.is_video(path):
                 sources.read(path, levels, key=key)  # so that nothing is half done when one cannot be used
         except InputError as error:
@@ -101,9 +101,12 @@ def _with_weights(
     import pandas as pd  # noqa: PLC0415 - slow to load, and `--help` needs none of these
     from tqdm import tqdm  # noqa: PLC0415
 
+    from irstd.formats import pixels  # noqa: PLC0415
     from irstd.inference import sources  # noqa: PLC0415
 
     found = sources.find(given.images, folder)
+    if given.key is not None and not any(one.suffix.lower() in pixels.BY_NAME for one in found.names):
+        raise InputError("--key names the array in .npz and .mat files, and there is none; leave it out")
     kept, faults = _readable(found, levels, given.key, skip=given.skip)
     from irstd.inference import pictures  # noqa: PLC0415
 

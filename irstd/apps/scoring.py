@@ -12,14 +12,19 @@ from irstd.errors import InputError, hint
 from irstd.formats.known import ANNOTATIONS, LEFT_OUT, STRETCHES
 
 if TYPE_CHECKING:
-    from irstd.formats.predictions import Given
+    from irstd.formats.given import Given
     from irstd.scoring.truth import Truth
 
 
+LEAST_SIDE, MOST_SIDE = 8, 8192  # of a square to score at, px
+
+
 def side(word: str) -> int:
-    """A side in px, from 8 to 8192."""
-    if not word.isdigit() or not 8 <= int(word) <= 8192:
-        raise argparse.ArgumentTypeError(f"{word!r} is no side in px; give a whole number from 8 to 8192")
+    """A side in px."""
+    if not word.isdigit() or not LEAST_SIDE <= int(word) <= MOST_SIDE:
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is no side in px; give a whole number from {LEAST_SIDE} to {MOST_SIDE}"
+        )
     return int(word)
 
 
@@ -146,6 +151,8 @@ def read(given: argparse.Namespace, root: Path) -> Read:
     own = getattr(given, "truth", None)
     if not own and getattr(given, "images", None):
         raise InputError("--images goes with --truth: a dataset has its own pictures; leave it out")
+    if own and given.split is not None:
+        raise InputError("--split is of a dataset, and --truth names truth of one's own; leave one out")
     refuse_idle(given.coco_images, getattr(given, "images", None), given.predictions, own)
     truth = (
         truths.of_folder(own, given.images, given.coco_images)
@@ -153,7 +160,14 @@ def read(given: argparse.Namespace, root: Path) -> Read:
         else dataset(given.dataset, given.split, root).truth
     )
     how = predictions.Reading(
-        given.fit, given.logits, given.stretch, given.threshold, given.key, given.coco_images, loose=truth.loose
+        given.fit,
+        given.logits,
+        given.stretch,
+        given.threshold,
+        given.key,
+        given.coco_images,
+        loose=truth.loose,
+        below=truth.below,
     )
     found = predictions.read(given.predictions, truth.sizes, how)
     found.settle(truth.sizes, given.missing, given.skip)

@@ -60,6 +60,7 @@ def read(path: Path, pictures: Path | None = None, coco_images: Path | str | Non
     unknown = [name for name in (*by_scene, *found.empty) if name not in known]
     if unknown:
         raise InputError(f"{path.name} does not say the size of {shown(dict.fromkeys(unknown))}; give --images FOLDER")
+    found.refuse_outside(known, path.name)
     whole = bool(found.every) and all(mark.mask is not None for mark in found.every)
     drawn = {name: marks.drawn(by_scene.get(name, []), size) for name, size in known.items()} if whole else None
     return Truth(known, {name: by_scene.get(name, []) for name in known}, drawn, found.notes)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from irstd.data import raw
-from irstd.data.prepared import read_splits
+from irstd.data import raw, roles
 from irstd.errors import InputError
-from irstd.formats import annotations, images, lists, masks, pixels
-from irstd.formats.marks import Mark, Marks, outside
+from irstd.formats import annotations, images, masks, pixels
+from irstd.formats.marks import Mark, Marks
 from irstd.formats.names import Names, listing, own_names, shown
 from irstd.formats.pixels import ANY, UnreadableError
 
@@ -34,9 +32,6 @@ MASKS = (
 )
 LABELS = ("labels", "annotations", "label")
 ABOUT = re.compile(r"(readme|licen[cs]e|citation|changelog|source\.json)", re.IGNORECASE)  # of a dataset, for people
-ROLES = {"train": "train", "trainval": "train", "origin": "train", "training": "train", "test": "test",
-         "testing": "test",
-         "val": "val", "valid": "val", "validation": "val"}  # fmt: skip
 MARKS = "marks.csv"  # of a raw dataset without masks
 HEAD = ("name", "top", "left", "bottom", "right", "score")
 
@@ -87,6 +82,7 @@ def take(folder: Path, split: str = "lists") -> Own:
     found, faults = Own(), []
     parts = _parts(folder)
     role_of: dict[str, str] = {}
+    twice = False  # then a scene may have two roles
     for part in parts:
         files = listing(part.images).files
         try:
@@ -96,6 +92,7 @@ def take(folder: Path, split: str = "lists") -> Own:
             named = {path.relative_to(part.images).with_suffix("").as_posix(): path for path in files}
         for name, path in named.items():
             if name in found.images:
+                twice = True
                 faults.append(
                     f"{_below(found.images[name], folder)} and {_below(path, folder)} are both images of {name!r}"
                 )
@@ -108,11 +105,15 @@ def take(folder: Path, split: str = "lists") -> Own:
     if with_masks:
         faults += _match_masks(with_masks, found, names, folder)
     else:
-        faults += _take_marks(folder, found, names)
-    try:
-        found.roles = _roles(folder, found, role_of, split)
-    except InputError as error:
-        faults.append(str(error).removeprefix(f"{folder.name}: "))
+        faults += _take_marks(folder, parts, found, names)
+    if not twice:
+        try:
+            told = roles.find(folder, found.images, role_of, split)
+            found.roles = told.of
+            found.used += told.used
+            found.report += told.notes
+        except InputError as error:
+            faults.append(str(error).removeprefix(f"{folder.name}: "))
     if faults:
         raise InputError(f"{folder.name}: " + "\n       ".join(faults))
     _tell(found, parts, folder)
@@ -135,8 +136,8 @@ def _parts(folder: Path) -> list[_Part]:
     parts = []
     for name, inner in _folders(folder).items():
         part = _part(inner)
-        if part is not None and name in ROLES:
-            parts.append(_Part(part.folder, part.images, part.masks, ROLES[name]))
+        if part is not None and name in roles.ROLES:
+            parts.append(_Part(part.folder, part.images, part.masks, roles.ROLES[name]))
     if not parts:
         inside = [p.name + "/" * p.is_dir() for p in sorted(folder.iterdir()) if not p.name.startswith(".")]
         raise InputError(
@@ -190,16 +191,27 @@ def _match_masks(parts: Iterable[_Part], found: Own, names: Names, folder: Path)
     return faults
 
 
-def _take_marks(folder: Path, found: Own, names: Names) -> list[str]:
-    """Adds points or boxes; returns what is wrong."""
+def _take_marks(folder: Path, parts: list[_Part], found: Own, names: Names) -> list[str]:
+    """Adds points or boxes, of the folder or of its parts; returns what is wrong."""
     places = _mark_files(folder)
+    if not places and parts[0].folder != folder:
+        of_parts = [(part, _mark_files(part.folder)) for part in parts]
+        if lacking := [part.folder.name for part, inside in of_parts if not inside]:
+            return [f"{' and '.join(lacking)} has neither masks/ nor points or boxes (a CSV, COCO JSON, labels/)"]
+        if any(len(inside) == 1 for _, inside in of_parts):
+            return [fault for _, inside in of_parts for fault in _take_from(inside, folder, found, names)]
     if not places:
         return [
             "the folder masks/ is missing; a dataset is images/ and masks/, or images/ and points or boxes (a CSV, "
             "COCO JSON, labels/ or Annotations/)"
         ]
+    return _take_from(places, folder, found, names)
+
+
+def _take_from(places: list[Path], folder: Path, found: Own, names: Names) -> list[str]:
     if len(places) > 1:
-        return [f"points or boxes are in {' and '.join(p.name for p in places)}; keep one"]
+        return [f"points or boxes are in {' and '.join(_below(p, folder) for p in places)}; keep one"]
+    where = _below(places[0], folder)
     sizes, faults = {}, []
     for name, path in found.images.items():
         try:
@@ -211,72 +223,19 @@ def _take_marks(folder: Path, found: Own, names: Names) -> list[str]:
     except InputError as error:
         return [str(error)]
     if marks.strangers:
-        faults.append(f"{places[0].name} names {shown(map(repr, marks.strangers))}, which images/ does not hold")
-    beyond = [m for m in marks.every if m.scene in sizes and outside(m.box, sizes[m.scene])]
-    if beyond:
-        faults.append(f"{places[0].name}: {shown(f'{m.where} ({m.scene})' for m in beyond)} outside the image")
-    if not marks.every and not faults:
-        faults.append(f"{places[0].name} holds no target; a dataset without any cannot be learnt from")
-    found.marks = marks
-    found.used.append(places[0])
-    found.report += [f"{places[0].name}: {note}" for note in marks.notes]
-    found.report.append(f"{len(marks.every)} {found.kind} of {places[0].name}, no masks: for methods of points")
-    return faults
-
-
-def _roles(folder: Path, found: Own, role_of: Mapping[str, str], split: str) -> dict[str, dict[str, str]]:
-    if (folder / "splits.csv").is_file():
-        found.used.append(folder / "splits.csv")
-        return _of_table(folder / "splits.csv", found.images)
-    listed = lists.find(folder, found.images, split)
-    found.report += listed.notes
-    if listed.roles:
-        found.used += [path for lists in listed.roles.values() for path, _ in lists.values()]
-        return listed.of_scenes(found.images)
-    if any(role_of.values()):
-        roles = set(role_of.values())
-        if not {"train", "test"} <= roles and not {"train", "val"} <= roles:
-            raise InputError(
-                f"there are images of {' and '.join(sorted(roles))} only; add those to train and to test with"
-            )
-        last = "test" if "test" in roles else "val"
-        return {name: {split: "test" if role == last else role} for name, role in role_of.items()}
-    found.report.append("no lists: a fifth of the scenes, by a hash of their names, is the test split")
-    return by_hash(found.images, split)
-
-
-def _of_table(path: Path, names: Mapping[str, Path]) -> dict[str, dict[str, str]]:
-    """Roles in several splits, from a table as the datasets of the catalogue have it.
-
-    Raises:
-        InputError: it is another table.
-    """
+        faults.append(f"{where} names {shown(map(repr, marks.strangers))}, which images/ does not hold")
     try:
-        table = read_splits(path)
-    except (KeyError, ValueError, csv.Error):
-        table = {}
-    cells = {cell for row in table.values() for cell in row.values()}
-    if not cells or not cells <= {"train", "val", "test", ""}:
-        raise InputError("splits.csv is to have a column `name`, and one of train, val, test or nothing for each split")
-    if strangers := [name for name in table if name not in names]:
-        raise InputError(f"splits.csv names {shown(strangers)}, of which there are no images")
-    none = dict.fromkeys(next(iter(table.values())), "")
-    return {name: table.get(name, none) for name in names}
-
-
-def by_hash(names: Iterable[str], split: str) -> dict[str, dict[str, str]]:
-    """Every fifth scene, by a hash of its name, tests: stable when scenes are added, and never none.
-
-    Raises:
-        InputError: there is one scene only.
-    """
-    digests = {name: int(hashlib.sha256(name.encode()).hexdigest(), 16) for name in names}
-    if len(digests) < 2:
-        raise InputError("one scene cannot be split; add others, to train and to test with")
-    held = {name for name, digest in digests.items() if digest % 5 == 0}
-    if not held or len(held) == len(digests):
-        held = {min(digests, key=digests.__getitem__)}
-    return {name: {split: "test" if name in held else "train"} for name in digests}
+        marks.refuse_outside(sizes, where)
+    except InputError as error:
+        faults.append(str(error))
+    if not marks.every and not faults:
+        faults.append(f"{where} holds no target; a dataset without any cannot be learnt from")
+    taken = found.marks.every if found.marks else []
+    found.marks = replace(marks, every=[*taken, *marks.every])
+    found.used.append(places[0])
+    found.report += [f"{where}: {note}" for note in marks.notes]
+    found.report.append(f"{len(marks.every)} {found.kind} of {where}, no masks: for methods of points")
+    return faults
 
 
 def _tell(found: Own, parts: list[_Part], folder: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,12 +41,12 @@ QUIRKS = {
     "single_pixel": "targets of one pixel; kept",
     "dark": "targets darker than their surroundings; kept",
 }
-DEEP = "images of more than 8 bits; stretched to 0 to 255 from their own lowest and highest level, or the levels given"
+DEEP = "of more than 8 bits; stretched to 0 to 255 from their own lowest and highest level, or the levels given"
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One scene, decoded: grey levels, mask, and its oddities."""
+    """One scene, decoded: grey levels, mask, and its oddities. notes: what the image was taken for."""
 
     name: str
     image: UInt8[ndarray, "H W"]
@@ -54,6 +55,7 @@ class Pair:
     mask_size: bool
     mask_grey: bool
     deep: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def read_image(path: Path, levels: images.Levels | None = None) -> images.Grey:
@@ -91,7 +93,7 @@ def read_pair(
     height, width = (min(a, b) for a, b in zip(shape, got, strict=True))
     fitted[:height, :width] = meaning.grey(layer)[:height, :width]
     odd = layer.colour or bool(((layer.codes != 0) & (layer.codes != 255)).any())
-    return Pair(name, grey.levels, fitted > 127, grey.colour, shape != got, odd, grey.stretched is not None)
+    return Pair(name, grey.levels, fitted > 127, grey.colour, shape != got, odd, grey.stretched is not None, grey.notes)
 
 
 def _layer(path: Path) -> masks.Layer:
@@ -195,16 +197,22 @@ def prepare(source: Path, folder: Path, *, progress: bool = False) -> list[str]:
     with_masks = told.get("labels", "masks") == "masks"
     if with_masks:
         files = raw.pairs(source)
-        meaning = survey(files, f"{source.name}/masks")
-        notes, made = meaning.notes, lambda name: read_pair(name, *files[name], meaning, levels)
+        every, meaning = {}, survey(files, f"{source.name}/masks")
     else:
         every = own.read_marks(source / own.MARKS)
         files = own_names(listing(source / "images").files, source / "images", "images", strip=str)
-        notes, made = [], lambda name: _of_marks(name, files[name], every.get(name, []), levels)
+        meaning = masks.Meaning()
+
+    def made(name: str) -> Pair:
+        if with_masks:
+            return read_pair(name, *files[name], meaning, levels)
+        return _of_marks(name, files[name], every.get(name, []), levels)
+
     building = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     scenes, targets, thumbnails, images_, masks_ = [], [], [], [], []
+    told_of: Counter[str] = Counter()
     with ThreadPoolExecutor() as pool:
         decoded: Iterable[Pair] = pool.map(made, sorted(files))
         for pair in tqdm(decoded, "prepare", len(files), unit="scene", leave=False, disable=not progress):
@@ -222,13 +230,18 @@ def prepare(source: Path, folder: Path, *, progress: bool = False) -> list[str]:
                     **({"deep": 1} if pair.deep else {}),
                 }
             )
+            told_of.update(DEEP if note.startswith("levels ") else note for note in pair.notes)
             targets += found
             thumbnails.append(thumbnail(pair.image))
             images_.append(pair.image.ravel())
             masks_.append(np.packbits(pair.mask))
     np.save(building / "images.npy", np.concatenate(images_))
     np.save(building / "masks.npy", np.concatenate(masks_))
-    _write_tables(building, scenes, targets, thumbnails)
+    notes = [*meaning.notes, *(f"{count} images: {note}" for note, count in told_of.items())]
+    # Where masks are no grey levels, what their values are taken for is another rule than that of the field's datasets.
+    soft = all(rule.top for rule in meaning.groups.values())
+    odd = "" if soft else "; ".join(meaning.notes) or "every value above 0 counts"
+    _write_tables(building, scenes, targets, thumbnails, odd)
     for name in ("splits.csv", "truth.csv", raw.PARTS):
         if (source / name).exists():
             shutil.copyfile(source / name, building / name)
@@ -242,7 +255,11 @@ def prepare(source: Path, folder: Path, *, progress: bool = False) -> list[str]:
 
 
 def _write_tables(
-    building: Path, scenes: list[dict[str, object]], targets: list[dict[str, object]], thumbnails: list[ndarray]
+    building: Path,
+    scenes: list[dict[str, object]],
+    targets: list[dict[str, object]],
+    thumbnails: list[ndarray],
+    odd: str,
 ) -> None:
     table = pd.DataFrame(scenes)
     deep = int(table["deep"].sum()) if "deep" in table else 0
@@ -253,8 +270,10 @@ def _write_tables(
     found_targets = pd.DataFrame(targets, columns=columns)
     found_targets.to_csv(building / "targets.csv", index=False)
     quirks = _count_quirks(table, found_targets)
+    if odd and table["mask_grey"].any():
+        quirks.loc[quirks["quirk"] == "mask_grey", "handling"] = f"masks with values other than 0 and 255; {odd}"
     if deep:
-        quirks.loc[len(quirks)] = ["deep", deep, DEEP]
+        quirks.loc[len(quirks)] = ["deep", deep, f"images {DEEP}"]
     quirks.to_csv(building / "quirks.csv", index=False)
 
 
@@ -262,7 +281,7 @@ def _of_marks(name: str, path: Path, found: list[marks.Mark], levels: images.Lev
     """An image with a mask that stands in for boxes or points."""
     grey = read_image(path, levels)
     mask = marks.drawn(found, grey.levels.shape)
-    return Pair(name, grey.levels, mask, grey.colour, False, False, grey.stretched is not None)
+    return Pair(name, grey.levels, mask, grey.colour, False, False, grey.stretched is not None, grey.notes)
 
 
 def _measured(pair: Pair, found: list[marks.Mark]) -> list[dict[str, object]]:

@@ -70,6 +70,7 @@ def read(
             found.strangers.append(written)
             continue
         size = sizes.get(scene) if sizes is not None else found.sizes.get(scene)
+        found.scored |= "score" in one
         try:
             found.every.append(_mark(one, scene, size, f"annotation {number}"))
         except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -13,7 +13,8 @@ FIXES = {  # kind of problem: what it says of the names, and the fix
     "nan": ("NaN or infinite scores in", "correct the method"),
     "range": (
         "scores outside [0, 1] in",
-        "give probabilities (grey levels of floats over 255), logits with --logits, or responses with --stretch range",
+        "give probabilities (grey levels of floats over 255); of maps, logits with --logits, or responses with "
+        "--stretch range",
     ),
     "outside": ("places outside the image in", "give row and col in px (row is y, col is x)"),
 }

@@ -77,8 +77,6 @@ def read(folder: Path, sizes: Mapping[str, Size] | None, names: Names | None = N
             faults.append(f"{path.name} ({error})")
     if faults:
         raise InputError(f"{folder.name}: labels that cannot be read: {shown(faults)}; correct them")
-    if suffix == ".txt" and not any("with scores" in note for note in found.notes) and found.every:
-        found.notes.append("labels without scores: all count as 1")
     return found
 
 
@@ -94,7 +92,7 @@ def yolo(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
         if not cells:
             continue
         if len(cells) not in (5, 6):
-            more = "a polygon" if len(cells) > 6 and len(cells) % 2 else f"{len(cells)} numbers"
+            more = "a polygon, or has more numbers" if len(cells) > 6 and len(cells) % 2 else f"{len(cells)} numbers"
             raise ValueError(f"line {number} is {more}, not class x y width height and perhaps score")
         try:
             kind, x, y, wide, tall, *rest = (float(cell) for cell in cells)
@@ -107,8 +105,7 @@ def yolo(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
         height, width = size
         row, col, tall, wide = y * height - 0.5, x * width - 0.5, tall * height, wide * width
         box = (row - tall / 2, col - wide / 2, row + tall / 2, col + wide / 2)
-        if rest and not any("with scores" in note for note in found.notes):
-            found.notes.append("labels with scores")
+        found.scored |= bool(rest)
         found.classes.add(f"{kind:g}")
         marks.append(Mark(scene, box, rest[0] if rest else 1.0, where=f"{path.name} line {number}"))
         if len(marks) > 1 and bool(rest) != scored:
@@ -144,7 +141,8 @@ def voc(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
             raise ValueError(f"object {number} has no bndbox of xmin, ymin, xmax, ymax") from None
         if bottom < top or right < left:
             raise ValueError(f"object {number} has a box whose end is before its start")
-        score = float(one.findtext("score") or one.findtext("confidence") or 1)
+        written = one.findtext("score") or one.findtext("confidence")
+        score, found.scored = float(written or 1), found.scored or bool(written)
         box = (top - 1.5, left - 1.5, bottom - 0.5, right - 0.5)
         found.classes.add((one.findtext("name") or "").strip() or "no name")
         marks.append(Mark(scene, box, score, where=f"{path.name} object {number}"))

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from irstd.errors import InputError
 from irstd.formats import text
-from irstd.formats.names import Names, hidden, shown
+from irstd.formats.names import Names, hidden, shown, stem_of
+from irstd.formats.tables import COLUMNS
 
+HEADERS = COLUMNS["name"]  # first cells of the line above names
 ROLE = re.compile(r"(?P<role>train|trainval|test|val)(?:[_-](?P<of>.+))?", re.IGNORECASE)
-DEPTH = 3  # folders below the dataset in which lists lie, as in ImageSets/Main
+SUFFIXES = (".txt", ".lst", ".list", ".csv", "")
+DEPTH = 5  # parts of the paths of lists below the dataset, as in ImageSets/Main/train.txt
 
 
 @dataclass
@@ -85,16 +88,29 @@ def _places(folder: Path, known: Names) -> tuple[dict[Path, dict[str, dict[str, 
     """Folders with lists, their lists by ending and role; and other text files."""
     places: dict[Path, dict[str, dict[str, Path]]] = {}
     strange: list[Path] = []
-    for path in sorted(folder.rglob("*.[tT][xX][tT]")):
+    for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder).parts
+        if path.suffix.lower() not in SUFFIXES or not path.is_file() or _is_table(path):
+            continue
         if len(below) > DEPTH or hidden(path, folder) or "labels" in below or path.stem in known.known:
             continue  # those of a scene's name are labels of detectors
         match = ROLE.fullmatch(path.stem)
         if match:
             places.setdefault(path.parent, {}).setdefault(match["of"] or "", {})[match["role"].lower()] = path
-        else:
+        elif path.suffix.lower() == ".txt":
             strange.append(path)
     return places, strange
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a CSV holds more than names: points or boxes, or splits."""
+    if path.suffix.lower() != ".csv":
+        return False
+    try:
+        first = next(iter(entries(path)), "")
+    except InputError:
+        return True
+    return len([cell for cell in re.split(r"[,;\t]", first) if cell.strip()]) > 2
 
 
 def _wanted(kinds: Mapping[str, dict[str, Path]], name: str) -> dict[str, dict[str, Path]]:
@@ -150,7 +166,9 @@ def _scenes(path: Path, name: str, known: Names, faults: list[str]) -> list[str]
     except InputError as error:
         faults.append(str(error))
         return []
-    for line in lines:
+    for number, line in enumerate(lines):
+        if not number and path.suffix.lower() == ".csv" and re.split(r"[,;\t]", line.lower())[0] in HEADERS:
+            continue
         try:
             scene = _scene(line, known)
         except InputError as error:
@@ -166,11 +184,21 @@ def _scenes(path: Path, name: str, known: Names, faults: list[str]) -> list[str]
 
 
 def _scene(line: str, known: Names) -> str | None:
-    """The scene of a line: a name or path; or the first word of several, as lists of image and mask have them."""
-    scene = known.find(line, exact=True)
-    if scene is None and re.search(r"[\s,;]", line):
-        scene = known.find(re.split(r"[\s,;]+", line)[0], exact=True)
-    return scene
+    """The scene of a line: a name or path, or what its words tell, as in lists of images and masks, or numbered ones.
+
+    Raises:
+        InputError: its words tell several scenes.
+    """
+    words = [word for word in re.split(r"[\s,;]+", line) if word]
+    if len(words) < 2 or stem_of(line) in known.known:
+        return known.find(line, exact=True)
+    # A word that is a scene's name as it stands tells more than a number that may be one.
+    told = [word for word in words if stem_of(word) in known.known]
+    scenes = {scene for word in told or words if (scene := known.find(word, exact=True)) is not None}
+    if len(scenes) > 1:
+        one, other, *_ = sorted(scenes)
+        raise InputError(f"{line!r} names {one!r} and {other!r} in one line; put one scene in a line")
+    return scenes.pop() if scenes else known.find(line, exact=True)
 
 
 def _refuse_strange(paths: Iterable[Path], known: Names, folder: Path) -> None:

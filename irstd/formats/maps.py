@@ -77,11 +77,11 @@ def _of_pair(values: ndarray) -> tuple[ndarray, list[str]]:
     return second, ["of two channels that add up to 1, the second is taken as the target's"]
 
 
-def top_of(arrays: Mapping[str, ndarray], where: str, *, scores: bool = False) -> tuple[Value, list[str]]:
-    """The integer that stands for the score 1 in a folder's maps, chosen once for all, and what was assumed.
+def tops_of(arrays: Mapping[str, ndarray], where: str, *, scores: bool = False) -> tuple[dict[str, Value], list[str]]:
+    """The integer that stands for the score 1 in each of a folder's maps of integers, and what was assumed.
 
-    1 where all are 0 and 1; the one other value where all are 0 and that value; else 255, or 65535 where one of more
-    than 8 bits is above 255.
+    Where all maps hold 0 and one other value, or 0 and the highest of masks of one, 8 or 16 bits, that value, for they
+    are masks; else 255, or 65535 in maps of more than 8 bits of which one is above 255.
 
     Args:
         arrays: by name. where: for messages.
@@ -91,23 +91,35 @@ def top_of(arrays: Mapping[str, ndarray], where: str, *, scores: bool = False) -
         InputError: small whole numbers that may be ids of targets, or very weak scores.
     """
     whole = {name: a for name, a in arrays.items() if a.dtype.kind in "ui"}
-    tops = {name: int(a.max(initial=0)) for name, a in whole.items()}
-    highest = max(tops.values(), default=0)
-    if highest == 1:
-        return 1, ["all values are 0 and 1: taken as masks"]
-    deep = any(a.dtype.itemsize > 1 for a in whole.values())
-    top = 65535 if deep and highest > 255 else 255
-    notes = ["integers of 16 bits, none above 255: taken as 8 bits"] if deep and 0 < highest <= 255 else []
-    if scores or highest > top // 2 or not highest:
-        return top, notes
-    if all(tops[name] in (0, highest) and not a[(a != 0) & (a != highest)].size for name, a in whole.items()):
-        return highest, [f"all values are 0 and {highest}: taken as masks"]
-    if highest <= masks.LARGEST_ID:
+    highest = {name: int(a.max(initial=0)) for name, a in whole.items()}
+    most = max(highest.values(), default=0)
+    if most == 1:
+        return dict.fromkeys(whole, 1), ["all values are 0 and 1: taken as masks"]
+    deep = {name for name, a in whole.items() if a.dtype.itemsize > 1}
+    wide = 65535 if max((highest[name] for name in deep), default=0) > 255 else 255
+    tops: dict[str, Value] = {name: wide if name in deep else 255 for name in whole}
+    notes = ["integers of 16 bits, none above 255: taken as 8 bits"] if deep and wide == 255 and most else []
+    if wide > 255 and len(deep) < len(whole):
+        notes.append(f"{len(deep)} maps of more than 8 bits are over {wide}, {len(whole) - len(deep)} others over 255")
+    if scores or not most:
+        return tops, notes
+    two = all(not a[(a != 0) & (a != highest[name])].size for name, a in whole.items())
+    values = sorted({value for value in highest.values() if value})
+    # One value that is more than half of what is possible counts as found either way.
+    weak = {value for name, value in highest.items() if 0 < value <= tops[name] // 2}
+    if two and weak and (len(values) == 1 or set(values) <= {1, 255, 65535}):
+        held = (
+            f"all values are 0 and {most}"
+            if len(values) == 1
+            else (f"every map holds 0 and at most one other value ({shown(map(str, values))})")
+        )
+        return {name: max(value, 1) for name, value in highest.items()}, [f"{held}: taken as masks"]
+    if most <= masks.LARGEST_ID:
         raise InputError(
-            f"{where} holds whole numbers up to {highest}, which may be ids of targets or very weak scores; save masks "
+            f"{where} holds whole numbers up to {most}, which may be ids of targets or very weak scores; save masks "
             "as 0 and 255, or take them as scores with --threshold"
         )
-    return top, notes
+    return tops, notes
 
 
 def as_scores(array: ndarray, top: Value) -> Float[ndarray, "_H _W"]:

@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from irstd.errors import InputError
+from irstd.formats.names import shown
 from irstd.formats.pixels import allowed
 from irstd.metrics.compiled import label
 
@@ -66,7 +68,8 @@ class Marks:
     """What a file, or a folder of files, tells of its scenes.
 
     every: all marks. strangers: names that are of no scene. empty: scenes that are there and hold nothing. sizes: of
-    scenes, where the file says them. notes: what was assumed. files: how many were read.
+    scenes, where the file says them. notes: what was assumed. files: how many were read. scored: whether any mark has a
+    score of its own.
     """
 
     every: list[Mark] = field(default_factory=list)
@@ -76,6 +79,7 @@ class Marks:
     notes: list[str] = field(default_factory=list)
     files: int = 1
     classes: set[str] = field(default_factory=set)
+    scored: bool = False
 
     def of_scene(self) -> dict[str, list[Mark]]:
         """Marks by scene."""
@@ -83,6 +87,13 @@ class Marks:
         for mark in self.every:
             found.setdefault(mark.scene, []).append(mark)
         return found
+
+    def refuse_outside(self, sizes: Mapping[str, Size], where: str) -> None:
+        """Raises InputError that names marks whose centre is in no pixel of their scene."""
+        if beyond := [m for m in self.every if m.scene in sizes and outside(m.box, sizes[m.scene])]:
+            raise InputError(
+                f"{where}: {shown(f'{m.where} ({m.scene})' for m in beyond)} outside the image; correct them"
+            )
 
     @property
     def points_only(self) -> bool:
@@ -108,18 +119,21 @@ def inside(box: Sequence[Number], size: Size) -> Bool[ndarray, "H W"]:
 
 
 def drawn(marks: Iterable[Mark], size: Size) -> Bool[ndarray, "H W"]:
-    """A mask of marks: regions as they are, boxes filled, points as the pixel they lie in."""
+    """A mask of marks: regions as they are, boxes filled, points as the pixel they lie in.
+
+    A box in which no pixel has its centre is taken as its own.
+    """
     mask = np.zeros(size, bool)
     for mark in marks:
         if mark.mask is not None:
             mask |= mark.mask
-        elif mark.point:
+        elif mark.point or not (filled := inside(mark.box, size)).any():
             row, col = (
                 min(max(floor(place + 0.5), 0), side - 1) for place, side in zip(mark.centre, size, strict=True)
             )
             mask[row, col] = True
         else:
-            mask |= inside(mark.box, size)
+            mask |= filled
     return mask
 
 

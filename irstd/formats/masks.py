@@ -79,7 +79,10 @@ def load(path: Path, key: str | None = None) -> Layer:
     Raises:
         UnreadableError: as `irstd.formats.pixels.read`; or colours and transparency contradict each other.
     """
-    return layer(pixels.read(path, key))
+    try:
+        return layer(pixels.read(path, key))
+    except pixels.SeveralError as several:  # no command takes a key for truth
+        raise UnreadableError(f"it holds {several.names}; save the mask alone") from None
 
 
 def layer(given: Pixels) -> Layer:

@@ -83,6 +83,7 @@ class Names:
     _tails: dict[tuple[str, ...], dict[str, list[str]]] = field(default_factory=dict, init=False)
     _loose: dict[str, list[str]] = field(default_factory=dict, init=False)
     _last: dict[str, list[str]] = field(default_factory=dict, init=False)
+    guessed: dict[str, str] = field(default_factory=dict, init=False)  # texts whose number alone told a scene
 
     def __post_init__(self) -> None:
         for name in self.known:
@@ -137,7 +138,15 @@ class Names:
             raise InputError(f"{whole!r} may be {several[0]!r} or {several[1]!r}; give the path, as SEQUENCE/FRAME")
         runs = re.findall(r"(?<![A-Za-z0-9])\d+(?![A-Za-z0-9])", last)
         told = self._loose.get(_canonical(runs[0]), []) if len(runs) == 1 and not folders else []
-        return told[0] if len(told) == 1 else None
+        if len(told) != 1:
+            return None
+        self.guessed[whole] = told[0]
+        return told[0]
+
+
+def below(files: Iterable[Path], folder: Path) -> str:
+    """The one folder below `folder` that all files lie in, as a path; empty where there is none."""
+    return "/".join(_common([path.relative_to(folder).parts[:-1] for path in files]))
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,14 @@ class UnreadableError(ValueError):
     """A file cannot be read; the text says why, without the file's name."""
 
 
+class SeveralError(UnreadableError):
+    """A file holds several arrays, and none is named. names: theirs."""
+
+    def __init__(self, names: str) -> None:
+        super().__init__(f"it holds {names}; say which is meant with --key")
+        self.names = names
+
+
 @dataclass(frozen=True, slots=True)
 class Pixels:
     """What a file holds.
@@ -89,20 +97,23 @@ def _decoding(path: Path) -> Iterator[None]:
         raise UnreadableError(_short(error, path)) from None
 
 
-def size_of(path: Path) -> tuple[int, int]:
-    """Height and width of a picture, px, without decoding it.
+def size_of(path: Path, key: str | None = None) -> tuple[int, int]:
+    """Height and width of a picture, px, without decoding it; `key` as `read` takes it.
 
     Raises:
         UnreadableError: as `read`.
     """
     if path.suffix.lower() in ARRAYS:
-        values = read(path).values
+        values = flat(read(path, key).values)
         return tuple(values.shape[:2]) if values.ndim == 2 or values.shape[-1] in (3, 4) else tuple(values.shape[-2:])
     with _decoding(path):
         try:
             with Image.open(path) as image:
                 return image.height, image.width
-        except (OSError, SyntaxError, ValueError):
+        except (OSError, SyntaxError, ValueError) as error:
+            if path.suffix.lower() not in (".tif", ".tiff"):
+                unknown = isinstance(error, UnidentifiedImageError)
+                raise UnreadableError("not an image" if unknown else _short(error, path)) from None
             values = _tiff(path).values
             return tuple(values.shape[:2]) if values.shape[-1] in (3, 4) else tuple(values.shape[-2:])
 
@@ -204,7 +215,7 @@ def _only(held: Mapping[str, ndarray], key: str | None) -> ndarray:
     flat = [name for name, array in held.items() if np.squeeze(array).ndim == 2]
     if len(flat) == 1:
         return held[flat[0]]
-    raise UnreadableError(f"it holds {names}; say which is meant with --key")
+    raise SeveralError(names)
 
 
 def _picture(path: Path) -> Pixels:
@@ -227,9 +238,10 @@ def _decoded(path: Path, image: Image.Image) -> Pixels:
     )
     if kind == "TIFF":
         white = image.tag_v2.get(262) == 0 and image.mode not in EIGHT_BITS
-        unsigned = image.mode == "I" and image.tag_v2.get(339, (1,))[0] == 1
-        # The lowest value is white: Pillow turns only 8 bits over. And it takes 32 bits without a sign for some with.
-        if white or unsigned:
+        sign = image.tag_v2.get(339, (1,))[0]
+        # The lowest value is white: Pillow turns only 8 bits over. And it takes 32 bits without a sign for some with,
+        # and 8 with a sign for some without.
+        if white or (image.mode == "I" and sign == 1) or (image.mode in EIGHT_BITS and sign == 2):
             found = _tiff(path)
             return replace(found, notes=(*notes, *found.notes))
         if frames > 1:
@@ -258,6 +270,8 @@ def _of_mode(image: Image.Image) -> Pixels:
         return Pixels(held[..., :3], held[..., 3])
     if mode in COLOURS:
         return Pixels(np.asarray(image.convert("RGB")))
+    if mode == "1":  # Pillow's truth is 255, with which NumPy does not reckon
+        return Pixels(np.asarray(image.convert("L")) > 0)
     if mode not in EIGHT_BITS and not mode.startswith(("I", "F")):
         raise UnreadableError(f"pixels of mode {mode} are not known; save it as grey levels")
     held = np.asarray(image)

@@ -1,87 +1,22 @@
-"""Anyone's predictions: a folder of masks or score maps, of labels, an archive of maps, or a table or COCO file.
-
-What is wrong with them is collected by kind, so that each kind is one sentence with all its names.
-"""
+"""Anyone's predictions: a folder of masks or score maps, of labels, an archive of maps, or a table or COCO file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
 from irstd.errors import InputError
 from irstd.formats import annotations, maps, pixels
-from irstd.formats.known import FIXES, Stretch
+from irstd.formats.given import Given
+from irstd.formats.known import Stretch
 from irstd.formats.marks import Mark, Marks, Size, boxes, drawn, outside, points
-from irstd.formats.masks import Value
+from irstd.formats.masks import MOST_SHARE, Value
 from irstd.formats.names import Names, listing, predicted, refuse_twins, shown
 from irstd.formats.pixels import ANY, UnreadableError
-
-Missing = Literal["error", "nothing"]
-
-
-@dataclass
-class Given:
-    """What was predicted. maps, points, boxes: by scene; scores of maps in [0, 1]; points are row, col, score; boxes
-    are top, left, bottom, right, score. problems: kind (of `FIXES`) to names. notes: what was assumed. matched: whether
-    any name is a scene's.
-    """
-
-    maps: dict[str, Float[ndarray, "_H _W"]] = field(default_factory=dict)
-    points: dict[str, Float[ndarray, "_N 3"]] = field(default_factory=dict)
-    boxes: dict[str, Float[ndarray, "_N 5"]] = field(default_factory=dict)
-    problems: dict[str, list[str]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    matched: bool = True
-
-    def wrong(self, kind: str, name: str) -> None:
-        """Notes a problem."""
-        names = self.problems.setdefault(kind, [])
-        if name not in names:
-            names.append(name)
-
-    def refuse(self, skipped: Iterable[str] = ()) -> None:
-        """Raises InputError for the problems that may not be skipped, a sentence per kind."""
-        sentences = []
-        for kind, names in self.problems.items():
-            if kind in skipped:
-                continue
-            what, fix = FIXES[kind]
-            sentence = f"{what} {shown(names)}; {fix}"
-            if kind == "missing" and self.matched:
-                sentence += ", or say with --missing nothing that nothing was found there"
-            if self.matched:
-                sentence += f", or go on without them with --skip {kind}"
-            sentences.append(sentence)
-        if sentences:
-            raise InputError("\n       ".join(sentences))
-
-    def settle(self, sizes: Mapping[str, Size], missing: Missing, skipped: Iterable[str]) -> None:
-        """Takes scenes without a prediction as `missing` says, and refuses the problems that may not be skipped.
-
-        Raises:
-            InputError: there are some; see `refuse`.
-        """
-        if missing == "nothing":
-            self.take_missing_as_nothing(sizes)
-        self.refuse(skipped)
-
-    def take_missing_as_nothing(self, sizes: Mapping[str, Size]) -> None:
-        """Scenes without a prediction get one in which nothing is found."""
-        absent = self.problems.pop("missing", [])
-        for name in absent:
-            if self.maps:
-                self.maps[name] = np.zeros(sizes[name])
-            else:
-                self.points[name] = np.zeros((0, 3))
-                self.boxes |= {name: np.zeros((0, 5))} if self.boxes else {}
-        if absent:
-            self.notes.append(f"{len(absent)} scenes have no prediction: taken as nothing found")
 
 
 @dataclass(frozen=True)
@@ -91,6 +26,7 @@ class Reading:
     fit: maps of another size are stretched to the image's, bilinearly. logits: floats are logits. stretch: each map's
     range becomes [0, 1]. threshold: maps are cut here, by scores above it. key: of the array in archives. images: see
     `irstd.formats.coco.read`. loose: a map may be one px larger or smaller than the mask it is compared with.
+    below: the one folder that all truth lies in, whose name is no part of the scenes'.
     """
 
     fit: bool = False
@@ -100,6 +36,7 @@ class Reading:
     key: str | None = None
     images: Path | str | None = None
     loose: bool = False
+    below: str = ""
 
 
 def read(path: Path, sizes: Mapping[str, Size], how: Reading = Reading()) -> Given:
@@ -117,7 +54,7 @@ def read(path: Path, sizes: Mapping[str, Size], how: Reading = Reading()) -> Giv
     if path.is_dir():
         if not listing(path, ANY).files and annotations.holds(path):
             return _marks(annotations.read(path, sizes, names, how.images), path, sizes, how)
-        return _maps(path, _in_folder(path, names), sizes, how)
+        return _maps(path, _in_folder(path, names, how.below), sizes, how)
     if not path.is_file():
         raise InputError(f"{path} does not exist; give a folder of masks, a CSV of points or a COCO JSON")
     if path.suffix.lower() in pixels.ARRAYS:
@@ -138,7 +75,7 @@ class _Files:
     notes: list[str] = field(default_factory=list)
 
 
-def _in_folder(folder: Path, names: Names) -> _Files:
+def _in_folder(folder: Path, names: Names, below: str = "") -> _Files:
     listed, found = listing(folder), _Files()
     several: dict[str, list[Path]] = {}
     for path in listed.files:
@@ -147,6 +84,10 @@ def _in_folder(folder: Path, names: Names) -> _Files:
             found.strangers.append(path)
         else:
             several.setdefault(scene, []).append(path)
+    found.notes += _other_sequences(folder, several, found, below) if below else []
+    if names.guessed:
+        text, scene = next(iter(names.guessed.items()))
+        found.notes.append(f"{len(names.guessed)} predictions are matched by their number alone, as {text} to {scene}.")
     chosen = {scene: predicted(paths) for scene, paths in several.items()}
     refuse_twins({s: p for s, p in chosen.items() if len(p) > 1}, folder, "predictions")
     passed = sum(len(paths) - 1 for paths in several.values())
@@ -154,6 +95,23 @@ def _in_folder(folder: Path, names: Names) -> _Files:
     found.notes += [note] if (note := listed.note()) else []
     found.scenes = {scene: paths[0] for scene, paths in chosen.items()}
     return found
+
+
+def _other_sequences(folder: Path, several: dict[str, list[Path]], found: _Files, below: str) -> list[str]:
+    """Takes out files of other folders than `below` where a scene has one of that; what else is to be said."""
+
+    def inside(path: Path) -> bool:
+        return f"/{below}/" in f"/{path.relative_to(folder).parent.as_posix()}/"
+
+    for paths in several.values():  # another sequence may have a frame of the same number
+        if any(map(inside, paths)):
+            found.strangers += [path for path in paths if not inside(path)]
+            paths[:] = filter(inside, paths)
+    every = [path for paths in several.values() for path in paths]
+    others = sorted({path.relative_to(folder).parent.as_posix() for path in every} - {"."})
+    if not others or any(map(inside, every)):
+        return []
+    return [f"Predictions in {shown(others)} are taken as those of {below}, where the truth is."]
 
 
 def _refuse_key(path: Path, files: Iterable[Path], how: Reading) -> None:
@@ -181,7 +139,6 @@ def _maps(path: Path, files: _Files | Mapping[str, Path], sizes: Mapping[str, Si
         _load(files.scenes, given, loaded, how)
     else:
         _unpack(path, given, loaded, sizes)
-    given.matched = bool(loaded) or not given.problems.get("unreadable")
     return _scored(given, loaded, path.name, sizes, how)
 
 
@@ -189,16 +146,32 @@ def _scored(
     given: Given, loaded: Mapping[str, tuple[str, ndarray]], where: str, sizes: Mapping[str, Size], how: Reading
 ) -> Given:
     """Adds what was loaded, scene to its name in `where` and its array, as scores."""
-    top, notes = 1.0, []
-    if how.logits and loaded and not any(array.dtype.kind == "f" for _, array in loaded.values()):
-        raise InputError(f"--logits is for floats, and {where} holds whole numbers alone; leave it out")
+    _refuse_logits([array for _, array in loaded.values()], where, how)
+    tops: dict[str, Value] = {}
     if how.stretch is None:
-        top, notes = maps.top_of(dict(loaded.values()), where, scores=how.threshold is not None)
-    given.notes += notes
+        arrays = {name: array for name, (_, array) in loaded.items()}
+        tops, notes = maps.tops_of(arrays, where, scores=how.threshold is not None)
+        given.notes += notes
     for name, (file, array) in loaded.items():
-        _take(given, name, file, array, top, sizes[name], how)
+        _take(given, name, file, array, tops.get(name, 1), sizes[name], how)
     _report(given, how)
     return given
+
+
+def _refuse_logits(arrays: list[ndarray], where: str, how: Reading) -> None:
+    """Raises InputError where `logits` is said of numbers that can be none."""
+    if not how.logits or not arrays:
+        return
+    if how.stretch is not None:
+        raise InputError("--logits and --stretch both say what a map's numbers are; leave one out")
+    floats = [array for array in arrays if array.dtype.kind == "f"]
+    if not floats:
+        raise InputError(f"--logits is for floats, and {where} holds whole numbers alone; leave it out")
+    if all((array >= 0).all() for array in floats):
+        raise InputError(
+            f"--logits is for numbers of both signs, and {where} holds none below 0, so that every pixel would count "
+            "as found; leave it out"
+        )
 
 
 def of_arrays(arrays: Mapping[str, ndarray], sizes: Mapping[str, Size], how: Reading = Reading()) -> Given:
@@ -212,7 +185,6 @@ def of_arrays(arrays: Mapping[str, ndarray], sizes: Mapping[str, Size], how: Rea
     """
     given, loaded = Given(), {}
     _named(arrays, "the arrays", given, loaded, sizes)
-    given.matched = bool(loaded)
     return _scored(given, loaded, "the arrays", sizes, how)
 
 
@@ -329,6 +301,11 @@ def _report(given: Given, how: Reading) -> None:
             f"No score exceeds {limit:g}: the highest is {highest:.3g}, so nothing counts as found; lower --threshold, "
             "or stretch responses with --stretch range"
         )
+    if many := [name for name, scores in given.maps.items() if (scores > limit).mean() > MOST_SHARE]:
+        given.notes.append(
+            f"Most pixels count as found in {len(many)} of {len(given.maps)} maps ({shown(many, 3)}); if they are "
+            "inverted, or no scores, correct them"
+        )
     if how.threshold is not None and given.maps:
         given.maps = {name: (scores > how.threshold).astype(float) for name, scores in given.maps.items()}
         given.notes.append(f"maps cut at scores above {how.threshold:g}: every convention sees the same mask, no curve")
@@ -337,6 +314,8 @@ def _report(given: Given, how: Reading) -> None:
 def _marks(found: Marks, path: Path, sizes: Mapping[str, Size], how: Reading) -> Given:
     """Points and boxes, or maps where there are regions."""
     given = Given(notes=[f"{path.name}: {note}" for note in found.notes])
+    if found.every and not found.scored:
+        given.notes.append(f"{path.name}: no scores: all count as 1")
     _refuse_marks(found, path, sizes, how)
     for stranger in found.strangers:
         given.wrong("extra", stranger)

@@ -11,7 +11,7 @@ from pathlib import Path
 from irstd.errors import InputError
 from irstd.formats import text
 from irstd.formats.marks import Mark, Marks, Size
-from irstd.formats.names import Names, stem_of
+from irstd.formats.names import Names, shown, stem_of
 
 COLUMNS = {  # by the names that people use
     "name": (
@@ -37,6 +37,13 @@ COLUMNS = {  # by the names that people use
     "width": ("width", "w", "bbox_width", "bbox_w"),
     "height": ("height", "h", "bbox_height", "bbox_h"),
 }
+WANTED = {  # by kind of table
+    "corners": ("top", "left", "bottom", "right"),
+    "extent": ("top", "left", "height", "width"),
+    "points": ("row", "col"),
+    "sized": ("row", "col", "height", "width"),
+}
+SEPARATOR = re.compile(r"\A(\s*)sep=.(?=[ \t]*\r?\n)", re.IGNORECASE)  # first line of what Excel writes
 DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*")
 
 
@@ -53,11 +60,14 @@ def read(path: Path, sizes: Mapping[str, Size] | None, names: Names | None = Non
     Raises:
         InputError: a column is missing, or a line is not what the header says.
     """
-    content = text.read(path)
+    content = SEPARATOR.sub(r"\1", text.read(path))
     delimiter, header = _dialect(content)
     columns = {key: next((header[n] for n in known if n in header), None) for key, known in COLUMNS.items()}
     kind = _kind(columns, header, path.name)
-    found, extents, width = Marks(), [], 0
+    used = {columns[key] for key in (*WANTED[kind], "name", "score")}
+    found, extents, width = Marks(scored=columns["score"] is not None), [], 0
+    if idle := [word for word, place in header.items() if word and place not in used]:
+        found.notes.append(f"columns not read: {shown(sorted(idle, key=header.__getitem__))}")
     with io.StringIO(content, newline="") as file:
         for line, cells in _lines(csv.reader(file, delimiter=delimiter), path.name):
             if not any(cell.strip() for cell in cells):
@@ -65,7 +75,7 @@ def read(path: Path, sizes: Mapping[str, Size] | None, names: Names | None = Non
             if not width:  # the header
                 width = len(cells)
                 continue
-            if len(cells) > width:
+            if any(cell.strip() for cell in cells[width:]):
                 hint = "; a decimal comma needs semicolons or tabs between columns" if delimiter == "," else ""
                 raise InputError(f"{path.name}: line {line} has {len(cells)} columns, the header {width}{hint}")
             written = cells[columns["name"]].strip() if len(cells) > columns["name"] else ""
@@ -141,12 +151,7 @@ def _mark(
     delimiter: str,
 ) -> tuple[Mark | None, Size]:
     """The mark of a line, None where all its numbers are empty, as of a scene without target; and width and height."""
-    wanted = {
-        "corners": ("top", "left", "bottom", "right"),
-        "extent": ("top", "left", "height", "width"),
-        "points": ("row", "col"),
-        "sized": ("row", "col", "height", "width"),
-    }[kind]
+    wanted = WANTED[kind]
     written = {key: _cell(cells, columns[key]) for key in (*wanted, "score")}
     if not any(written[key] for key in wanted):
         return None, (0, 0)

@@ -126,8 +126,12 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEOS
 
 
-def check(path: Path) -> None:
-    """Raises InputError for a file that cannot be opened, or whose size says that it is too large; decodes nothing."""
+def check(path: Path, key: str | None = None) -> None:
+    """Raises InputError for a file that cannot be opened, or whose size says that it is too large; decodes nothing.
+
+    Args:
+        key: of the array in an archive.
+    """
     if is_video(path):
         film = cv2.VideoCapture(str(path))
         opened = film.isOpened() and film.get(cv2.CAP_PROP_FRAME_WIDTH) > 0
@@ -136,7 +140,7 @@ def check(path: Path) -> None:
             raise InputError(f"{path.name} is no video that OpenCV can read; convert it to MP4, or give its frames")
         return
     try:
-        suitable(path, *pixels.size_of(path))
+        suitable(path, *pixels.size_of(path, key))
     except (UnreadableError, OSError) as error:
         raise InputError(f"{path.name} is no picture ({error}); replace it") from None
 

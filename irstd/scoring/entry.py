@@ -26,8 +26,8 @@ from PIL import Image
 
 from irstd import tables
 from irstd.errors import InputError
+from irstd.formats.given import Given
 from irstd.formats.names import shown
-from irstd.formats.predictions import Given
 from irstd.metrics.levels import TOP, encode
 from irstd.results import store
 from irstd.scoring import submission

@@ -16,7 +16,8 @@ from irstd.errors import InputError
 from irstd.formats import annotations as labelled
 from irstd.formats import marks, masks, pixels
 from irstd.formats.known import ANNOTATIONS
-from irstd.formats.names import Names, listing, own_names, shown
+from irstd.formats.names import Names, below, listing, own_names, shown
+from irstd.formats.pixels import UnreadableError
 
 WHITE = 255
 
@@ -26,7 +27,7 @@ class Truth:
     """What predictions are compared with. title: said in the report. sizes: scene to height and width, px. mask: of a
     scene, grey levels of 255. dataset: its name, or None for a folder of the user's own. notes: what was assumed.
     loose: whether sizes are of masks, which may be one px larger or smaller than their images. parts: of a union, the
-    dataset of each scene; else empty.
+    dataset of each scene; else empty. below: the folder that all masks of one's own lie in, no part of scenes' names.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Truth:
     notes: list[str] = field(default_factory=list)
     loose: bool = False
     parts: dict[str, str] = field(default_factory=dict)
+    below: str = ""
 
 
 def prepared_at(folder: Path) -> Prepared:
@@ -75,21 +77,27 @@ def of_dataset(folder: Path, split: str, name: str | None = None) -> Truth:
 
 
 def of_arrays(arrays: Mapping[str, ndarray]) -> Truth:
-    """Truth of one's own as arrays, (H, W): true, or above one half of the highest value that masks have, on targets.
+    """Truth of one's own as arrays, (H, W); axes of length one do not matter, and values mean what they do in files.
 
     Raises:
-        InputError: there is none, or one is no mask.
+        InputError: there is none, one is no mask, or as `irstd.formats.masks.Survey.decide`.
     """
     if not arrays:
         raise InputError("truth has no mask; give one for each scene")
+    layers, survey = {}, masks.Survey("truth")
     for name, array in arrays.items():
-        if array.ndim != 2 or array.dtype.kind not in "buif" or 0 in array.shape:
+        if array.dtype.kind not in "buif" or 0 in array.shape or array.ndim < 2:
             raise InputError(f"truth of {name} is of shape {array.shape} and {array.dtype}; masks are numbers, (H, W)")
-    found = sorted({float(value) for array in arrays.values() for value in np.unique(array)})
-    if found not in ([0.0], [1.0], [0.0, 1.0], [255.0], [0.0, 255.0]):
-        raise InputError(f"truth has the values {shown(f'{v:g}' for v in found)}; masks have 0 and 1, or 0 and 255")
-    grey = {name: (array > 0) * np.uint8(WHITE) for name, array in arrays.items()}
-    return Truth("the masks given", {name: array.shape for name, array in grey.items()}, grey.__getitem__)
+        try:
+            layers[name] = masks.layer(pixels.Pixels(array))
+        except UnreadableError as error:
+            raise InputError(f"truth of {name}: {error}; masks are numbers, (H, W)") from None
+        if why := survey.add(name, layers[name]):
+            raise InputError(f"truth of {name}: {why}; masks have 0 and 1, or 0 and 255")
+    meaning = survey.decide()
+    grey = {name: meaning.grey(one) for name, one in layers.items()}
+    sizes = {name: one.shape for name, one in grey.items()}
+    return Truth("the masks given", sizes, grey.__getitem__, notes=meaning.notes)
 
 
 def of_folder(path: Path, images: Path | None = None, coco_images: Path | str | None = None) -> Truth:
@@ -116,7 +124,14 @@ def of_folder(path: Path, images: Path | None = None, coco_images: Path | str | 
                 notes.append(f"Not read in {path.name}: {passed} predictions that lie beside truth masks.")
             notes += [note] if (note := listed.note()) else []
             sizes = {name: mask.shape for name, mask in grey.items()}
-            return Truth(f"the masks in {path.name}", sizes, grey.__getitem__, notes=notes, loose=True)
+            return Truth(
+                f"the masks in {path.name}",
+                sizes,
+                grey.__getitem__,
+                notes=notes,
+                loose=True,
+                below=below(listed.files, path),
+            )
     if path.exists() and labelled.holds(path):
         return _of_marks(path, images, coco_images)
     if path.is_dir():
@@ -140,6 +155,7 @@ def _of_marks(path: Path, images: Path | None, coco_images: Path | str | None) -
         )
     if not by_scene:
         raise InputError(f"{path.name}: no scene has a target; give truth with targets")
+    found.refuse_outside(known, path.name)
     drawn = {name: marks.drawn(by_scene.get(name, []), size) for name, size in known.items()}
     lost = marks.merged(by_scene, drawn)
     kind = "points, one pixel each" if found.points_only else "boxes, filled"

@@ -1,0 +1,97 @@
+"""Which scenes of a dataset of one's own train, and which test."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from irstd.data.prepared import read_splits
+from irstd.errors import InputError
+from irstd.formats import lists
+from irstd.formats.names import shown
+
+ROLES = {"train": "train", "trainval": "train", "origin": "train", "training": "train", "test": "test",
+         "testing": "test",
+         "val": "val", "valid": "val", "validation": "val"}  # fmt: skip
+
+
+@dataclass
+class Roles:
+    """Which scenes train, which test. of: of each scene in each split. used: files that say so. notes: how they were
+    taken.
+    """
+
+    of: dict[str, dict[str, str]]
+    used: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def find(folder: Path, names: Mapping[str, Path], role_of: Mapping[str, str], split: str) -> Roles:
+    """Roles by a table, by lists, by folders; or else by a hash.
+
+    Args:
+        names: of the scenes, to their images. role_of: of each scene the role of its part of the dataset, or empty.
+        split: what to call the split where there is one.
+
+    Raises:
+        InputError: what is there is incomplete, or contradicts itself.
+    """
+    if (folder / "splits.csv").is_file():
+        return Roles(_of_table(folder / "splits.csv", names), [folder / "splits.csv"])
+    listed = lists.find(folder, names, split)
+    if listed.roles:
+        used = [path for kinds in listed.roles.values() for path, _ in kinds.values()]
+        return Roles(listed.of_scenes(names), used, listed.notes)
+    if any(role_of.values()):
+        return Roles(_of_folders(role_of, split), notes=listed.notes)
+    by_folder = {name: ROLES.get(name.split("/")[0].lower(), "") if "/" in name else "" for name in names}
+    if all(by_folder.values()) and len(set(by_folder.values())) > 1:
+        said = "no lists: the folders of images say which train and which test"
+        return Roles(_of_folders(by_folder, split), notes=[*listed.notes, said])
+    said = "no lists: a fifth of the scenes, by a hash of their names, is the test split"
+    return Roles(by_hash(names, split), notes=[*listed.notes, said])
+
+
+def _of_folders(role_of: Mapping[str, str], split: str) -> dict[str, dict[str, str]]:
+    roles = set(role_of.values())
+    if not {"train", "test"} <= roles and not {"train", "val"} <= roles:
+        raise InputError(f"there are images of {' and '.join(sorted(roles))} only; add those to train and to test with")
+    last = "test" if "test" in roles else "val"
+    return {name: {split: "test" if role == last else role} for name, role in role_of.items()}
+
+
+def _of_table(path: Path, names: Mapping[str, Path]) -> dict[str, dict[str, str]]:
+    """Roles in several splits, from a table as the datasets of the catalogue have it.
+
+    Raises:
+        InputError: it is another table.
+    """
+    try:
+        table = read_splits(path)
+    except (KeyError, ValueError, csv.Error):
+        table = {}
+    cells = {cell for row in table.values() for cell in row.values()}
+    if not cells or not cells <= {"train", "val", "test", ""}:
+        raise InputError("splits.csv is to have a column `name`, and one of train, val, test or nothing for each split")
+    if strangers := [name for name in table if name not in names]:
+        raise InputError(f"splits.csv names {shown(strangers)}, of which there are no images")
+    none = dict.fromkeys(next(iter(table.values())), "")
+    return {name: table.get(name, none) for name in names}
+
+
+def by_hash(names: Iterable[str], split: str) -> dict[str, dict[str, str]]:
+    """Every fifth scene, by a hash of its name, tests: stable when scenes are added, and never none.
+
+    Raises:
+        InputError: there is one scene only.
+    """
+    digests = {name: int(hashlib.sha256(name.encode()).hexdigest(), 16) for name in names}
+    if len(digests) < 2:
+        raise InputError("one scene cannot be split; add others, to train and to test with")
+    held = {name for name, digest in digests.items() if digest % 5 == 0}
+    if not held or len(held) == len(digests):
+        held = {min(digests, key=digests.__getitem__)}
+    return {name: {split: "test" if name in held else "train"} for name in digests}
