@@ -66,6 +66,8 @@ def reports(given: params.Params, results: Path, *, private: bool = True) -> dic
         for d in studies[study].datasets:
             found[f"{d}-{ending}"] = Report(notebook, {"datasets": [d], "methods": list(studies[study].methods)}, d)
     for d in look.datasets:
+        if not (results / "analysis" / f"orientation-{d}").is_dir():
+            continue  # of a network that was not looked at yet
         shown = {"dataset": d, "method": look.method, "seed": look.seed}
         found[f"{d}-pinwheel"] = Report("04_pinwheel_orientation", shown, d)
     whole = {

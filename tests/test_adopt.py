@@ -205,6 +205,25 @@ def test_what_cannot_be_adopted_is_said(clones, monkeypatch, word, arguments, ca
     assert words in str(error.value)
 
 
+def test_imports_may_begin_in_a_folder_of_the_clone(tmp_path):
+    (tmp_path / "repo/.git").mkdir(parents=True)
+    inner = clone(tmp_path / "repo/code", "unet", LOGITS)
+    root, file, name = adopting.place(f"{inner}/model/unet.py:PlainUNet")
+    assert (root, file) == (tmp_path / "repo", "code/model/unet.py")
+
+    made, found = adopting._explored(Foreign(str(root), file, name), lambda one: trying.explore(one, None, None, None))
+
+    assert (made.root, made.file) == (str(inner), "model/unet.py")
+    assert found[0] == "its imports begin in code"
+    (inner / "model/unet.py").write_text("import nowhere_at_all\n" + LOGITS)
+    with pytest.raises(InputError, match=r"unet\.py needs 'nowhere_at_all', which is not installed"):
+        adopting._explored(Foreign(str(root), file, name), lambda one: trying.explore(one, None, None, None))
+
+
+def test_a_function_of_a_folder_is_found(clones):
+    assert adopting.place(f"{clones['plain']}:block") == (clones["plain"], "model/blocks.py", "block")
+
+
 def test_the_command_makes_a_method_that_keeps_the_contract(clones, tmp_path, monkeypatch, capsys):
     checkout = tmp_path / "checkout"
     for name in ("irstd", "tests"):

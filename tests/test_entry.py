@@ -15,6 +15,7 @@ from PIL import Image
 import irstd
 from irstd.apps import cli
 from irstd.scoring import entry
+from irstd.tables.board import of_submissions
 from tests.conftest import ROOT
 
 
@@ -127,6 +128,49 @@ def test_one_changed_number_or_word_is_found(made, change, words):
     assert words in refused(made)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda f: (f / "README.md").write_text((f / "README.md").read_text().replace("value: ", "value: 1", 1)), "README.md is"),
+        (lambda f: (f / "README.md").unlink(), "README.md is missing, or does not say what submission.json does"),
+        (lambda f: (f / "run.sh").write_text("rm"), "no part of a submission: run.sh"),
+        (lambda f: card(f, name="Yours"), "README.md is missing, or does not say"),
+        (lambda f: card(f, split=None), "split is None, which is no text"),
+        (lambda f: card(f, rank=1), "submission.json has rank, which no submission has"),
+        (lambda f: card(f, parameters="4.1M"), "parameters is '4.1M', which is no whole number"),
+    ],
+)  # fmt: skip
+def test_what_people_read_is_what_was_computed(made, change, words):
+    change(made)
+
+    assert words in refused(made)
+
+
+def card(folder, **more):
+    path = folder / "submission.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+
+
+def test_a_map_that_breaks_off_is_named(made):
+    path = next((made / "predictions").iterdir())
+    path.write_bytes(path.read_bytes()[:200])
+    held = json.loads((made / "submission.json").read_text())
+    held["files"][f"predictions/{path.name}"] = entry._digest(path)
+    (made / "submission.json").write_text(json.dumps(held))
+
+    assert f"predictions/{path.name} cannot be read" in refused(made)
+
+
+def test_a_number_of_parameters_is_a_number_on_the_board(dataset, tmp_path, monkeypatch):
+    monkeypatch.chdir(dataset)
+    words = ["submit", "maps", "--dataset", "synthetic", "--out", str(tmp_path / "entry"), "--parameters"]
+    with pytest.raises(SystemExit):
+        cli.main([*words, "some"])
+    cli.main([*words, "1,234,567"])
+
+    assert set(of_submissions([entry.read_card(tmp_path / "entry")])["parameters"]) == {1234567}
+
+
 def test_a_missing_or_an_added_scene_is_found(made):
     path = next((made / "predictions").iterdir())
     path.rename(path.with_name("other.png"))
@@ -218,6 +262,12 @@ class TestRepositoryOfResults:
             ["bash", "-e", "-c", command], cwd=folder, env=os.environ | {"PATH": path} | more,
             capture_output=True, text=True,
         )  # fmt: skip
+
+    def test_what_its_steps_need_is_installed(self):
+        steps = yaml.safe_load((ROOT / "docs/results-repository.yml").read_text())["jobs"]["verify"]["steps"]
+        (install,) = (one["run"] for one in steps if one.get("name") == "Install")
+
+        assert 'pip install "irstd-workbench[figures] @' in install  # the board's table is in no smaller one
 
     def test_what_is_right_enters_and_what_was_changed_does_not(self, repository, dataset):
         # Not touched by the proposal, so not its fault.

@@ -95,6 +95,16 @@ class TestCommand:
         np.testing.assert_allclose(load(tmp_path / "net.onnx")(image), expected, atol=1e-3)
 
     @pytest.mark.slow
+    def test_a_network_that_resizes_its_maps_has_a_file_of_8_bits_too(self, tmp_path):
+        (tmp_path / "pictures").mkdir()
+        grey = np.random.default_rng(0).normal(80, 4, (64, 64)).clip(0, 255).astype(np.uint8)
+        Image.fromarray(grey).save(tmp_path / "pictures/a.png")
+        words = ["--size", "64", "64", "--int8", str(tmp_path / "pictures"), "--out", str(tmp_path / "net.onnx")]
+        cli.main(["export", "irstd-1k/gaussian_pinwheel", *words])
+
+        assert (tmp_path / "net.int8.onnx").stat().st_size < (tmp_path / "net.onnx").stat().st_size / 2
+
+    @pytest.mark.slow
     def test_openvino_finds_what_torch_finds(self, tmp_path, capsys):
         cli.main(["export", self.WEIGHTS, "--size", "64", "64", "--out", str(tmp_path / "net.xml")])
 

@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 
 HEAVY = (
     "torch", "cv2", "dvc", "papermill", "matplotlib", "seaborn", "lightning", "kornia", "safetensors", "nbconvert",
-    "psutil", "ipywidgets", "skimage",
+    "psutil", "ipywidgets", "skimage", "nbformat",
 )  # fmt: skip
 WITHOUT = f"""
 import sys
@@ -79,6 +79,25 @@ def test_truth_is_converted_and_methods_and_datasets_are_listed(folders):
     assert (folders / "points.csv").read_text().splitlines()[1].startswith("0,11")
     assert "8,988,093" in light("methods", cwd=folders)
     assert "NUAA-SIRST  (nuaa-sirst)" in light("datasets", cwd=folders)
+
+
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        (["predict", "pred"], "predict"),
+        (["export", "nuaa-sirst/point_regression", "--out", "net.onnx"], "train"),
+        (["diff", "HEAD"], "pipeline"),
+    ],
+)
+def test_what_brings_a_library_that_is_not_there_is_said(folders, words, extra):
+    done = subprocess.run([sys.executable, "-c", WITHOUT, *words], cwd=folders, capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert f"pip install 'irstd-workbench[{extra}]'" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_networks_to_adopt_are_listed_without_torch(folders):
+    assert "MSHNet" in light("adopt", cwd=folders)
 
 
 def test_help_loads_nothing_that_is_slow():

@@ -95,6 +95,7 @@ def test_curves_begin_at_nothing_and_never_fall():
     assert roc.tolist() == [[0, 0], [0, 0], [1e-4, 0.8], [1, 1]]
     assert pd_fa.tolist() == [[90, 0.9], [1e6, 0.9]]
     figure.canvas.draw()
+    assert figure.axes[0].get_xlim() == (0, 1)
     assert style.unlabelled(figure) == []
 
 

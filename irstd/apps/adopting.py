@@ -9,7 +9,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,16 +172,16 @@ def _defined(source: Path) -> list[str]:
         tree = ast.parse(source.read_text(encoding="utf-8", errors="replace"))
     except (SyntaxError, ValueError):
         return []
-    return [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    return [node.name for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
 
 
 def run(given: argparse.Namespace, root: Path) -> str:
     """Writes the method, and returns what was found and what to do next."""
-    from irstd.apps import scaffold  # noqa: PLC0415
-    from irstd.methods._adopted import Foreign  # noqa: PLC0415
-
     if given.network is None:
         return _listed()
+    from irstd.apps import scaffold  # noqa: PLC0415 - loads torch, which the list does without
+    from irstd.methods._adopted import Foreign  # noqa: PLC0415
+
     folder, file, name = place(given.network)
     if given.name is None:
         raise InputError("--name is missing: of the method, small letters, digits and _")
@@ -193,7 +193,7 @@ def run(given: argparse.Namespace, root: Path) -> str:
              for key, given_ in (("arguments", given.arguments), ("call", given.call))}  # fmt: skip
     final = int(row["final"]) if given.final is None and row.get("final") else given.final
     foreign = Foreign(str(folder), file, name, **known, alone=given.alone or bool(row.get("alone")))
-    foreign, found = trying.explore(foreign, given.channels, given.outputs, final)
+    foreign, found = _explored(foreign, lambda one: trying.explore(one, given.channels, given.outputs, final))
     options, said = normalisation(given, row, foreign.channels)
     found += said
     origin = _origin(folder)
@@ -202,7 +202,7 @@ def run(given: argparse.Namespace, root: Path) -> str:
         # Others have files and classes of the same names: their own clones, and copies of them.
         other = "" if row["repository"].lower() in origin.lower() else f"; this clone is of {origin}"
         found.insert(0, f"built as {row['repository']} at {row['commit']} builds it{note}{other}")
-    foreign = replace(foreign, root=Path(os.path.relpath(folder, root.resolve())).as_posix())
+    foreign = replace(foreign, root=Path(os.path.relpath(foreign.root, root.resolve())).as_posix())
     title = given.title or name
     entries = [
         f"    {one.name}={_written(getattr(foreign, one.name))},"
@@ -210,7 +210,7 @@ def run(given: argparse.Namespace, root: Path) -> str:
         if one.name in ("root", "file", "name") or getattr(foreign, one.name) not in ((), [], {}, frozenset())
     ]
     text = FILE.format(
-        title=title, name=name, file=file, root=foreign.root, origin=f"From {origin}", paper=origin,
+        title=title, name=name, file=foreign.file, root=foreign.root, origin=f"From {origin}", paper=origin,
         found="\n".join(f"- {one}." for one in found), entries="\n".join(entries),
     )  # fmt: skip
     plain = options == {"mean": 0.0, "deviation": 1.0}
@@ -235,6 +235,34 @@ Next, from here:
   pytest tests/test_methods.py -k {given.name}   the contract that every method keeps
   make quickstart   trains it on the drawn scenes, and nothing else; its row is in every report of them
   dvc repro score@nuaa-sirst-{given.name}-0 method-card@{given.name} && make report   the same on real scenes"""
+
+
+def _explored(foreign: Foreign, explore: Callable[[Foreign], tuple[Foreign, list[str]]]) -> tuple[Foreign, list[str]]:
+    """What trying a network found; where its imports do not begin at the clone's root, with the folder where they do.
+
+    Raises:
+        InputError: as `explore` says of the root.
+    """
+    root, (*folders, last) = Path(foreign.root), Path(foreign.file).parts
+    bases = [root.joinpath(*folders[:depth]) for depth in range(len(folders) + 1)]
+    missing: list[InputError] = []
+    for depth, base in enumerate(bases):
+        try:
+            made, found = explore(replace(foreign, root=str(base), file="/".join([*folders[depth:], last])))
+        except InputError as error:
+            if not missing and not isinstance(error.__cause__, ModuleNotFoundError):
+                raise
+            missing.append(error)
+        else:
+            return made, [f"its imports begin in {'/'.join(folders[:depth])}", *found] if depth else found
+    # What is found nowhere in the clone is to be installed; what is, is missing from the wrong folder only.
+    names = [str(getattr(error.__cause__, "name", "")).split(".")[0] for error in missing]
+    strange = [
+        error
+        for name, error in zip(names, missing, strict=True)
+        if name and not any((base / name).exists() or (base / f"{name}.py").exists() for base in bases)
+    ]
+    raise (strange or missing)[0]
 
 
 def _packed(given: argparse.Namespace, foreign: Foreign, options: dict[str, Any]) -> bytes:

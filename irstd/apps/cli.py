@@ -23,6 +23,12 @@ from irstd.apps import (
 )
 from irstd.errors import InputError
 
+EXTRAS = {  # what the light installation lacks, and what brings it
+    "cv2": "predict", "onnxruntime": "predict", "torch": "train", "kornia": "train", "lightning": "train",
+    "safetensors": "train", "psutil": "train", "itables": "figures", "matplotlib": "figures", "seaborn": "figures",
+    "nbformat": "pipeline", "nbconvert": "pipeline", "papermill": "pipeline", "dvc": "pipeline",
+}  # fmt: skip
+
 
 def new_method(name: str, root: Path) -> str:
     """Writes a new method, and returns what to do next."""
@@ -96,6 +102,11 @@ def main(words: list[str] | None = None) -> None:
         print(run[given.command](), flush=True)
     except InputError as error:
         sys.exit(f"error: {error}")
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        sys.exit(f"error: {error.name} is not installed; pip install 'irstd-workbench[{extra}]' brings it")
     except BrokenPipeError:  # the reader, `head` for example, has what it wants
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

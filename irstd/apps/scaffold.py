@@ -81,7 +81,9 @@ def refuse(name: str, root: Path) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or safe_load(name) != name:
         raise InputError(f"{name!r} cannot name a module; take small letters, digits and _, a letter first")
     if name in params.load(root / "params.yaml").method:
-        raise InputError(f"params.yaml has a row {name!r} already; take another name")
+        raise InputError(
+            f"params.yaml has a row {name!r} already; take another name, or take that row out, from `methods` too"
+        )
 
 
 def new_method(name: str, root: Path) -> list[Path]:

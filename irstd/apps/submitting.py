@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
 from irstd.apps import scoring
 from irstd.errors import InputError
+from irstd.formats.known import TOLD
 
-TOLD = {  # of a method, in a submission's card
-    "paper": "address or doi of the paper",
-    "code": "address of the code, with its commit",
-    "authors": "who submits",
-    "labels": "what it was trained with: masks, points, boxes or none",
-    "trained_on": "what it was trained on, where that is not the dataset's training scenes alone",
-    "parameters": "how many it learns",
-    "note": "anything else",
-}
+SIZES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9}
+
+
+def count(word: str) -> int:
+    """A number of parameters, as people write it.
+
+    >>> [count(word) for word in ("240000", "1,234,567", "4.1M", "2.4e5")]
+    [240000, 1234567, 4100000, 240000]
+    """
+    found = re.fullmatch(r"([0-9][0-9.,_ ]*(?:e[0-9]+)?) ?([kmb]?)", word.strip().lower())
+    try:
+        value = float(re.sub(r"[,_ ](?=[0-9]{3})", "", found[1])) * SIZES[found[2]] if found else -1.0
+    except ValueError:
+        value = -1.0
+    if value < 0 or abs(value - round(value)) > 1e-3:  # of 4.1 million there is no exact double
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of parameters; give 4100000, 4,100,000 or 4.1M")
+    return round(value)
 
 
 def add(commands: Any) -> None:
@@ -27,7 +37,8 @@ def add(commands: Any) -> None:
     scoring.add_reading(parser)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="new; runs/submissions/DATASET-NAME if not given")
     for key, what in TOLD.items():
-        parser.add_argument(f"--{key.replace('_', '-')}", default="", metavar="TEXT", help=what)
+        kind = {"type": count, "metavar": "NUMBER"} if key == "parameters" else {"default": "", "metavar": "TEXT"}
+        parser.add_argument(f"--{key.replace('_', '-')}", help=what, **kind)
     parser = commands.add_parser("verify", help="compute every number of submissions again")
     parser.add_argument("submissions", type=Path, nargs="+", metavar="FOLDER", help="that `irstd submit` made")
 
@@ -45,7 +56,7 @@ def submit(given: argparse.Namespace, root: Path) -> str:
         "dataset": given.dataset,
         "split": dataset.split,
         "checksum": dataset.prepared.checksum(),
-        **{key: getattr(given, key) for key in TOLD if getattr(given, key)},
+        **{key: value for key in TOLD if (value := getattr(given, key)) not in ("", None)},
     }
     plain = "".join(c if c.isalnum() or c in "._-" else "-" for c in one.name)
     folder = given.out or root / "runs/submissions" / f"{given.dataset}-{plain}"

@@ -58,9 +58,10 @@ def run(given: argparse.Namespace, root: Path) -> str:
         rows = rows[rows["method"].isin(order)].sort_values("method", key=lambda names: names.map(order), kind="stable")
     rows = rows[rows[given.scores].notna().any(axis=1)]
     if rows.empty:
+        more = "`irstd board` shows what there is" if given.published else "with --published those of papers are shown"
         raise InputError(
             f"no row of {given.dataset} is under {given.convention!r} at {given.size!r}"
-            f"{f' on {given.split}' if given.split else ''}; `irstd board` shows what there is"
+            f"{f' on {given.split}' if given.split else ''}; {more}"
         )
     splits = sorted(set(rows.loc[rows["made by"] != PUBLISHED, "split"]))
     if len(splits) > 1:

@@ -19,3 +19,12 @@ FIXES = {  # kind of problem: what it says of the names, and the fix
     "outside": ("places outside the image in", "give row and col in px (row is y, col is x)"),
 }
 LEFT_OUT = tuple(FIXES)
+TOLD = {  # of a method, in a submission's card
+    "paper": "address or doi of the paper",
+    "code": "address of the code, with its commit",
+    "authors": "who submits",
+    "labels": "what it was trained with: masks, points, boxes or none",
+    "trained_on": "what it was trained on, where that is not the dataset's training scenes alone",
+    "parameters": "how many it learns",
+    "note": "anything else",
+}

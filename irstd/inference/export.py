@@ -102,7 +102,8 @@ def quantise(path: Path, out: Path, images: Float[ndarray, "N 1 H W"]) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
-        quantization.quant_pre_process(path, prepared)
+        # Shapes of this file are known, but for the batch; guessing symbols for them fails on networks that resize.
+        quantization.quant_pre_process(path, prepared, skip_symbolic_shape=True)
         products = ["Conv", "ConvTranspose", "MatMul", "Gemm"]
         quantization.quantize_static(prepared, out, Reader(), per_channel=True, op_types_to_quantize=products)
 

@@ -49,7 +49,12 @@ def find(name: str, known: Mapping[str, Path]) -> Path:
     if Path(name).is_file():
         return Path(name)
     if name not in known:
-        raise InputError(f"there are no weights {name!r}; there are {', '.join(known) or 'none'}, or give a file")
+        if not known:
+            raise InputError(
+                f"there are no weights {name!r} here; they come with a checkout of the workbench: run this in one, or "
+                "give a file"
+            )
+        raise InputError(f"there are no weights {name!r}; there are {', '.join(known)}, or give a file")
     path = known[name]
     card = path.with_suffix(".md")
     stated = re.search(r"\b[0-9a-f]{64}\b", card.read_text()) if card.is_file() else None

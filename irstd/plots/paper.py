@@ -140,6 +140,7 @@ def curves(sweeps: Mapping[str, DataFrame]) -> Figure:
         right.plot(reached["fa_per_million"], reached["pd"].cummax(), label=name, **look)
     left.set(xlabel="false positive rate of pixels", ylabel="recall of pixels, 0 to 1", ylim=(0, 1.02))
     left.set_xscale("symlog", linthresh=1e-6)
+    left.set(xlim=(0, 1), xticks=[0, 1e-6, 1e-4, 1e-2, 1])
     right.set(xlabel="false pixels per million", ylabel="Pd, 0 to 1", xscale="log", ylim=(0, 1.02))
     left.legend(fontsize=7)
     return figure

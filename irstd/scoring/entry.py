@@ -26,7 +26,9 @@ from PIL import Image
 
 from irstd import tables
 from irstd.errors import InputError
+from irstd.formats import pixels
 from irstd.formats.given import Given
+from irstd.formats.known import TOLD
 from irstd.formats.names import shown
 from irstd.metrics.levels import TOP, encode
 from irstd.results import store
@@ -35,6 +37,8 @@ from irstd.scoring.truth import Truth
 
 FORMAT = 1
 CARD, MAPS, POINTS = "submission.json", "predictions", "predictions/points.csv"
+README, ENVIRONMENT = "README.md", "environment.txt"
+KEYS = {"format", "name", "dataset", "split", "checksum", "points_above", "scores", "files", *TOLD}
 SAME = 1e-9  # by how much a stated score may differ from the one that is computed: rounding of another processor
 
 
@@ -72,8 +76,8 @@ def make(folder: Path, truth: Truth, found: Given, above: float, told: Mapping[s
         "files": files,
     }
     store.write_json(card, building / CARD)
-    (building / "environment.txt").write_text(_environment())
-    (building / "README.md").write_text(_card(card))
+    (building / ENVIRONMENT).write_text(_environment(), encoding="utf-8")
+    (building / README).write_text(_card(card), encoding="utf-8")
     folder.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)
@@ -114,9 +118,9 @@ def verify(folder: Path, truth: Truth, checksum: str) -> list[str]:
     card = read_card(folder)
     if card["checksum"] != checksum:
         return [f"it was scored on another {card['dataset']}: checksum {card['checksum'][:16]}…, here {checksum[:16]}…"]
-    wrong = _files(folder, card["files"])
-    if wrong:
-        return wrong
+    around = _around(folder, card)
+    if wrong := _files(folder, card["files"]):
+        return [*wrong, *around]
     found = Given()
     if POINTS in card["files"]:
         found.points = _read_points(folder / POINTS, truth)
@@ -130,7 +134,7 @@ def verify(folder: Path, truth: Truth, checksum: str) -> list[str]:
         if sizes:
             return [f"another size than the image in {shown(sizes)}"]
     report = submission.score(card["name"], truth, found, points_above=float(card["points_above"]))
-    return _differences(card["scores"], submission.as_json(report.scored.conventions))
+    return [*_differences(card["scores"], submission.as_json(report.scored.conventions)), *around]
 
 
 def _files(folder: Path, stated: Mapping[str, str]) -> list[str]:
@@ -144,6 +148,26 @@ def _files(folder: Path, stated: Mapping[str, str]) -> list[str]:
     if changed := [name for name in stated if name in here and _digest(folder / name) != stated[name]]:
         wrong.append(f"changed since it was scored: {shown(changed)}")
     return wrong
+
+
+def _around(folder: Path, card: Mapping[str, Any]) -> list[str]:
+    """What is wrong beside the predictions: the page that people and the Hub read, and files that do not belong."""
+    wrong = [f"{key} is {card[key]!r}, which is no text" for key in ("name", "split") if not isinstance(card[key], str)]
+    if not isinstance(card.get("parameters", 0), int):
+        wrong.append(f"parameters is {card['parameters']!r}, which is no whole number")
+    if unknown := sorted(set(card) - KEYS):
+        wrong.append(f"{CARD} has {shown(unknown)}, which no submission has")
+    known = {CARD, README, ENVIRONMENT, Path(MAPS).parts[0]}
+    if others := sorted(path.name for path in folder.iterdir() if path.name not in known):
+        wrong.append(f"no part of a submission: {shown(others)}")
+    page = folder / README
+    try:
+        same = page.read_text(encoding="utf-8") == _card(card)
+    except (OSError, UnicodeDecodeError):
+        same = False
+    except (KeyError, TypeError, ValueError) as error:  # scores that are none
+        return [*wrong, f"{CARD} has no scores that {README} could state ({type(error).__name__}: {error})"]
+    return wrong if same else [*wrong, f"{README} is missing, or does not say what {CARD} does"]
 
 
 def _differences(stated: Any, computed: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -172,8 +196,13 @@ def _digest(path: Path) -> str:
 
 
 def _levels(path: Path) -> UInt16[ndarray, "H W"]:
-    with Image.open(path) as image:
-        return np.asarray(image).astype(np.uint16)
+    try:
+        values = pixels.read(path).values
+    except (pixels.UnreadableError, OSError) as error:
+        raise InputError(f"{path.as_posix()} cannot be read ({error}); make the submission again") from None
+    if values.ndim != 2 or values.dtype.kind not in "ui":
+        raise InputError(f"{path.as_posix()} is no map of whole numbers; make the submission again")
+    return values.astype(np.uint16)
 
 
 def _write_points(path: Path, points: Mapping[str, ndarray]) -> None:

@@ -38,9 +38,14 @@ class Table:
 def ranks(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[int]:
     """1 for the highest value and those whose interval reaches it, 2 for the highest of the rest and theirs, else 0.
 
+    What is higher than one that reaches is tied as well, so that no lower value has a better mark than a higher one.
+
     >>> values, reach = np.array([0.9, 0.88, 0.7, np.nan]), np.array([0.05, 0.03, 0.1, np.nan])
     >>> ranks(values, values - reach, values + reach)
     [1, 1, 2, 0]
+    >>> values, reach = np.array([0.38, 0.32, 0.31]), np.array([0.08, 0.05, 0.08])
+    >>> ranks(values, values - reach, values + reach)
+    [1, 1, 1]
 
     Args:
         low, high: ends of the intervals; nan where there is none, and then a value is tied with its equals alone.
@@ -52,7 +57,8 @@ def ranks(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[int]:
             break
         best = np.nanmax(left)
         reaches = (np.nan_to_num(low, nan=np.inf) <= best) & (best <= np.nan_to_num(high, nan=-np.inf))
-        marks[(marks == 0) & ~np.isnan(values) & ((values == best) | reaches)] = mark
+        tied = (marks == 0) & ~np.isnan(values) & ((values == best) | reaches)
+        marks[(marks == 0) & (values >= values[tied].min())] = mark
     return marks.tolist()
 
 
@@ -88,7 +94,9 @@ def _cell(value: float, low: float, high: float, factor: float, digits: int, *, 
     if np.isnan(value):
         return NONE
     ends = f" [{factor * low:.1f}, {factor * high:.1f}]" if intervals and not np.isnan(low) else ""
-    return f"{factor * value:.{digits}f}{ends}"
+    # Tables hold six significant digits; more would be made up.
+    shown = f"{factor * value:.{digits}f}" if factor * value < 1e4 else f"{factor * value:.6g}"
+    return f"{shown}{ends}"
 
 
 def latex(table: Table, caption: str = "") -> str:
