@@ -31,11 +31,12 @@ from irstd.inference.predict import Predicted
 from irstd.results import SCHEMAS, provenance, store
 from irstd.training import loop
 from irstd.training.selection import points_above, right, score
-from pipelines import PREPARED, RESULTS, RUNS, run
+from pipelines import PREPARED, RECORD, RESULTS, RUNS, run
 
 PLACE = RUNS / "race"
 COLUMNS = tuple(SCHEMAS["race"])[:-2]  # where and from what code a cell is made, SEED.json says
 COUNTED = ("epoch", "weights", "scene", "right", "found", "there", "false", "pixels")
+CELL = ["dataset", "method", "arm", "seed"]
 FIRST = "old"  # the arm that others start from unless they say `of`
 
 
@@ -164,7 +165,7 @@ def append(path: Path, header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> 
 
 
 def summarise(given: dict[str, Any]) -> None:
-    """Writes the tables of all cells that are done."""
+    """Writes the tables of all cells that are done, here or in the record."""
     found, images = [], {}
     for dataset, method, arm, seed in chosen(given, ()):
         done = PLACE.joinpath(dataset, method, arm, f"{seed}.csv")
@@ -175,8 +176,18 @@ def summarise(given: dict[str, Any]) -> None:
             images[dataset, method, arm, seed] = counted
     changes = {arm: (one.get("of", FIRST), one["what"]) for arm, one in given["arms"].items() if arm != FIRST}
     points = [method for method in given["base"] if methods.get(method).supervision == "point"]
-    store.write(pd.concat(found, ignore_index=True), RESULTS / "analysis" / "race.csv", "race")
-    store.write(analysis.effects(images, changes, points), RESULTS / "analysis" / "race_effects.csv", "race_effects")
+    tables = {"race": pd.concat(found, ignore_index=True), "race_effects": analysis.effects(images, changes, points)}
+    for kind, table in tables.items():
+        recorded = RECORD / "results" / "analysis" / f"{kind}.csv"
+        whole = over(store.read(recorded, kind), table) if recorded.exists() else table
+        store.write(whole, RESULTS / "analysis" / f"{kind}.csv", kind)
+
+
+def over(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the record, which may be of another machine, but for those of cells that were run here."""
+    cells = set(now[CELL].itertuples(index=False, name=None))
+    known = [cell in cells for cell in before[CELL].itertuples(index=False, name=None)]
+    return pd.concat([before[~np.array(known, bool)], now], ignore_index=True)
 
 
 def chosen(given: dict[str, Any], names: tuple[str, ...]) -> list[tuple[str, str, str, int]]:

@@ -67,7 +67,7 @@ def test_figures_that_were_stated_together_are_one_row():
     row = rows.iloc[0]
     assert (row["iou"], row["fa_per_million"], row["f1"]) == (0.95, 4.0, 0.9)
     assert row["source"] == "arXiv 1234.56789; dated 2024-12-20; scored: native size"
-    assert (row["split"], row["convention"], row["size"]) == ("not said", "as its source scores", "native")
+    assert (row["split"], row["convention"], row["size"]) == ("not said", "as stated", "native")
 
 
 def test_a_submission_has_a_row_for_each_convention():
@@ -164,7 +164,7 @@ class TestBrowser:
     def test_filters_and_the_search_restrict_rows(self, tab):
         tab.get_by_label("dataset", exact=True).select_option("nuaa-sirst")
         assert set(self.column(tab, "dataset")) == {"nuaa-sirst"}
-        assert set(self.column(tab, "convention")) == {"irstd", "as its source scores"}
+        assert set(self.column(tab, "convention")) == {"irstd", "as stated"}
         tab.get_by_label("convention", exact=True).select_option("mshnet")
         tab.get_by_label("size", exact=True).select_option("256×256")
         tab.get_by_label("made by", exact=True).select_option("this workbench, record")

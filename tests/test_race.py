@@ -122,3 +122,13 @@ def test_arms_judged_on_other_scenes_are_not_compared():
     )
 
     assert found["against"].tolist() == ["old", "new"]
+
+
+def test_cells_of_the_record_stay_but_for_those_run_anew():
+    def rows(*cells):
+        return pd.DataFrame([(*cell, score) for cell, score in cells], columns=[*race.CELL, "score"])
+
+    before = rows((("d", "m", "old", 0), 0.1), (("d", "m", "old", 0), 0.2), (("d", "m", "new", 0), 0.3))
+    whole = race.over(before, rows((("d", "m", "old", 0), 0.5), (("e", "m", "old", 0), 0.6)))
+
+    assert whole["score"].tolist() == [0.3, 0.5, 0.6]

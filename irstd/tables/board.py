@@ -15,7 +15,7 @@ SHARES = ("iou", "niou", "pd", "f1", "point_f1")
 WITH_INTERVAL = ("iou", "pd", "f1", "fa_per_million")
 WORDS = ("method", "dataset", "split", "convention", "size", "labels", "budget", "made by", "source")
 NUMBERS = ("parameters", *SHARES, "fa_per_million", *(f"{n}_{end}" for n in WITH_INTERVAL for end in ("low", "high")))
-NATIVE, PUBLISHED, STATED = "native", "published", "as its source scores"
+NATIVE, PUBLISHED, STATED = "native", "published", "as stated"
 NOT_SAID = "not said"
 
 
