@@ -37,6 +37,7 @@ PLACE = RUNS / "race"
 COLUMNS = tuple(SCHEMAS["race"])[:-2]  # where and from what code a cell is made, SEED.json says
 COUNTED = ("epoch", "weights", "scene", "right", "found", "there", "false", "pixels")
 CELL = ["dataset", "method", "arm", "seed"]
+KEYS = {"race": CELL, "race_effects": [*CELL, "against", "against_weights"]}
 FIRST = "old"  # the arm that others start from unless they say `of`
 
 
@@ -179,14 +180,14 @@ def summarise(given: dict[str, Any]) -> None:
     tables = {"race": pd.concat(found, ignore_index=True), "race_effects": analysis.effects(images, changes, points)}
     for kind, table in tables.items():
         recorded = RECORD / "results" / "analysis" / f"{kind}.csv"
-        whole = over(store.read(recorded, kind), table) if recorded.exists() else table
+        whole = over(store.read(recorded, kind), table, KEYS[kind]) if recorded.exists() else table
         store.write(whole, RESULTS / "analysis" / f"{kind}.csv", kind)
 
 
-def over(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the record, which may be of another machine, but for those of cells that were run here."""
-    cells = set(now[CELL].itertuples(index=False, name=None))
-    known = [cell in cells for cell in before[CELL].itertuples(index=False, name=None)]
+def over(before: pd.DataFrame, now: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Rows of the record, which may be of another machine, but for those that were made anew here."""
+    made = set(now[keys].itertuples(index=False, name=None))
+    known = [row in made for row in before[keys].itertuples(index=False, name=None)]
     return pd.concat([before[~np.array(known, bool)], now], ignore_index=True)
 
 

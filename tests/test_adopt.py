@@ -220,6 +220,15 @@ def test_imports_may_begin_in_a_folder_of_the_clone(tmp_path):
         adopting._explored(Foreign(str(root), file, name), lambda one: trying.explore(one, None, None, None))
 
 
+def test_what_is_wrong_where_imports_begin_is_what_is_said(tmp_path):
+    (tmp_path / "repo/.git").mkdir(parents=True)
+    inner = clone(tmp_path / "repo/src", "unet", LOGITS.replace("def __init__(self", "def __init__(self, classes"))
+    root, file, name = adopting.place(f"{inner}/model/unet.py:PlainUNet")
+
+    with pytest.raises(InputError, match=r"PlainUNet cannot be built so .*classes"):
+        adopting._explored(Foreign(str(root), file, name), lambda one: trying.explore(one, None, None, None))
+
+
 def test_a_function_of_a_folder_is_found(clones):
     assert adopting.place(f"{clones['plain']}:block") == (clones["plain"], "model/blocks.py", "block")
 

@@ -1,5 +1,6 @@
 """Submissions: made, verified, and refused after any change."""
 
+import argparse
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 from PIL import Image
 
 import irstd
-from irstd.apps import cli
+from irstd.apps import cli, submitting
 from irstd.scoring import entry
 from irstd.tables.board import of_submissions
 from tests.conftest import ROOT
@@ -169,6 +170,23 @@ def test_a_number_of_parameters_is_a_number_on_the_board(dataset, tmp_path, monk
     cli.main([*words, "1,234,567"])
 
     assert set(of_submissions([entry.read_card(tmp_path / "entry")])["parameters"]) == {1234567}
+
+
+def test_a_submission_may_lie_in_git_and_notes_may_have_lines(dataset, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(dataset)
+    folder = str(tmp_path / "entry")
+    cli.main(["submit", "maps", "--dataset", "synthetic", "--out", folder, "--note", "one\r\ntwo"])
+    for name in (".gitattributes", "LICENSE"):
+        (tmp_path / "entry" / name).touch()
+    cli.main(["verify", folder])
+
+    assert "right, " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("word", ["1e999", "1,2345", "-4", "4.1Q", ""])
+def test_what_is_no_number_of_parameters_is_refused(word):
+    with pytest.raises(argparse.ArgumentTypeError, match="no number of parameters"):
+        submitting.count(word)
 
 
 def test_a_missing_or_an_added_scene_is_found(made):

@@ -129,6 +129,16 @@ def test_cells_of_the_record_stay_but_for_those_run_anew():
         return pd.DataFrame([(*cell, score) for cell, score in cells], columns=[*race.CELL, "score"])
 
     before = rows((("d", "m", "old", 0), 0.1), (("d", "m", "old", 0), 0.2), (("d", "m", "new", 0), 0.3))
-    whole = race.over(before, rows((("d", "m", "old", 0), 0.5), (("e", "m", "old", 0), 0.6)))
+    whole = race.over(before, rows((("d", "m", "old", 0), 0.5), (("e", "m", "old", 0), 0.6)), race.KEYS["race"])
 
     assert whole["score"].tolist() == [0.3, 0.5, 0.6]
+
+
+def test_a_comparison_stays_where_its_start_was_run_elsewhere():
+    columns = [*race.KEYS["race_effects"], "difference"]
+    before = pd.DataFrame(
+        [("d", "m", "new", 0, "old", "averaged", 0.1), ("d", "m", "new", 0, "new", "raw", 0.2)], columns=columns
+    )
+    now = pd.DataFrame([("d", "m", "new", 0, "new", "raw", 0.3)], columns=columns)
+
+    assert race.over(before, now, race.KEYS["race_effects"])["difference"].tolist() == [0.1, 0.3]

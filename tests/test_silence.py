@@ -84,6 +84,10 @@ class TestMaps:
         with pytest.raises(InputError) as error:
             predictions.read(tmp_path, SIZES).refuse()
         assert "scores outside [0, 1] in a.npy, b.npy" in str(error.value) and "--skip" not in str(error.value)
+        given = predictions.read(tmp_path, SIZES | {"c": SIZE})
+        with pytest.raises(InputError) as error:
+            given.settle(SIZES | {"c": SIZE}, "nothing", ["range"])
+        assert "no prediction for c; add them" in str(error.value) and "--skip" not in str(error.value)
 
 
 class TestNames:
@@ -98,7 +102,18 @@ class TestNames:
         put(tmp_path / "p", {"seq1/0001": TRUTH["a"], "seq1/0002": TRUTH["b"]})
         both = predictions.read(tmp_path / "p", truth.sizes, how)
         assert {n: m.sum() for n, m in both.maps.items()} == {"0001": 9, "0002": 9}
-        assert both.problems == {"extra": ["0001.png", "0002.png"]}
+        assert both.problems == {"extra": ["seq2/0001.png", "seq2/0002.png"]}
+
+    def test_folders_of_usual_names_are_no_sequences(self, tmp_path):
+        put(tmp_path / "t", {"masks/a": TRUTH["a"], "masks/b": TRUTH["b"]})
+        put(tmp_path / "p", {"scores/a": TRUTH["a"], "scores/b": TRUTH["b"]})
+        truth = truths.of_folder(tmp_path / "t")
+        assert truth.below == ""
+        assert not predictions.read(tmp_path / "p", truth.sizes, Reading(below=truth.below)).notes
+
+        put(tmp_path / "p", {"masks/a": TRUTH["a"]})
+        with pytest.raises(InputError, match=r"masks/a\.png and scores/a\.png are both predictions of 'a'; keep one"):
+            predictions.read(tmp_path / "p", truth.sizes, Reading(below=truth.below))
 
     def test_a_match_by_number_alone_is_told(self, tmp_path):
         put(tmp_path, {"Misc_1": TRUTH["a"]})
@@ -174,6 +189,15 @@ class TestPictures:
         with pytest.raises(InputError, match=r"it holds mask, other; save the mask alone"):
             truths.of_folder(tmp_path)
 
+    def test_masks_of_one_bit_lie_beside_soft_ones(self, tmp_path):
+        soft = TRUTH["b"] * np.uint8(255)
+        soft[29, 40:43], soft[33, 40:43] = 90, 140
+        Image.fromarray(TRUTH["a"] > 0).save(tmp_path / "a.png")
+        Image.fromarray(soft).save(tmp_path / "b.png")
+        truth = truths.of_folder(tmp_path)
+
+        assert [int((truth.mask(name) > 127).sum()) for name in SIZES] == [9, 12]
+
 
 class TestOwn:
     def images(self, folder, scenes, mask="masks"):
@@ -213,6 +237,39 @@ class TestOwn:
         (tmp_path / "train.txt").write_text("000002 000003\n")
         with pytest.raises(InputError, match=r"train\.txt: '000002 000003' names '000002' and '000003' in one line"):
             lists.find(tmp_path, known)
+
+    @pytest.mark.parametrize(
+        "line",
+        ["images/000002.png masks/000002.png 1", "images/000002.png 0 0 10 10", "1 images/000002.png", "000002.png,1"],
+    )
+    def test_a_file_in_a_line_tells_more_than_numbers_beside_it(self, tmp_path, line):
+        known = [f"{n:06}" for n in range(4)]
+        (tmp_path / "train.txt").write_text(f"{line}\n")
+        (tmp_path / "test.txt").write_text("000000\n")
+
+        assert lists.find(tmp_path, known).of_scenes(known)["000002"]["lists"] == "train"
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [("train.csv", "epoch,loss\n1,0.4\n"), ("train", "#!/bin/sh\npython train.py\n"), ("val.lst", "?")],
+    )
+    def test_other_files_called_so_are_no_lists(self, tmp_path, name, content):
+        self.images(tmp_path, ["s0", "s1", "s2"])
+        (tmp_path / name).write_text(content)
+
+        assert any("no lists" in line for line in own.take(tmp_path).report)
+
+    def test_lists_may_lie_beside_a_table_of_points(self, tmp_path):
+        put(tmp_path / "images", {"s0": TRUTH["a"], "s1": TRUTH["b"]})
+        (tmp_path / "points.csv").write_text("name,row,col\ns0,11,11\ns1,31,41\n")
+        (tmp_path / "train.csv").write_text(",name\n0,s0\n")  # as pandas writes it
+        (tmp_path / "test.csv").write_text('"name"\n"s1"\n')
+        found = own.take(tmp_path)
+
+        assert {n: r["lists"] for n, r in found.roles.items()} == {"s0": "train", "s1": "test"}
+        (tmp_path / "train.txt").write_text("s1\n")
+        with pytest.raises(InputError, match=r"train\.csv and train\.txt are both lists of one role; keep one"):
+            own.take(tmp_path)
 
     def test_labels_beside_the_images_of_each_role_are_taken(self, tmp_path):
         for role, name in (("train", "s0"), ("valid", "s1")):

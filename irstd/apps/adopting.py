@@ -20,6 +20,7 @@ from irstd.errors import InputError, hint
 if TYPE_CHECKING:
     from irstd.methods._adopted import Foreign
 
+NAMED = (ast.ClassDef, ast.FunctionDef)
 NETWORKS = Path(__file__).with_name("networks.csv")  # of public repositories: where they are, and how they are built
 # What the field's codes subtract from an image and divide it by, where white is 1: ImageNet's channels, or figures of
 # grey levels of the dataset, here as BasicIRSTD's utils.py states them (SCTransNet's are the same).
@@ -154,25 +155,27 @@ def place(word: str) -> tuple[Path, str, str]:
         return root, path.relative_to(root).as_posix(), name
     if not path.is_dir():
         raise InputError(f"{path_word} does not exist; give the file of the network, or the folder of its clone")
-    defined: dict[str, list[Path]] = {}
+    classes: dict[str, list[Path]] = {}
+    functions: dict[str, list[Path]] = {}
     for source in sorted(path.rglob("*.py")):
-        for one in _defined(source):
-            defined.setdefault(one, []).append(source)
-    files = defined.get(name, [])
+        for one, is_class in _defined(source).items():
+            (classes if is_class else functions).setdefault(one, []).append(source)
+    files = classes.get(name) or functions.get(name, [])
     if not files:
-        raise InputError(f"no file below {path_word} defines {name!r}; {hint(name, defined)}")
+        raise InputError(f"no file below {path_word} defines {name!r}; {hint(name, classes)}")
     if len(files) > 1:
         several = ", ".join(one.relative_to(path).as_posix() for one in files)
         raise InputError(f"{name!r} is defined in {several}; give the file in place of the folder")
     return path, files[0].relative_to(path).as_posix(), name
 
 
-def _defined(source: Path) -> list[str]:
+def _defined(source: Path) -> dict[str, bool]:
+    """Classes and functions of a file, and whether each is a class."""
     try:
         tree = ast.parse(source.read_text(encoding="utf-8", errors="replace"))
     except (SyntaxError, ValueError):
-        return []
-    return [node.name for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+        return {}
+    return {node.name: isinstance(node, ast.ClassDef) for node in tree.body if isinstance(node, NAMED)}
 
 
 def run(given: argparse.Namespace, root: Path) -> str:
@@ -255,6 +258,9 @@ def _explored(foreign: Foreign, explore: Callable[[Foreign], tuple[Foreign, list
             missing.append(error)
         else:
             return made, [f"its imports begin in {'/'.join(folders[:depth])}", *found] if depth else found
+    for error in missing:  # where imports were found, what is wrong is said there
+        if not isinstance(error.__cause__, ModuleNotFoundError):
+            raise error
     # What is found nowhere in the clone is to be installed; what is, is missing from the wrong folder only.
     names = [str(getattr(error.__cause__, "name", "")).split(".")[0] for error in missing]
     strange = [

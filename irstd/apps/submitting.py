@@ -20,9 +20,9 @@ def count(word: str) -> int:
     >>> [count(word) for word in ("240000", "1,234,567", "4.1M", "2.4e5")]
     [240000, 1234567, 4100000, 240000]
     """
-    found = re.fullmatch(r"([0-9][0-9.,_ ]*(?:e[0-9]+)?) ?([kmb]?)", word.strip().lower())
+    found = re.fullmatch(r"([0-9][0-9.,_ ]*(?:e[0-9]{1,2})?) ?([kmb]?)", word.strip().lower())
     try:
-        value = float(re.sub(r"[,_ ](?=[0-9]{3})", "", found[1])) * SIZES[found[2]] if found else -1.0
+        value = float(re.sub(r"[,_ ](?=[0-9]{3}(?![0-9]))", "", found[1])) * SIZES[found[2]] if found else -1.0
     except ValueError:
         value = -1.0
     if value < 0 or abs(value - round(value)) > 1e-3:  # of 4.1 million there is no exact double
@@ -43,6 +43,11 @@ def add(commands: Any) -> None:
     parser.add_argument("submissions", type=Path, nargs="+", metavar="FOLDER", help="that `irstd submit` made")
 
 
+def _line(value: str | int) -> str | int:
+    """Text in one line, as a table of the card has it."""
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
 def submit(given: argparse.Namespace, root: Path) -> str:
     """Makes a submission, and returns where it is and what it scores."""
     from irstd import tables  # noqa: PLC0415 - slow to load, and `--help` needs none
@@ -56,7 +61,7 @@ def submit(given: argparse.Namespace, root: Path) -> str:
         "dataset": given.dataset,
         "split": dataset.split,
         "checksum": dataset.prepared.checksum(),
-        **{key: value for key in TOLD if (value := getattr(given, key)) not in ("", None)},
+        **{key: _line(value) for key in TOLD if (value := getattr(given, key)) not in ("", None)},
     }
     plain = "".join(c if c.isalnum() or c in "._-" else "-" for c in one.name)
     folder = given.out or root / "runs/submissions" / f"{given.dataset}-{plain}"

@@ -58,7 +58,9 @@ def run(given: argparse.Namespace, root: Path) -> str:
         rows = rows[rows["method"].isin(order)].sort_values("method", key=lambda names: names.map(order), kind="stable")
     rows = rows[rows[given.scores].notna().any(axis=1)]
     if rows.empty:
-        more = "`irstd board` shows what there is" if given.published else "with --published those of papers are shown"
+        more = "`irstd board` shows what there is"
+        if stated.any() and not given.published and given.split is None and given.size == "native":
+            more += ", and --published the figures of papers"
         raise InputError(
             f"no row of {given.dataset} is under {given.convention!r} at {given.size!r}"
             f"{f' on {given.split}' if given.split else ''}; {more}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from irstd.data import raw, roles
 from irstd.errors import InputError
-from irstd.formats import annotations, images, masks, pixels
+from irstd.formats import annotations, images, lists, masks, pixels
 from irstd.formats.marks import Mark, Marks
 from irstd.formats.names import Names, listing, own_names, shown
 from irstd.formats.pixels import ANY, UnreadableError
@@ -160,7 +160,8 @@ def _part(folder: Path) -> _Part | None:
 def _mark_files(folder: Path) -> list[Path]:
     """Files and folders of points or boxes in a dataset."""
     found = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in (*annotations.TABLES, ".json")]
-    found = [p for p in found if not p.name.startswith(".") and p.name not in ("splits.csv", "source.json")]
+    others = ("splits.csv", "source.json")
+    found = [p for p in found if not p.name.startswith(".") and p.name not in others and not lists.may_be(p)]
     places = _folders(folder)
     return found + [places[name] for name in LABELS if name in places and annotations.holds(places[name])]
 
@@ -198,8 +199,7 @@ def _take_marks(folder: Path, parts: list[_Part], found: Own, names: Names) -> l
         of_parts = [(part, _mark_files(part.folder)) for part in parts]
         if lacking := [part.folder.name for part, inside in of_parts if not inside]:
             return [f"{' and '.join(lacking)} has neither masks/ nor points or boxes (a CSV, COCO JSON, labels/)"]
-        if any(len(inside) == 1 for _, inside in of_parts):
-            return [fault for _, inside in of_parts for fault in _take_from(inside, folder, found, names)]
+        return [fault for _, inside in of_parts for fault in _take_from(inside, folder, found, names)]
     if not places:
         return [
             "the folder masks/ is missing; a dataset is images/ and masks/, or images/ and points or boxes (a CSV, "

@@ -58,7 +58,7 @@ class Given:
         Raises:
             InputError: there are some; see `refuse`.
         """
-        if missing == "nothing":
+        if missing == "nothing" and (self.maps or self.points):
             self.take_missing_as_nothing(sizes)
         self.refuse(skipped)
 

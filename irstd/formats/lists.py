@@ -12,7 +12,7 @@ from irstd.formats import text
 from irstd.formats.names import Names, hidden, shown, stem_of
 from irstd.formats.tables import COLUMNS
 
-HEADERS = COLUMNS["name"]  # first cells of the line above names
+HEADERS = {*COLUMNS["name"]}  # cells of the line above names
 ROLE = re.compile(r"(?P<role>train|trainval|test|val)(?:[_-](?P<of>.+))?", re.IGNORECASE)
 SUFFIXES = (".txt", ".lst", ".list", ".csv", "")
 DEPTH = 5  # parts of the paths of lists below the dataset, as in ImageSets/Main/train.txt
@@ -85,32 +85,54 @@ def find(folder: Path, names: Iterable[str], split: str = "lists") -> Lists:
 
 
 def _places(folder: Path, known: Names) -> tuple[dict[Path, dict[str, dict[str, Path]]], list[Path]]:
-    """Folders with lists, their lists by ending and role; and other text files."""
+    """Folders with lists, their lists by ending and role; and other text files.
+
+    Raises:
+        InputError: two lists in a folder are of one role.
+    """
     places: dict[Path, dict[str, dict[str, Path]]] = {}
     strange: list[Path] = []
     for path in sorted(folder.rglob("*")):
-        below = path.relative_to(folder).parts
-        if path.suffix.lower() not in SUFFIXES or not path.is_file() or _is_table(path):
-            continue
-        if len(below) > DEPTH or hidden(path, folder) or "labels" in below or path.stem in known.known:
+        suffix, match = path.suffix.lower(), ROLE.fullmatch(path.stem)
+        if suffix not in SUFFIXES or not (match or suffix == ".txt") or path.stem in known.known:
             continue  # those of a scene's name are labels of detectors
-        match = ROLE.fullmatch(path.stem)
-        if match:
-            places.setdefault(path.parent, {}).setdefault(match["of"] or "", {})[match["role"].lower()] = path
-        elif path.suffix.lower() == ".txt":
+        below = path.relative_to(folder).parts
+        if len(below) > DEPTH or hidden(path, folder) or "labels" in below or not path.is_file():
+            continue
+        if match is None:
             strange.append(path)
+        elif suffix == ".txt" or _names_scenes(path, known):
+            kinds = places.setdefault(path.parent, {}).setdefault(match["of"] or "", {})
+            if other := kinds.get(match["role"].lower()):
+                raise InputError(f"{folder.name}: {other.name} and {path.name} are both lists of one role; keep one")
+            kinds[match["role"].lower()] = path
     return places, strange
 
 
-def _is_table(path: Path) -> bool:
-    """Whether a CSV holds more than names: points or boxes, or splits."""
-    if path.suffix.lower() != ".csv":
+def may_be(path: Path) -> bool:
+    """Whether a CSV is called as a list is, and holds names alone: no points or boxes, and no splits."""
+    if path.suffix.lower() != ".csv" or not ROLE.fullmatch(path.stem):
+        return False
+    with path.open("rb") as file:
+        first = file.readline().decode("utf-8", "replace")
+    return len([cell for cell in re.split(r"[,;\t]", first) if cell.strip()]) <= 2
+
+
+def _names_scenes(path: Path, known: Names) -> bool:
+    """Whether at least half of a file's lines name scenes."""
+    if path.suffix.lower() == ".csv" and not may_be(path):
         return False
     try:
-        first = next(iter(entries(path)), "")
+        lines = entries(path)
     except InputError:
-        return True
-    return len([cell for cell in re.split(r"[,;\t]", first) if cell.strip()]) > 2
+        return False
+    told = 0
+    for line in lines:
+        try:
+            told += _scene(line, known) is not None
+        except InputError:
+            told += 1
+    return told >= max(1, len(lines) / 2)
 
 
 def _wanted(kinds: Mapping[str, dict[str, Path]], name: str) -> dict[str, dict[str, Path]]:
@@ -167,7 +189,8 @@ def _scenes(path: Path, name: str, known: Names, faults: list[str]) -> list[str]
         faults.append(str(error))
         return []
     for number, line in enumerate(lines):
-        if not number and path.suffix.lower() == ".csv" and re.split(r"[,;\t]", line.lower())[0] in HEADERS:
+        cells = {cell.strip("\"' ") for cell in re.split(r"[,;\t]", line.lower())}
+        if not number and path.suffix.lower() == ".csv" and cells & HEADERS:
             continue
         try:
             scene = _scene(line, known)
@@ -192,8 +215,9 @@ def _scene(line: str, known: Names) -> str | None:
     words = [word for word in re.split(r"[\s,;]+", line) if word]
     if len(words) < 2 or stem_of(line) in known.known:
         return known.find(line, exact=True)
-    # A word that is a scene's name as it stands tells more than a number that may be one.
-    told = [word for word in words if stem_of(word) in known.known]
+    # A file tells more than a scene's name as it stands, and that more than a number that may be one.
+    files = [word for word in words if stem_of(word) != word or "/" in word]
+    told = [word for word in files if known.find(word, exact=True)] or [word for word in words if word in known.known]
     scenes = {scene for word in told or words if (scene := known.find(word, exact=True)) is not None}
     if len(scenes) > 1:
         one, other, *_ = sorted(scenes)
@@ -204,17 +228,7 @@ def _scene(line: str, known: Names) -> str | None:
 def _refuse_strange(paths: Iterable[Path], known: Names, folder: Path) -> None:
     """Raises InputError for text files that name scenes but are no list of a known name."""
     for path in paths:
-        try:
-            lines = entries(path)
-        except InputError:
-            continue
-        told = 0
-        for line in lines:
-            try:
-                told += _scene(line, known) is not None
-            except InputError:
-                told += 1
-        if lines and told >= max(1, len(lines) / 2):
+        if _names_scenes(path, known):
             name = path.relative_to(folder).as_posix()
             raise InputError(
                 f"{folder.name}: {name} lists scenes, but for which role is not clear; name the lists train.txt and "

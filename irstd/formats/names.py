@@ -13,6 +13,7 @@ from irstd.formats.pixels import ANY
 
 TRUTH_WORDS = ("mask", "masks", "gt", "label", "labels", "pixels0", "truth", "groundtruth", "target")
 FOUND_WORDS = ("pred", "preds", "prediction", "score", "scores", "out", "output", "result", "seg", "prob", "sigmoid")
+USUAL = {*TRUTH_WORDS, *FOUND_WORDS, "images", "img", "train", "trainval", "test", "val"}  # of folders
 DATA = (*ANY, ".txt", ".xml", ".json", ".csv")
 TRUTH_END = re.compile(rf"(?<=.)[ _.-]({'|'.join(TRUTH_WORDS)})$", re.IGNORECASE)
 FOUND_END = re.compile(rf"(?<=.)[ _.-]({'|'.join(FOUND_WORDS)})$", re.IGNORECASE)
@@ -145,8 +146,9 @@ class Names:
 
 
 def below(files: Iterable[Path], folder: Path) -> str:
-    """The one folder below `folder` that all files lie in, as a path; empty where there is none."""
-    return "/".join(_common([path.relative_to(folder).parts[:-1] for path in files]))
+    """The one folder below `folder` that all files lie in, as a path without usual words; empty where there is none."""
+    shared = _common([path.relative_to(folder).parts[:-1] for path in files])
+    return "/".join(part for part in shared if part.lower() not in USUAL)
 
 
 @dataclass(frozen=True)

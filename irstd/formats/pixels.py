@@ -270,8 +270,8 @@ def _of_mode(image: Image.Image) -> Pixels:
         return Pixels(held[..., :3], held[..., 3])
     if mode in COLOURS:
         return Pixels(np.asarray(image.convert("RGB")))
-    if mode == "1":  # Pillow's truth is 255, with which NumPy does not reckon
-        return Pixels(np.asarray(image.convert("L")) > 0)
+    if mode == "1":  # as an array it is of truths that hold 255, with which NumPy does not reckon
+        return Pixels(np.asarray(image.convert("L")))
     if mode not in EIGHT_BITS and not mode.startswith(("I", "F")):
         raise UnreadableError(f"pixels of mode {mode} are not known; save it as grey levels")
     held = np.asarray(image)

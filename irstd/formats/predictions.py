@@ -130,7 +130,7 @@ def _maps(path: Path, files: _Files | Mapping[str, Path], sizes: Mapping[str, Si
     if isinstance(files, _Files):
         given.notes += files.notes
         for stranger in files.strangers:
-            given.wrong("extra", stranger.name)
+            given.wrong("extra", stranger.relative_to(path).as_posix())
         if not files.scenes:
             raise InputError(_nothing_matched(path, files.strangers, sizes))
         for name in sizes:

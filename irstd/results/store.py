@@ -83,7 +83,7 @@ def _check_numbers(values: pd.Series, holds: str, path: Path) -> None:
 def write_json(values: Mapping[str, Any], path: Path) -> None:
     """Writes a record as JSON; a number that is not finite, at any depth, becomes null."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_finite(values), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    path.write_text(json.dumps(_finite(values), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _finite(value: Any) -> Any:

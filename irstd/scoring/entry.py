@@ -77,7 +77,7 @@ def make(folder: Path, truth: Truth, found: Given, above: float, told: Mapping[s
     }
     store.write_json(card, building / CARD)
     (building / ENVIRONMENT).write_text(_environment(), encoding="utf-8")
-    (building / README).write_text(_card(card), encoding="utf-8")
+    (building / README).write_text(_card(card), encoding="utf-8", newline="\n")
     folder.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)
@@ -158,7 +158,8 @@ def _around(folder: Path, card: Mapping[str, Any]) -> list[str]:
     if unknown := sorted(set(card) - KEYS):
         wrong.append(f"{CARD} has {shown(unknown)}, which no submission has")
     known = {CARD, README, ENVIRONMENT, Path(MAPS).parts[0]}
-    if others := sorted(path.name for path in folder.iterdir() if path.name not in known):
+    here = [path.name for path in folder.iterdir() if not path.name.startswith((".", "LICENSE"))]
+    if others := sorted(set(here) - known):
         wrong.append(f"no part of a submission: {shown(others)}")
     page = folder / README
     try:

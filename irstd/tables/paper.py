@@ -95,8 +95,9 @@ def _cell(value: float, low: float, high: float, factor: float, digits: int, *, 
         return NONE
     ends = f" [{factor * low:.1f}, {factor * high:.1f}]" if intervals and not np.isnan(low) else ""
     # Tables hold six significant digits; more would be made up.
-    shown = f"{factor * value:.{digits}f}" if factor * value < 1e4 else f"{factor * value:.6g}"
-    return f"{shown}{ends}"
+    scaled = factor * value
+    places = digits if scaled < 1e4 else 1 if scaled < 1e5 else 0
+    return f"{scaled:.{places}f}{ends}"
 
 
 def latex(table: Table, caption: str = "") -> str:
