@@ -37,6 +37,7 @@ def theme() -> None:
         {
             "figure.dpi": SCREEN_DPI,
             "savefig.dpi": 130,  # of pictures within an SVG; what is drawn has none
+            "path.simplify_threshold": 0.5,  # px by which a line may be straightened: curves of hundreds of levels
             "savefig.bbox": "tight",
             "svg.hashsalt": "irstd",  # else ids in an SVG are random
             "svg.fonttype": "none",  # text stays text: light, and can be searched
