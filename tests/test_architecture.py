@@ -155,6 +155,13 @@ def test_training_needs_torch_lightning_numpy_scipy_and_kornia_only():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+def test_a_clone_is_small():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    held = sum((ROOT / name).stat().st_size for name in listed.split("\0") if name and (ROOT / name).is_file())
+
+    assert held < 25_000_000, f"{held:,} bytes"
+
+
 def test_a_file_is_one_idea():
     long = {p: n for p in SOURCES if (n := len((ROOT / p).read_text().splitlines())) > 400}
 
