@@ -50,7 +50,7 @@ const restrict = () => {
   const wanted = selects.map(one => [at[one.dataset.column], one.value]).filter(([, word]) => word !== "");
   table.search.fixed("choices", (_text, row) => wanted.every(([place, word]) => row[place] === word
     // What a paper states stays beside every convention, and says so.
-    || (columns[place] === "convention" && row[place] === "as its source scores")));
+    || (columns[place] === "convention" && row[place] === "as stated")));
   table.draw();
 };
 for (const select of selects) {
