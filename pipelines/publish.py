@@ -92,9 +92,8 @@ def main(*names: str) -> None:
     cells = chosen(tuple(name for name in names if name != RACE), asked.cells())
     if RACE in names and not race():
         raise InputError("there is no race yet; run `python -m pipelines.race`")
-    wanted = [
-        (cell, files(cell, asked.public)) for cell in cells
-    ]  # whatever is wrong is said before anything is written
+    # Whatever is wrong is said before anything is written.
+    wanted = [(cell, files(cell, asked.public)) for cell in cells]
     for cell, paths in wanted:
         place = Path(cell["dataset"], cell["method"], str(cell["seed"]))
         shutil.rmtree(RECORD / "results" / place, ignore_errors=True)

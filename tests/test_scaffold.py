@@ -60,7 +60,10 @@ def test_params_get_one_row_and_keep_every_other_line(checkout):
         ("My-Method", "'My-Method' cannot name a module; take small letters, digits and _, a letter first"),
         ("yes", "'yes' cannot name a module; take small letters, digits and _, a letter first"),
         ("class", "'class' cannot name a module; take small letters, digits and _, a letter first"),
-        ("ggl_net", "params.yaml has a row 'ggl_net' already; take another name, or take that row out, from `methods` too"),
+        (
+            "ggl_net",
+            "params.yaml has a row 'ggl_net' already; take another name, or take that row out, from `methods` too",
+        ),
         ("score_report", "tests/test_score_report.py is there already; take another name, or remove it"),
     ],
 )

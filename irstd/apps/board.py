@@ -81,6 +81,7 @@ def page_of(rows: pd.DataFrame, menu: Menu | None = None) -> str:
         InputError: the library of tables is not installed.
     """
     from irstd.reports import page  # noqa: PLC0415
+    from irstd.tables.board import STATED  # noqa: PLC0415
 
     try:
         library = files("itables") / "html"
@@ -93,6 +94,7 @@ def page_of(rows: pd.DataFrame, menu: Menu | None = None) -> str:
         "rows": [[round(v, 6) if isinstance(v, float) else v for v in row] for row in plain.to_numpy().tolist()],
         "start": {key: word for key, word in FIRST.items() if (rows[key] == word).any()},
         "sources": bibliography(rows),
+        "stated": STATED,
     }
     return page.TEMPLATES.get_template("board.html").render(
         title="Board", linked=menu is not None, menu=menu or {}, here="board", count=len(rows), choices=CHOICES,

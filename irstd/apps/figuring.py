@@ -50,10 +50,7 @@ def run(given: argparse.Namespace, root: Path) -> str:
         raise InputError(f"--out {given.out.name} is of no known format; give {', '.join(SUFFIXES)}")
     named = _named(given.predictions)
     truth, picture = _truth(given, root)
-    try:
-        from irstd.plots import paper  # noqa: PLC0415 - matplotlib, and `--help` needs none of these
-    except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed; `pip install 'irstd-workbench[figures]'` brings it") from None
+    from irstd.plots import paper  # noqa: PLC0415 - matplotlib, and `--help` needs none of these
 
     paper.for_print()
     notes: list[str] = []

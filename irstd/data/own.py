@@ -14,7 +14,7 @@ from pathlib import Path
 from irstd.data import raw, roles
 from irstd.errors import InputError
 from irstd.formats import annotations, images, lists, masks, pixels
-from irstd.formats.marks import Mark, Marks
+from irstd.formats.marks import Mark, Marks, Size
 from irstd.formats.names import Names, listing, own_names, shown
 from irstd.formats.pixels import ANY, UnreadableError
 
@@ -194,30 +194,29 @@ def _match_masks(parts: Iterable[_Part], found: Own, names: Names, folder: Path)
 
 def _take_marks(folder: Path, parts: list[_Part], found: Own, names: Names) -> list[str]:
     """Adds points or boxes, of the folder or of its parts; returns what is wrong."""
-    places = _mark_files(folder)
-    if not places and parts[0].folder != folder:
-        of_parts = [(part, _mark_files(part.folder)) for part in parts]
-        if lacking := [part.folder.name for part, inside in of_parts if not inside]:
+    several = [_mark_files(folder)]
+    if not several[0] and parts[0].folder != folder:
+        several = [_mark_files(part.folder) for part in parts]
+        if lacking := [part.folder.name for part, inside in zip(parts, several, strict=True) if not inside]:
             return [f"{' and '.join(lacking)} has neither masks/ nor points or boxes (a CSV, COCO JSON, labels/)"]
-        return [fault for _, inside in of_parts for fault in _take_from(inside, folder, found, names)]
-    if not places:
+    if not several[0]:
         return [
             "the folder masks/ is missing; a dataset is images/ and masks/, or images/ and points or boxes (a CSV, "
             "COCO JSON, labels/ or Annotations/)"
         ]
-    return _take_from(places, folder, found, names)
-
-
-def _take_from(places: list[Path], folder: Path, found: Own, names: Names) -> list[str]:
-    if len(places) > 1:
-        return [f"points or boxes are in {' and '.join(_below(p, folder) for p in places)}; keep one"]
-    where = _below(places[0], folder)
-    sizes, faults = {}, []
+    sizes = {}
     for name, path in found.images.items():
         try:
             sizes[name] = pixels.size_of(path)
         except (UnreadableError, OSError):
             continue  # named when images are checked
+    return [fault for places in several for fault in _take_from(places, folder, found, names, sizes)]
+
+
+def _take_from(places: list[Path], folder: Path, found: Own, names: Names, sizes: dict[str, Size]) -> list[str]:
+    if len(places) > 1:
+        return [f"points or boxes are in {' and '.join(_below(p, folder) for p in places)}; keep one"]
+    where, faults = _below(places[0], folder), []
     try:
         marks = annotations.read(places[0], sizes, names)
     except InputError as error:

@@ -230,7 +230,7 @@ def prepare(source: Path, folder: Path, *, progress: bool = False) -> list[str]:
                     **({"deep": 1} if pair.deep else {}),
                 }
             )
-            told_of.update(DEEP if note.startswith("levels ") else note for note in pair.notes)
+            told_of.update([*pair.notes, *[DEEP] * pair.deep])
             targets += found
             thumbnails.append(thumbnail(pair.image))
             images_.append(pair.image.ravel())

@@ -30,6 +30,11 @@ class Given:
     problems: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def left(self) -> bool:
+        """Whether any prediction can be scored."""
+        return bool(self.maps or self.points)
+
     def wrong(self, kind: str, name: str) -> None:
         """Notes a problem."""
         names = self.problems.setdefault(kind, [])
@@ -44,9 +49,9 @@ class Given:
                 continue
             what, fix = FIXES[kind]
             sentence = f"{what} {shown(names)}; {fix}"
-            if kind == "missing" and (self.maps or self.points):
+            if kind == "missing" and self.left:
                 sentence += ", or say with --missing nothing that nothing was found there"
-            if self.maps or self.points:
+            if self.left:
                 sentence += f", or go on without them with --skip {kind}"
             sentences.append(sentence)
         if sentences:
@@ -58,7 +63,7 @@ class Given:
         Raises:
             InputError: there are some; see `refuse`.
         """
-        if missing == "nothing" and (self.maps or self.points):
+        if missing == "nothing" and self.left:
             self.take_missing_as_nothing(sizes)
         self.refuse(skipped)
 

@@ -20,7 +20,7 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-601
 @dataclass(frozen=True, slots=True)
 class Grey:
     """An image. levels: (H, W). colour: whether its channels differ. stretched: the levels that became 0 and 255 in an
-    image of more than 8 bits, or None. notes: what was done to get there.
+    image of more than 8 bits, or None. notes: what else was done to get there.
     """
 
     levels: UInt8[ndarray, "H W"]
@@ -64,9 +64,7 @@ def read(path: Path, levels: Levels | None = None, key: str | None = None) -> Gr
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise UnreadableError("pixels that are no numbers")
     low, high = levels or (float(values.min()), float(values.max()))
-    grey = stretch(values, low, high)
-    notes.append(f"levels {low:g} to {high:g} stretched to 0 to 255")
-    return Grey(grey, colour, (low, high), tuple(notes))
+    return Grey(stretch(values, low, high), colour, (low, high), tuple(notes))
 
 
 def stretch(values: ndarray, low: float, high: float) -> UInt8[ndarray, "H W"]:

@@ -39,13 +39,17 @@ class Lists:
 
 
 def entries(path: Path) -> list[str]:
-    """The lines of a list without blanks at their ends; empty lines and comments are left out.
+    """The lines of a list without blanks at their ends; empty lines, comments and the head of a CSV are left out.
 
     Raises:
         InputError: it is no text.
     """
     lines = (line.strip().strip("\ufeff").strip() for line in text.read(path).split("\n"))
-    return [line for line in lines if line and not line.startswith("#")]
+    found = [line for line in lines if line and not line.startswith("#")]
+    if found and path.suffix.lower() == ".csv":
+        head = {cell.strip("\"' ") for cell in re.split(r"[,;\t]", found[0].lower())}
+        return found[1:] if head & HEADERS else found
+    return found
 
 
 def find(folder: Path, names: Iterable[str], split: str = "lists") -> Lists:
@@ -188,10 +192,7 @@ def _scenes(path: Path, name: str, known: Names, faults: list[str]) -> list[str]
     except InputError as error:
         faults.append(str(error))
         return []
-    for number, line in enumerate(lines):
-        cells = {cell.strip("\"' ") for cell in re.split(r"[,;\t]", line.lower())}
-        if not number and path.suffix.lower() == ".csv" and cells & HEADERS:
-            continue
+    for line in lines:
         try:
             scene = _scene(line, known)
         except InputError as error:

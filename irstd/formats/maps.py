@@ -106,13 +106,11 @@ def tops_of(arrays: Mapping[str, ndarray], where: str, *, scores: bool = False) 
     two = all(not a[(a != 0) & (a != highest[name])].size for name, a in whole.items())
     values = sorted({value for value in highest.values() if value})
     # One value that is more than half of what is possible counts as found either way.
-    weak = {value for name, value in highest.items() if 0 < value <= tops[name] // 2}
+    weak = any(0 < value <= tops[name] // 2 for name, value in highest.items())
     if two and weak and (len(values) == 1 or set(values) <= {1, 255, 65535}):
-        held = (
-            f"all values are 0 and {most}"
-            if len(values) == 1
-            else (f"every map holds 0 and at most one other value ({shown(map(str, values))})")
-        )
+        held = f"all values are 0 and {most}"
+        if len(values) > 1:
+            held = f"every map holds 0 and at most one other value ({shown(map(str, values))})"
         return {name: max(value, 1) for name, value in highest.items()}, [f"{held}: taken as masks"]
     if most <= masks.LARGEST_ID:
         raise InputError(

@@ -165,7 +165,10 @@ def read(path: Path, levels: images.Levels | None = None, name: str = "", key: s
     except (UnreadableError, OSError) as error:
         raise InputError(f"{path.name} is no picture ({error}); replace it") from None
     suitable(path, *grey.levels.shape)
-    return Picture(path, grey.levels, ", ".join(grey.notes), name)
+    notes = list(grey.notes)
+    if grey.stretched:
+        notes.append("levels {:g} to {:g} stretched to 0 to 255".format(*grey.stretched))
+    return Picture(path, grey.levels, ", ".join(notes), name)
 
 
 def frames(path: Path, name: str = "") -> Iterator[Picture]:

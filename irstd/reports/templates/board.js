@@ -1,4 +1,4 @@
-const { columns, rows, start, sources } = JSON.parse(document.getElementById("rows").textContent);
+const { columns, rows, start, sources, stated } = JSON.parse(document.getElementById("rows").textContent);
 const { jQuery: $ } = await import(LIBRARY);
 const dark = matchMedia("(prefers-color-scheme: dark)");  // the library looks for a class
 const follow = () => document.documentElement.classList.toggle("dark", dark.matches);
@@ -50,7 +50,7 @@ const restrict = () => {
   const wanted = selects.map(one => [at[one.dataset.column], one.value]).filter(([, word]) => word !== "");
   table.search.fixed("choices", (_text, row) => wanted.every(([place, word]) => row[place] === word
     // What a paper states stays beside every convention, and says so.
-    || (columns[place] === "convention" && row[place] === "as stated")));
+    || (columns[place] === "convention" && row[place] === stated)));
   table.draw();
 };
 for (const select of selects) {
