@@ -1,5 +1,6 @@
 """Cells beside each other: by Dask here and over ssh, by Slurm; killed, failed, joined, and equal to `dvc repro`."""
 
+import contextlib
 import json
 import os
 import pickle
@@ -93,6 +94,27 @@ def trains(folder, name):
         return None
 
 
+def catch(folder, names):
+    """The processes that train these cells, each stopped as soon as it does, so that a slow machine can look at all."""
+    found = {}
+
+    def look():
+        for name in names:
+            if name not in found and (process := trains(folder, name)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    send(process, signal.SIGSTOP)
+                    found[name] = process
+        return len(found) == len(names)
+
+    until(look)
+    return [found[name] for name in names]
+
+
+def send(process, number):
+    for one in [process, *process.children(recursive=True)]:
+        one.send_signal(number)
+
+
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     """Weights of all cells after a plain `dvc repro`; made once for all the processes that test."""
@@ -127,28 +149,31 @@ class TestDask:
         blocked = break_it(folder)
         words = ["pipelines.fan_out", "dask", "--workers", "2", "--dashboard", "127.0.0.1:0"]
 
-        def begun():
+        def begun(*more):
             with (tmp_path / "log").open("w") as log:
-                return subprocess.Popen([sys.executable, "-m", *words], cwd=folder, env=environment(), stdout=log, stderr=log)  # fmt: skip
+                return subprocess.Popen([sys.executable, "-m", *words, *more], cwd=folder, env=environment(), stdout=log, stderr=log)  # fmt: skip
 
         # Stopped from outside, it leaves no worker behind.
-        stopped = begun()
-        training = until(lambda: trains(folder, CELLS[0]))
+        stopped = begun("--cells", CELLS[0])
+        (training,) = catch(folder, CELLS[:1])
         worker = training.parent()
         stopped.terminate()
+        send(training, signal.SIGCONT)
         assert stopped.wait(60) == 1
         assert "stopped; call this again" in (tmp_path / "log").read_text()
         assert not psutil.wait_procs([worker], timeout=60)[1]
         until(lambda: not held(folder / cell.lock_file(CELLS[0])) and trains(folder, CELLS[0]) != training)
 
         first = begun()
-        training, other = (until(lambda name=name: trains(folder, name)) for name in CELLS[:2])
+        training, other = catch(folder, CELLS[:2])
         worker = training.parent()
         # Dask's wish to give memory back at once is not the training's.
         assert "MALLOC_TRIM_THRESHOLD_" not in training.environ()
 
         # One of two workers, and with it its cell. And the code is edited: what runs is the commit's.
         worker.send_signal(signal.SIGKILL)
+        for process in (training, other):
+            send(process, signal.SIGCONT)
         with (folder / "irstd/training/steps.py").open("a") as file:
             file.write("raise SystemExit('edited meanwhile')\n")
         first.wait(600)

@@ -101,7 +101,7 @@ from tests.test_tiles import Local, loaded
 path, out = map(Path, sys.argv[1:])
 network = InTorch(loaded(Local(halving=True), lambda score, _: Prediction(score=score)))
 for answer in pictures.write(pictures.answers(network, [sources.read(path)], 0.5), out):
-    print(answer.scores is not None)
+    print(answer.levels is not None)
 (peak,) = (line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
 print(peak)
 """
