@@ -15,7 +15,7 @@ from pathlib import Path
 
 from irstd.config import params
 from irstd.errors import InputError, hint
-from irstd.results import store
+from irstd.results import store, sums
 from irstd.tables import BUSY
 from pipelines import RECORD, RESULTS, WEIGHTS, run
 from pipelines.reports import build
@@ -93,6 +93,7 @@ def main(*names: str) -> None:
     if RACE in names and not race():
         raise InputError("there is no race yet; run `python -m pipelines.race`")
     # Whatever is wrong is said before anything is written.
+    sums.check(RECORD / "results")
     wanted = [(cell, files(cell, asked.public)) for cell in cells]
     for cell, paths in wanted:
         place = Path(cell["dataset"], cell["method"], str(cell["seed"]))
@@ -104,6 +105,7 @@ def main(*names: str) -> None:
     for path in race() if RACE in names else ():
         _copy(path, RECORD / "results" / path.relative_to(RESULTS))
         print(f"published {path.stem}")
+    sums.write(RECORD / "results")
     build(RECORD, RECORD / "results")
 
 

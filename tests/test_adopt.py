@@ -6,8 +6,10 @@ import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from irstd.apps import adopting, cli, trying
@@ -18,7 +20,7 @@ from irstd.inference.half import restored
 from irstd.methods import Step, _adopted
 from irstd.methods._adopted import Foreign, Options
 from tests.conftest import ROOT
-from tests.test_pipeline import TINY, copy, dvc, set_params
+from tests.test_pipeline import TINY, copy, dvc, environment, set_params
 
 BLOCKS = """
 from torch import nn
@@ -220,6 +222,18 @@ def test_imports_may_begin_in_a_folder_of_the_clone(tmp_path):
         adopting._explored(Foreign(str(root), file, name), lambda one: trying.explore(one, None, None, None))
 
 
+def test_a_clone_without_git_begins_where_its_imports_do_or_a_known_file_lies(clones, tmp_path):
+    """As archives of a repository are."""
+    assert adopting.place(f"{clones['plain']}/model/unet.py:PlainUNet") == (clones["plain"], "model/unet.py", "PlainUNet")
+    assert adopting.place(f"{clones['deep']}/model/net.py:DeepNet")[0] == clones["deep"] / "model"  # imports a sibling
+
+    known = next(row for row in adopting.networks() if "/" in row["file"])
+    file = tmp_path / "archive-main" / known["file"]
+    file.parent.mkdir(parents=True)
+    file.write_text(f"import {file.stem}\nclass {known['name']}: ...\n")
+    assert adopting.place(f"{file}:{known['name']}") == (tmp_path / "archive-main", known["file"], known["name"])
+
+
 def test_what_is_wrong_where_imports_begin_is_what_is_said(tmp_path):
     (tmp_path / "repo/.git").mkdir(parents=True)
     inner = clone(tmp_path / "repo/src", "unet", LOGITS.replace("def __init__(self", "def __init__(self, classes"))
@@ -233,13 +247,40 @@ def test_a_function_of_a_folder_is_found(clones):
     assert adopting.place(f"{clones['plain']}:block") == (clones["plain"], "model/blocks.py", "block")
 
 
-def test_the_command_makes_a_method_that_keeps_the_contract(clones, tmp_path, monkeypatch, capsys):
-    checkout = tmp_path / "checkout"
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A copy of this project beside the clones, where commands are called."""
+    folder = tmp_path / "checkout"
     for name in ("irstd", "tests"):
-        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("params.yaml", "pyproject.toml"):
-        shutil.copy(ROOT / name, checkout / name)
-    monkeypatch.chdir(checkout)
+        shutil.copy(ROOT / name, folder / name)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_authors_weights_predict_and_are_exported_by_the_commands(clones, tmp_path, checkout, rng):
+    foreign, _ = explored(clones["soft"], "model/seg.py", "TwoClasses")
+    torch.save(_adopted.Adopted(foreign, Options()).network.state_dict(), tmp_path / "best.pth")
+    Image.fromarray(rng.integers(0, 255, (40, 48), np.uint8)).save(tmp_path / "a.png")
+
+    def call(*words):
+        done = subprocess.run([sys.executable, "-m", "irstd", *words], capture_output=True, text=True, env=environment())
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    call("adopt", "../soft:TwoClasses", "--name", "two", "--weights", "../best.pth", "--trained-on", "nuaa-sirst")
+    call("predict", "../a.png", "--weights", "nuaa-sirst/two", "--out", "../found")
+    call("export", "nuaa-sirst/two", "--size", "32", "32", "--out", "../two.onnx")
+    call("predict", "../a.png", "--weights", "../two.onnx", "--out", "../again")
+
+    maps = [np.asarray(Image.open(tmp_path / name / "scores/a.png"), np.float64) for name in ("found", "again")]
+    assert maps[0].shape == (40, 48) and maps[0].std() > 0
+    assert np.abs(maps[0] - maps[1])[:32, :32].max() <= 0.02 * 65535  # tiles of 32 px see other borders
+
+
+def test_the_command_makes_a_method_that_keeps_the_contract(clones, checkout, tmp_path, capsys):
     before = {p: p.read_bytes() for folder in clones.values() for p in folder.rglob("*") if p.is_file()}
 
     cli.main(
@@ -273,7 +314,8 @@ def test_published_weights_are_taken_without_running_code_and_predict(clones, tm
     wrapped = {f"module.{name}": one for name, one in authors.state_dict().items()} | {
         "module.total_ops": torch.ones(1)
     }
-    torch.save({"epoch": 7, "state_dict": wrapped}, tmp_path / "best.pth.tar")
+    best = np.mean([0.5, 0.75])  # as MSHNet keeps beside them
+    torch.save({"epoch": 7, "iou": best, "loss": np.float32(0.5), "state_dict": wrapped}, tmp_path / "best.pth.tar")
     given = Namespace(name="plain_u_net", weights=tmp_path / "best.pth.tar", trained_on="nuaa-sirst")
     mean = {"mean": 0.25, "deviation": 0.5}
     (tmp_path / "w.safetensors").write_bytes(adopting._packed(given, foreign, mean))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from irstd.errors import InputError
 from irstd.inference.published import find, published
 from irstd.metrics.conventions import ours
 from irstd.metrics.levels import encode
-from irstd.results import reading, records, store
+from irstd.results import overlaid, reading, records, store, sums
 from irstd.scoring.evaluation import evaluate
 from tests.conftest import RECORDED, ROOT
 
@@ -108,6 +109,36 @@ def test_a_run_that_found_nothing_is_whole(results, prepared):
 
 def test_the_record_is_whole():
     records.check(ROOT / "reports/results")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda run: (run / "history.csv").write_text("epoch\n"), "history.csv was changed"),
+        (lambda run: (run / "summary.json").unlink(), "summary.json is missing"),
+        (lambda run: shutil.copy(run / "history.csv", run / "more.csv"), "more.csv was added"),
+    ],
+)
+def test_the_record_is_as_it_was_published_or_nothing_is_read(results, change, words):
+    """A number that no sum gives away is changed: `SHA256SUMS` gives it away."""
+    sums.write(results)
+    assert overlaid.overlay([results, results / "none"]) == results
+    change(results / RUN)
+
+    with pytest.raises(InputError) as error:
+        overlaid.overlay([results, results / "none"])
+
+    assert words in str(error.value) and "git checkout -- " in str(error.value)
+
+
+def test_the_sums_are_those_of_the_record_and_what_coreutils_reads():
+    sums.check(ROOT / "reports/results")
+    assert (ROOT / "reports/results" / sums.NAME).exists()
+    command = shutil.which("sha256sum")
+    if command is None:
+        pytest.skip("there is no `sha256sum` here")
+    done = subprocess.run([command, "--check", "--quiet", sums.NAME], cwd=ROOT / "reports/results", check=False)
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize("name", DAMAGE)

@@ -1,5 +1,8 @@
 """What a second reader found to be wrong without a word, refused though sound, or advised against all sense."""
 
+import os
+import sys
+
 import numpy as np
 import pytest
 import tifffile
@@ -352,3 +355,17 @@ class TestOptions:
         two = irstd.score(TRUTH, {name: mask[None, None] for name, mask in TRUTH.items()})
 
         assert one.conventions.loc["irstd", "iou"] == two.conventions.loc["irstd", "iou"] == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
+@pytest.mark.parametrize(
+    "command", [["predict", "in", "--out", "out"], ["convert", "in", "out", "--to", "points"], ["score", "in", "--truth", "in"]]
+)  # fmt: skip
+def test_a_name_that_is_no_utf_8_is_refused_before_anything_is_written(tmp_path, monkeypatch, command):
+    put(tmp_path / "in", TRUTH)
+    os.rename(os.fsencode(tmp_path) + b"/in/a.png", os.fsencode(tmp_path) + b"/in/a\xff.png")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SystemExit, match=r"error: in/a\\udcff\.png has a name that is no UTF-8; rename it"):
+        cli.main(command)
+    assert not (tmp_path / "out").exists()

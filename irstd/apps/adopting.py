@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from irstd.methods._adopted import Foreign
 
 NAMED = (ast.ClassDef, ast.FunctionDef)
+DEEPEST = 5  # folders above a file in which its imports are looked for
 NETWORKS = Path(__file__).with_name("networks.csv")  # of public repositories: where they are, and how they are built
 # What the field's codes subtract from an image and divide it by, where white is 1: ImageNet's channels, or figures of
 # grey levels of the dataset, here as BasicIRSTD's utils.py states them (SCTransNet's are the same).
@@ -73,7 +74,7 @@ def add(commands: Any) -> None:
         "--weights",
         type=Path,
         metavar="FILE",
-        help="of torch, that its authors publish: for `irstd predict` and `score`",
+        help="of torch, that its authors publish: what `irstd predict` then uses",
     )
     parser.add_argument("--trained-on", metavar="DATASET", help="of these weights")
     parser.add_argument("--channels", type=int, choices=trying.CHANNELS, help="that it takes; found if not given")
@@ -151,7 +152,7 @@ def place(word: str) -> tuple[Path, str, str]:
     if not path_word or not name.isidentifier():
         raise InputError(f"{word!r} is no PLACE:CLASS; give a file or folder, a colon, and a class in it")
     if path.is_file():
-        root = next((p for p in path.parents if (p / ".git").exists()), path.parent)
+        root = _root(path, name)
         return root, path.relative_to(root).as_posix(), name
     if not path.is_dir():
         raise InputError(f"{path_word} does not exist; give the file of the network, or the folder of its clone")
@@ -169,13 +170,44 @@ def place(word: str) -> tuple[Path, str, str]:
     return path, files[0].relative_to(path).as_posix(), name
 
 
+def _root(file: Path, name: str) -> Path:
+    """Of the clone that a file lies in: where Git says; else, as of an archive, where a known network's file lies, or
+    from where the file's imports are found.
+    """
+    for folder in file.parents:
+        if (folder / ".git").exists():
+            return folder
+    for row in networks():
+        parts = Path(row["file"]).parts
+        if row["name"] == name and file.parts[-len(parts) :] == parts:
+            return file.parents[len(parts) - 1]
+    wanted = _imported(file)
+    places = [[p for p in file.parents[:DEEPEST] if (p / f"{one}.py").exists() or (p / one).is_dir()] for one in wanted]
+    return min((found[0] for found in places if found), key=lambda folder: len(folder.parts), default=file.parent)
+
+
+def _imported(source: Path) -> set[str]:
+    """Packages and modules that a file imports by their whole names."""
+    found = set()
+    for node in ast.walk(_parsed(source)):
+        if isinstance(node, ast.Import):
+            found |= {one.name.split(".")[0] for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def _parsed(source: Path) -> ast.Module:
+    """A file of Python; an empty one, if it is none."""
+    try:
+        return ast.parse(source.read_text(encoding="utf-8", errors="replace"))
+    except (SyntaxError, ValueError):
+        return ast.Module([], [])
+
+
 def _defined(source: Path) -> dict[str, bool]:
     """Classes and functions of a file, and whether each is a class."""
-    try:
-        tree = ast.parse(source.read_text(encoding="utf-8", errors="replace"))
-    except (SyntaxError, ValueError):
-        return {}
-    return {node.name: isinstance(node, ast.ClassDef) for node in tree.body if isinstance(node, NAMED)}
+    return {node.name: isinstance(node, ast.ClassDef) for node in _parsed(source).body if isinstance(node, NAMED)}
 
 
 def run(given: argparse.Namespace, root: Path) -> str:
@@ -291,7 +323,8 @@ def _packed(given: argparse.Namespace, foreign: Foreign, options: dict[str, Any]
     if not path.is_file():
         raise InputError(f"{path} does not exist; give a file of weights")
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)  # runs no code of the file's
+        with torch.serialization.safe_globals(_numpys()):  # runs no code of the file's
+            held = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise InputError(
             f"{path.name} holds more than tensors, or is damaged, and is not run; save the network's state_dict() alone"
@@ -311,6 +344,15 @@ def _packed(given: argparse.Namespace, foreign: Foreign, options: dict[str, Any]
         options=dict(options), threshold=0.5, geometry="crop", side=256, commit=None, hardware=None,
     )  # fmt: skip
     return weights.pack({f"network.{name}": state[name] for name in wanted}, label)
+
+
+def _numpys() -> list[Any]:
+    """What a number of NumPy is pickled as: many keep their best score beside the weights."""
+    import numpy as np  # noqa: PLC0415
+    from numpy._core.multiarray import scalar  # noqa: PLC0415
+
+    kinds = [type(np.dtype(code)) for code in "?bBhHiIlLefd"]
+    return [np.dtype, scalar, (scalar, "numpy.core.multiarray.scalar"), *kinds]
 
 
 def _state(held: Any, wanted: set[str]) -> dict[str, Any]:

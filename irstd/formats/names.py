@@ -176,15 +176,35 @@ def hidden(path: Path, folder: Path) -> bool:
     )
 
 
+def writable(path: Path) -> Path:
+    """The path, if tables and lists can name it.
+
+    Raises:
+        InputError: its name has bytes that are no UTF-8, as names of archives from other systems may.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{str(path).encode(errors='backslashreplace').decode()} has a name that is no UTF-8; rename it "
+            "(`convmv -f latin1 -t utf8 -r --notest FOLDER` does so for all files of a folder)"
+        ) from None
+    return path
+
+
 def listing(folder: Path, suffixes: Iterable[str] = ANY) -> Listing:
-    """Files of these suffixes below a folder, of any depth and case; hidden files do not count."""
+    """Files of these suffixes below a folder, of any depth and case; hidden files do not count.
+
+    Raises:
+        InputError: a name cannot be written, see `writable`.
+    """
     wanted, files, passed = set(suffixes), [], Counter()
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or hidden(path, folder):
             continue
         suffix = path.suffix.lower()
         if suffix in wanted:
-            files.append(path)
+            files.append(writable(path))
         else:
             passed[suffix] += 1
     return Listing(folder, files, passed)

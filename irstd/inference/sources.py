@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from irstd.errors import InputError
 from irstd.formats import images, pixels
-from irstd.formats.names import listing
+from irstd.formats.names import listing, writable
 from irstd.formats.pixels import ANY, UnreadableError
 
 VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv")
@@ -73,7 +73,7 @@ def find(given: Iterable[Path], out: Path | None = None) -> Found:
     notes = []
     for path in given:
         if path.is_file():
-            found.setdefault(path.resolve(), (path, path.parent))
+            found.setdefault(path.resolve(), (writable(path), path.parent))
             continue
         if out is not None and out.resolve() in (path.resolve(), *path.resolve().parents):
             raise InputError(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from irstd.errors import InputError
+from irstd.results import sums
 
 ORIGINS = "origins.csv"  # in the folder that is seen: dataset, method, seed, and where the run's results are from
 RECORD, HERE = "record", "this machine"
@@ -24,7 +25,7 @@ def overlay(folders: Path | str | Sequence[Path | str]) -> Path:
             some need not exist. These are copied together into `view`, beside the last.
 
     Raises:
-        InputError: none of them exists.
+        InputError: none of them exists, or one is not as it was published, see `irstd.results.sums`.
     """
     wanted = [folders] if isinstance(folders, (str, Path)) else folders
     there = [Path(f) for f in wanted if Path(f).is_dir()]
@@ -33,12 +34,14 @@ def overlay(folders: Path | str | Sequence[Path | str]) -> Path:
             f"there is no folder {' or '.join(map(str, wanted))} below {Path.cwd()}; notebooks are run from "
             "notebooks/, as by `papermill --cwd notebooks`"
         )
+    for folder in there:
+        sums.check(folder)
     if len(there) < 2:
         return there[0]
     sources: dict[Path, Path] = {}
     origins: dict[Path, str] = {}
     for place, folder in enumerate(there):
-        files = {p.relative_to(folder): p for p in sorted(folder.rglob("*")) if p.is_file()}
+        files = {p.relative_to(folder): p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != sums.NAME}
         runs = {path.parent for path in files if path.match("*/*/*/metrics.json")}
         begun = {path.parents[-4] for path in files if len(path.parts) > 3 and path.parts[2].isdigit()} - runs
         files = {path: file for path, file in files.items() if not place or not begun & {*path.parents}}
