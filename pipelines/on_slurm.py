@@ -29,6 +29,8 @@ env -u SLURM_NTASKS -u SLURM_NPROCS -u SLURM_JOB_NAME {python} -m pipelines.cell
 child=$!
 wait "$child"
 """
+KEPT, TIME, JOIN_MIN = ("--partition", "--account", "--qos", "--clusters", "--reservation"), "--time", 30
+SHORT = {"-p": "--partition", "-A": "--account", "-q": "--qos", "-M": "--clusters", "-t": TIME}
 JOIN = """#!/bin/bash
 cd {folder} && {python} -m pipelines.join && {python} -m pipelines.cells
 """
@@ -45,6 +47,24 @@ def _sbatch(script: str, *options: str) -> str:
     if done.returncode:
         raise InputError(f"Slurm refused the cells: {reason(done)}")
     return done.stdout.strip().split(";")[0]
+
+
+def of_join(options: list[str]) -> list[str]:
+    """Those of sbatch's options for the tasks that the job which joins them needs as well: where it may run, and whose
+    account pays. It has a time of its own, in minutes, if the tasks have one.
+
+    >>> of_join(["-p", "gpu", "--account", "us", "--time=4:00:00", "--mem=16G", "-qlong"])
+    ['--partition=gpu', '--account=us', '--time=30', '--qos=long']
+    """
+    found, words = [], list(options)
+    while words:
+        word = words.pop(0)
+        short = word[:2] in SHORT
+        name, value = (SHORT[word[:2]], word[2:].removeprefix("=")) if short else (word.partition("=")[::2])
+        if name in (*KEPT, TIME):
+            value = value or (words.pop(0) if words else "")
+            found.append(f"{TIME}={JOIN_MIN}" if name == TIME else f"{name}={value}")
+    return found
 
 
 def submit(
@@ -75,11 +95,11 @@ def submit(
         )  # fmt: skip
     script = JOIN.format(folder=shlex.quote(str(Path.cwd())), python=python)
     after = ":".join(jobs)
-    partition = [word for word in options if word.startswith(("--partition", "--account", "--qos"))]
     jobs.append(
         _sbatch(
-            script, "--job-name=irstd-join", f"--dependency=afterany:{after}", f"--output={logs}/%j.log", *partition
+            script, "--job-name=irstd-join", f"--dependency=afterany:{after}", f"--output={logs}/%j.log",
+            *of_join(options),
         )
-    )
+    )  # fmt: skip
     print(f"Slurm has them as job {', '.join(jobs[:-1])}; job {jobs[-1]} joins them when they have ended", flush=True)
     return jobs

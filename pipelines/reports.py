@@ -204,7 +204,7 @@ def site(target: Path, known: dict[str, Report], cards: dict[str, Path], results
     for name, one in there.items():
         home = name == "index"
         made_by = {"notebook": one.path.as_posix(), **({} if home else one.parameters)}
-        title = notebooks.question(one.path) + (f" {one.dataset}" if one.dataset else "")
+        title = (f"{one.dataset}: " if one.dataset else "") + notebooks.question(one.path)  # tabs show its beginning
         text = (target / f"{name}.md").read_text()
         made = page.html(
             text, title, folder=target, home=home, made=made_by, menu=menu, here=name, of=one.dataset or ""

@@ -224,7 +224,11 @@ def test_imports_may_begin_in_a_folder_of_the_clone(tmp_path):
 
 def test_a_clone_without_git_begins_where_its_imports_do_or_a_known_file_lies(clones, tmp_path):
     """As archives of a repository are."""
-    assert adopting.place(f"{clones['plain']}/model/unet.py:PlainUNet") == (clones["plain"], "model/unet.py", "PlainUNet")
+    assert adopting.place(f"{clones['plain']}/model/unet.py:PlainUNet") == (
+        clones["plain"],
+        "model/unet.py",
+        "PlainUNet",
+    )
     assert adopting.place(f"{clones['deep']}/model/net.py:DeepNet")[0] == clones["deep"] / "model"  # imports a sibling
 
     known = next(row for row in adopting.networks() if "/" in row["file"])
@@ -266,7 +270,9 @@ def test_authors_weights_predict_and_are_exported_by_the_commands(clones, tmp_pa
     Image.fromarray(rng.integers(0, 255, (40, 48), np.uint8)).save(tmp_path / "a.png")
 
     def call(*words):
-        done = subprocess.run([sys.executable, "-m", "irstd", *words], capture_output=True, text=True, env=environment())
+        done = subprocess.run(
+            [sys.executable, "-m", "irstd", *words], capture_output=True, text=True, env=environment()
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -116,7 +116,7 @@ def test_one_changed_pixel_is_found_though_its_checksum_is_stated_anew(made):
         (lambda c: c["scores"].update(ours={"iou": 1.0}), "scores of ours are of no convention here"),
         (lambda c: c.update(checksum="0" * 64), "it was scored on another synthetic"),
         (lambda c: c.update(format=2), "is of format 2, and this version reads 1"),
-        (lambda c: c.pop("split"), "lacks split"),
+        (lambda c: c.pop("split"), "split: field required"),
         (lambda c: c.update(split="213-214"), "has no split '213-214'"),
         (lambda c: c.update(dataset="nowhere"), "there is no dataset 'nowhere'"),
     ],
@@ -136,9 +136,9 @@ def test_one_changed_number_or_word_is_found(made, change, words):
         (lambda f: (f / "README.md").unlink(), "README.md is missing, or does not say what submission.json does"),
         (lambda f: (f / "run.sh").write_text("rm"), "no part of a submission: run.sh"),
         (lambda f: card(f, name="Yours"), "README.md is missing, or does not say"),
-        (lambda f: card(f, split=None), "split is None, which is no text"),
+        (lambda f: card(f, split=None), "split: input should be a valid string; make it again"),
         (lambda f: card(f, rank=1), "submission.json has rank, which no submission has"),
-        (lambda f: card(f, parameters="4.1M"), "parameters is '4.1M', which is no whole number"),
+        (lambda f: card(f, parameters="4.1M"), "parameters: input should be a valid integer; make it again"),
     ],
 )  # fmt: skip
 def test_what_people_read_is_what_was_computed(made, change, words):

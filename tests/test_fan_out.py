@@ -147,7 +147,7 @@ class TestDask:
     def test_two_workers_one_killed_and_a_cell_that_fails(self, tmp_path, plain):
         folder = small(tmp_path / "repo")
         blocked = break_it(folder)
-        words = ["pipelines.fan_out", "dask", "--workers", "2", "--dashboard", "127.0.0.1:0"]
+        words = ["pipelines.fan_out", "dask", "--workers", "2", "--threads", "1", "--dashboard", "127.0.0.1:0"]
 
         def begun(*more):
             with (tmp_path / "log").open("w") as log:
@@ -196,7 +196,7 @@ class TestDask:
 
     def test_two_hosts_by_ssh(self, tmp_path, plain, hosts):
         folder = small(tmp_path / "repo")
-        words = ["pipelines.fan_out", "dask", "--hosts", *hosts.names, "--dashboard", "127.0.0.1:0"]
+        words = ["pipelines.fan_out", "dask", "--hosts", *hosts.names, "--workers", "1", "--dashboard", "127.0.0.1:0"]
 
         done = call(folder, *words, "--cells", *CELLS[:2], HOME=str(hosts.home))
 
@@ -277,7 +277,7 @@ class TestSlurm:
         folder = small(tmp_path / "repo")
         blocked = break_it(folder)
         conf = {"SLURM_CONF": slurm.conf}
-        words = ["pipelines.fan_out", "slurm", "--no-gpu"]
+        words = ["pipelines.fan_out", "slurm", "--no-gpu", "--at-once", "8", "--", "--cpus-per-task=1"]
 
         def squeue():
             return subprocess.run(["squeue", "-h", "-o", "%i %T %N"], capture_output=True, text=True, env=environment(**conf)).stdout  # fmt: skip

@@ -29,6 +29,15 @@ class TestLabels:
 
         assert style.unlabelled(ax.figure) == []
 
+    def test_a_reader_who_cannot_see_it_is_told_axes_panels_and_series(self, ax):
+        ax.plot([0, 1], [0, 1], label="GGL-Net")
+        ax.plot([0, 1], [1, 0], label="_none")
+        ax.set(xlabel="Fa [px]", ylabel="Pd, %", title="nuaa-sirst\n10 found")
+
+        assert (
+            style.described(ax.figure, "pd-over-fa") == "pd over fa; Pd, % over Fa (px); nuaa-sirst 10 found; GGL-Net"
+        )
+
     def test_such_a_figure_is_not_saved(self, ax, tmp_path):
         ax.plot([0, 100], [0, 1])
         with pytest.raises(ValueError, match="f: the x axis of '' has no label"):

@@ -59,6 +59,23 @@ def test_papers_are_links_but_not_within_links():
     ]  # fmt: skip
 
 
+def test_repositories_are_links_at_the_commit_named():
+    made = page.html("BasicIRSTD README (github.com/XinyiYing/BasicIRSTD, 95650c3), github.com/a/b.c.", "x")
+
+    assert re.findall(r'<a href="(http[^"]+)"', made) == [
+        "https://github.com/XinyiYing/BasicIRSTD/tree/95650c3", "https://github.com/a/b.c"
+    ]  # fmt: skip
+
+
+def test_what_few_look_for_is_closed_and_the_rest_is_not():
+    made = page.html("# A\n\n## What made them\n\none\n\n## Scores\n\ntwo\n", "x")
+
+    assert re.search(
+        r'<details><summary><h2 id="what-made-them">What made them</h2></summary>\s*<p>one</p>\s*</details>\s*<h2', made
+    )
+    assert made.count("<details><summary><h2") == 1
+
+
 def test_a_figure_is_told_by_the_heading_that_it_answers():
     made = page.html('## Who "leads" & `why`?\n\n![one](data:image/png;base64,AAAA)\n', "x")
 

@@ -132,7 +132,7 @@ class TestFolder:
     def test_the_report_has_everything(self, tmp_path, capsys, masks, truth):
         out, scores = self.run(tmp_path, capsys, truth, save(tmp_path / "mine", masks))
 
-        assert "| rc-irstd-centroid" in out and "point F1 % at 3 px: 100.00." in out
+        assert "rc-irstd-centroid" in out and "point F1 % at 3 px: 100.00." in out
         assert {p.name for p in (tmp_path / "out").iterdir()} == {
             "conventions.csv",
             "sweep.csv",

@@ -65,8 +65,19 @@ class TestHome:
         below = home.beside(cells, pd.DataFrame([stated()]), PAPERS)
         above = home.beside(cells, pd.DataFrame([stated(value=60.0)]), PAPERS)
 
-        assert "Of 1 scores with a published figure beside them 0 reach it." in home.answer(cells, below)
-        assert "beside them 1 reach it." in home.answer(cells, above)
+        assert "Of 1 scores with a published figure beside them 0 reach it." in home.answer(cells, below, TITLES)
+        assert "beside them 1 reach it." in home.answer(cells, above, TITLES)
+
+    def test_the_answer_names_the_best_of_each_dataset(self):
+        more = CELL | {"method": "other", "iou": CELL["iou"] - 0.1, "point_f1_5px": 0.9}
+        more |= {"interval": CELL["interval"] | {"point_f1_5px": [0.8, 0.95]}}
+        cells = pd.DataFrame([CELL, more])
+
+        said = home.answer(cells, home.beside(cells, pd.DataFrame([stated()]), PAPERS), TITLES).splitlines()[0]
+        assert said == (
+            f"- **{CELL['dataset']}**: {TITLES[CELL['method']]} with IoU 60.00 [50.0, 70.0] %, and as finder of points "
+            "other with F1 within 5 px 90.00 [80.0, 95.0] %."
+        )
 
     def test_every_report_is_linked_once(self):
         text = home.links({"start": "S?", "d": "Q?", "d-failures": "F?", "d-e": "Q?"}, ["d", "d-e"])
@@ -148,6 +159,31 @@ def test_ranges_count_what_is_extreme():
 
     for kind in ("over 0.15 % of the image", "|SCR| under 2", "darker than around", "at the border"):
         assert row[kind] == "1 (33.3 %)"
+
+
+def test_the_best_of_each_dataset_is_bold_and_a_file_has_all(tmp_path):
+    table = pd.DataFrame(
+        {"dataset": ["a", "a", "a", "b"], "IoU %": ["9.50", "10.25 [9.0, 11.0]", "–", "1.00"],
+         "Fa ×1e-6": ["3.0", "3.0", "5.0", "9.0"], "published IoU %": ["1", "2", "3", "4"]}
+    )  # fmt: skip
+
+    marked = tables.best_marked(table)
+
+    assert list(marked["IoU %"]) == ["9.50", "**10.25 [9.0, 11.0]**", "–", "1.00"]
+    assert list(marked["Fa ×1e-6"]) == ["**3.0**", "**3.0**", "5.0", "9.0"]
+    assert list(marked["published IoU %"]) == list(table["published IoU %"])
+    shown = tables.save(table[:3], tmp_path, "t", best=True)
+    assert "| dataset" not in shown and "**10.25" in shown
+    assert (tmp_path / "t.csv").read_text().splitlines()[:2] == [
+        "dataset,IoU %,Fa ×1e-6,published IoU %",
+        "a,9.50,3.0,1",
+    ]
+
+
+def test_rows_that_are_alike_but_for_a_name_are_one():
+    table = pd.DataFrame({"convention": ["x", "y", "z"], "a": ["1", "2", "1"], "b": ["–", "–", "–"]})
+
+    assert tables.alike(table, "convention").to_numpy().tolist() == [["x, z", "1", "–"], ["y", "2", "–"]]
 
 
 def test_bars_in_a_table_do_not_end_its_cells(tmp_path):

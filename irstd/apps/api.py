@@ -145,6 +145,13 @@ class Network:
     def predict(self, image: str | Path | ndarray, threshold: float | None = None) -> Answer:
         """What is found in a picture of any size.
 
+        >>> import numpy as np
+        >>> dark = np.full((64, 64), 30, np.uint8)
+        >>> dark[30:33, 40:43] = 200
+        >>> found = load("nudt-sirst/point_regression").predict(dark)
+        >>> found.points[:, :2].round().tolist()
+        [[31.0, 41.0]]
+
         Args:
             image: a path; or grey levels (H, W), uint8, or floats in [0, 1].
             threshold: of the score; the network's own if not given.

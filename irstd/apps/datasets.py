@@ -24,7 +24,11 @@ __all__ = ["Dataset", "available", "load"]
 
 
 def available() -> list[str]:
-    """Names that `load` takes."""
+    """Names that `load` takes.
+
+    >>> [name for name in available() if name.startswith("n")]
+    ['nuaa-sirst', 'nudt-sirst']
+    """
     return [name for name, entry in catalogue.ENTRIES.items() if entry.sources or entry.parts]
 
 

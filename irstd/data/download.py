@@ -6,6 +6,7 @@ whole or not at all.
 
 from __future__ import annotations
 
+import lzma
 import re
 import shutil
 import zipfile
@@ -50,29 +51,41 @@ def unpack(archive: Path, source: Source, folder: Path) -> None:
         InputError: not a zip, damaged, too large, without any image, or two members for one scene.
     """
     patterns = {"images": re.compile(source.images, re.IGNORECASE), "masks": re.compile(source.masks, re.IGNORECASE)}
-    taken: set[tuple[str, str]] = set()
     try:
         with zipfile.ZipFile(archive) as opened:
             _fits(archive, opened, folder)
-            for member in opened.infolist():
-                if any(part.startswith(".") and part.strip(".") for part in member.filename.split("/")):
-                    continue  # hidden, as the doubles that macOS adds
-                for kind, pattern in {**patterns, "labels": LABELS, "": LISTS}.items():
-                    match = pattern.fullmatch(member.filename)
-                    if match is None or member.is_dir():
-                        continue
-                    target = folder / kind / f"{match['name']}{Path(member.filename).suffix.lower()}"
-                    if (kind, match["name"]) in taken and kind:
-                        raise InputError(f"{archive.name} holds two files for {kind} {match['name']!r}; remove one")
-                    taken.add((kind, match["name"]))
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    with opened.open(member) as read, target.open("wb") as write:
-                        shutil.copyfileobj(read, write)
-                    break
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            _take(archive, opened, patterns, folder)
+    except InputError:
+        raise
+    # RuntimeError: it is encrypted; ValueError, OSError: a name that no file can have.
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, OSError) as error:
         raise InputError(f"{archive.name} is not a whole zip archive ({error})") from None
     if not (folder / "images").is_dir():
         raise InputError(f"{archive.name} holds no image where the catalogue expects them")
+
+
+def _take(archive: Path, opened: zipfile.ZipFile, patterns: dict[str, re.Pattern[str]], folder: Path) -> None:
+    """Copies what `unpack` takes of an open archive.
+
+    Raises:
+        InputError: two members are of one scene.
+    """
+    taken: set[tuple[str, str]] = set()
+    for member in opened.infolist():
+        if any(part.startswith(".") and part.strip(".") for part in member.filename.split("/")):
+            continue  # hidden, as the doubles that macOS adds
+        for kind, pattern in {**patterns, "labels": LABELS, "": LISTS}.items():
+            match = pattern.fullmatch(member.filename)
+            if match is None or member.is_dir():
+                continue
+            target = folder / kind / f"{match['name']}{Path(member.filename).suffix.lower()}"
+            if (kind, match["name"]) in taken and kind:
+                raise InputError(f"{archive.name} holds two files for {kind} {match['name']!r}; remove one")
+            taken.add((kind, match["name"]))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with opened.open(member) as read, target.open("wb") as write:
+                shutil.copyfileobj(read, write)
+            break
 
 
 def _fits(archive: Path, opened: zipfile.ZipFile, folder: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 from pandas import DataFrame
 
 from irstd.plots.style import LINES, MISS, TRUTH, colours, plain_log
@@ -54,7 +56,15 @@ def who_finds(wide: DataFrame, ax: Axes, *, titles: dict[str, str]) -> Axes:
         ylabel="method",
     )
     ax.grid(visible=False)
+    shades = {"missed": 1.0, "found": 0.0} | ({"found by some seeds": 0.5} if _between(disputed) else {})
+    patches = [Patch(facecolor=colormaps["Greys"](v / 1.15), edgecolor="0.5", label=k) for k, v in shades.items()]
+    ax.legend(handles=patches, ncols=len(patches), fontsize=7, loc="lower right", bbox_to_anchor=(1, 1))
     return ax
+
+
+def _between(shares: DataFrame) -> bool:
+    """Whether some trainings of a method find a target, and others do not."""
+    return bool(((shares > 0) & (shares < 1)).to_numpy().any())
 
 
 def concentration(table: DataFrame, ax: Axes, *, order: Sequence[str], titles: dict[str, str]) -> Axes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -97,6 +97,22 @@ def unlabelled(figure: Figure) -> list[str]:
     return faults
 
 
+def described(figure: Figure, name: str) -> str:
+    """What a figure shows, in words: its axes, the titles of its panels, and the series of its legends."""
+    axes = [ax for ax in figure.axes if ax.axison]
+    over, of = (_unlike(getattr(ax, f"get_{a}label")() for ax in axes) for a in "xy")
+    titles = _unlike([figure.get_suptitle(), *(ax.get_title() for ax in figure.axes)])
+    series = _unlike(label for ax in figure.axes for label in ax.get_legend_handles_labels()[1])
+    words = [", ".join(of) + (f" over {', '.join(over)}" if over else ""), ", ".join(titles), ", ".join(series)]
+    said = "; ".join(filter(None, [name.replace("-", " "), *words]))
+    return said.replace("[", "(").replace("]", ")").replace("$", "")
+
+
+def _unlike(words: Iterable[str]) -> list[str]:
+    """Each once, in a line, without those that say nothing."""
+    return list(dict.fromkeys(" ".join(word.split()) for word in words if word.strip() and not word.startswith("_")))
+
+
 def save(figure: Figure, folder: Path | str, name: str) -> None:
     """Writes `name.svg` to `folder`, without a date, and shows the figure in a notebook.
 
@@ -117,13 +133,14 @@ def show(figure: Figure, name: str, link: str | None = None) -> None:
     """Shows a figure in a notebook without keeping a file, and closes it.
 
     Args:
-        name: what a reader is told who cannot see it.
+        name: of the figure, with which the words begin that a reader is told who cannot see it.
         link: a file with the figure, which an export to Markdown links to.
     """
+    said = described(figure, name)
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
     width = round(figure.get_figwidth() * SCREEN_DPI)
     plt.close(figure)
-    about = {"alt": name.replace("-", " "), "width": width}
+    about = {"alt": said, "width": width}
     metadata = {"image/png": about, **({"filenames": {"image/png": link}} if link else {})}
     display({"image/png": b2a_base64(buffer.getvalue(), newline=False).decode()}, metadata=metadata, raw=True)

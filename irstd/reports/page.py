@@ -19,7 +19,12 @@ TEMPLATES = Environment(loader=PackageLoader("irstd.reports"), autoescape=True, 
 UP = "../"  # from a page to the folder of the reports
 PX_PER_PT = 96 / 72
 # Sources that text names without a link, and where they are.
-SOURCES = {r"arXiv (\d{4}\.\d{4,5})": "https://arxiv.org/abs/", r"doi (10\.\d{4,}/[^\s,;)|]+)": "https://doi.org/"}
+SOURCES = {
+    r"github\.com/([\w.-]+/[\w.-]*\w)(?:, ([0-9a-f]{7,40}))?": "https://github.com/",
+    r"arXiv (\d{4}\.\d{4,5})": "https://arxiv.org/abs/",
+    r"doi (10\.\d{4,}/[^\s,;)|]+)": "https://doi.org/",
+}
+FOLDED = ("What made them", "The data")  # headings whose sections open by a click
 NUMBER = re.compile(r"[-\u2212+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?%?( \[[^\]]*\])?")
 NOTHING = ("", "\u2013", "-")  # cells that say that there is no number
 Menu = Mapping[str, Sequence[tuple[str, str]]]  # group to its pages: what each is called there, and its file's stem
@@ -33,10 +38,15 @@ class _Site(mistune.HTMLRenderer):
         self.folder, self.headings, self.under = folder, {}, ""
 
     def text(self, text: str) -> str:
-        """Text, in which arXiv numbers and DOIs are links."""
+        """Text, in which repositories (at the commit that is named), arXiv numbers and DOIs are links."""
         words = super().text(text)
+
+        def link(found: re.Match[str], start: str) -> str:
+            commit = f"/tree/{found[2]}" if found.re.groups > 1 and found[2] else ""
+            return f'<a href="{start}{found[1]}{commit}">{found[0]}</a>'
+
         for pattern, start in SOURCES.items():
-            words = re.sub(pattern, lambda m, start=start: f'<a href="{start}{m[1]}">{m[0]}</a>', words)
+            words = re.sub(pattern, lambda m, start=start: link(m, start), words)
         return words
 
     def heading(self, text: str, level: int, **_attrs: Any) -> str:
@@ -118,6 +128,16 @@ def _table(found: re.Match[str]) -> str:
     return f'<div class="table" tabindex="0">{marked}</div>'
 
 
+def _folded(body: str) -> str:
+    """Sections that few look for, closed; a link to one opens it."""
+    first, *sections = re.split("(?=<h2 )", body)
+    for place, section in enumerate(sections):
+        heading, end, rest = section.partition("</h2>\n")
+        if re.sub("<[^>]+>", "", heading) in FOLDED:
+            sections[place] = f"<details><summary>{heading}</h2></summary>\n{rest}</details>\n" if end else section
+    return first + "".join(sections)
+
+
 def gallery(title: str, words: str, groups: Mapping[str, Sequence[str]], menu: Menu | None = None) -> str:
     """A page of small pictures, each a link to its report.
 
@@ -156,7 +176,7 @@ def html(
     """
     renderer = _Site(folder)
     body = mistune.create_markdown(renderer=renderer, plugins=["table", "strikethrough"])(text)
-    body = re.sub("<table>.*?</table>", _table, str(body), flags=re.DOTALL)
+    body = _folded(re.sub("<table>.*?</table>", _table, str(body), flags=re.DOTALL))
     sections = {name: text for name, text in renderer.headings.items() if text}
     return TEMPLATES.get_template("page.html").render(
         body=body, title=title, linked=folder is not None and not home, sections=sections, made=made or {},

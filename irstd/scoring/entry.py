@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import UInt16
 from numpy import ndarray
 from PIL import Image
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from irstd import tables
 from irstd.errors import InputError
@@ -84,25 +85,45 @@ def make(folder: Path, truth: Truth, found: Given, above: float, told: Mapping[s
     return report
 
 
+Number = float | int | None
+
+
+class Stated(BaseModel):
+    """What of a submission's card is read; what else may be in it is text."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False, strict=True)
+
+    name: str
+    dataset: str
+    split: str
+    checksum: str
+    points_above: float | int
+    parameters: int | None = None
+    scores: dict[str, dict[str, Number]]
+    files: dict[str, str]
+
+
 def read_card(folder: Path) -> dict[str, Any]:
     """What a submission says of itself.
 
     Raises:
-        InputError: the folder is no submission, or of another version.
+        InputError: the folder is no submission, of another version, or a value in it is none that it can have.
     """
     path = folder / CARD
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-        version, wanted = card["format"], ("name", "dataset", "split", "checksum", "points_above", "scores", "files")
+        version = card["format"]
     except FileNotFoundError:
         raise InputError(f"{folder} is no submission, it has no {CARD}; `irstd submit` makes one") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({type(error).__name__}: {error}); make it again") from None
     if version != FORMAT:
         raise InputError(f"{path} is of format {version!r}, and this version reads {FORMAT}; make it again")
-    absent = [name for name in wanted if name not in card]
-    if absent:
-        raise InputError(f"{path} lacks {shown(absent)}; make it again")
+    try:
+        Stated.model_validate(card)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}; make it again") from None
     return card
 
 
@@ -152,9 +173,7 @@ def _files(folder: Path, stated: Mapping[str, str]) -> list[str]:
 
 def _around(folder: Path, card: Mapping[str, Any]) -> list[str]:
     """What is wrong beside the predictions: the page that people and the Hub read, and files that do not belong."""
-    wrong = [f"{key} is {card[key]!r}, which is no text" for key in ("name", "split") if not isinstance(card[key], str)]
-    if not isinstance(card.get("parameters", 0), int):
-        wrong.append(f"parameters is {card['parameters']!r}, which is no whole number")
+    wrong = []
     if unknown := sorted(set(card) - KEYS):
         wrong.append(f"{CARD} has {shown(unknown)}, which no submission has")
     known = {CARD, README, ENVIRONMENT, Path(MAPS).parts[0]}
@@ -166,21 +185,17 @@ def _around(folder: Path, card: Mapping[str, Any]) -> list[str]:
         same = page.read_text(encoding="utf-8") == _card(card)
     except (OSError, UnicodeDecodeError):
         same = False
-    except (KeyError, TypeError, ValueError) as error:  # scores that are none
+    except (KeyError, TypeError) as error:  # a score is missing
         return [*wrong, f"{CARD} has no scores that {README} could state ({type(error).__name__}: {error})"]
     return wrong if same else [*wrong, f"{README} is missing, or does not say what {CARD} does"]
 
 
-def _differences(stated: Any, computed: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _differences(stated: Mapping[str, Mapping[str, Number]], computed: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Numbers that are not what is computed."""
-    if not isinstance(stated, dict):
-        return ["its scores are no table of conventions"]
     wrong = [f"scores of {name} are missing" for name in computed if name not in stated]
     wrong += [f"scores of {name} are of no convention here" for name in stated if name not in computed]
     for name, row in computed.items():
-        said = stated.get(name)
-        if not isinstance(said, dict):
-            continue
+        said = stated.get(name, row)
         for key in sorted({*row, *said}):
             a, b = said.get(key), row.get(key)
             if isinstance(a, (int, float)) and isinstance(b, (int, float)):
@@ -216,11 +231,15 @@ def _write_points(path: Path, points: Mapping[str, ndarray]) -> None:
 
 def _read_points(path: Path, truth: Truth) -> dict[str, ndarray]:
     found: dict[str, list[tuple[float, ...]]] = {name: [] for name in truth.sizes}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["name"] not in found:
-                raise InputError(f"{path} has a point of {row['name']!r}, which is no test scene; take it out")
-            found[row["name"]].append(tuple(float(row[key]) for key in ("row", "col", "score")))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [(row["name"], [float(row[k]) for k in ("row", "col", "score")]) for row in csv.DictReader(file)]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise InputError(f"{path} is damaged ({type(error).__name__}: {error}); make the submission again") from None
+    for name, place in rows:
+        if name not in found:
+            raise InputError(f"{path} has a point of {name!r}, which is no test scene; take it out")
+        found[name].append(tuple(place))
     return {name: np.array(every, float).reshape(-1, 3) for name, every in found.items()}
 
 

@@ -29,6 +29,11 @@ from irstd.tables.parts import by_part
 
 __all__ = ["Report", "Truth", "of_arrays", "of_dataset", "of_folder", "pairs", "score", "write"]
 
+CONVENTIONS_PAGE, PARTS_PAGE = "Under every convention", "Each part, under our convention"
+OTHERS_PAGE = "Beside others, under our convention; published figures under their own"
+PUBLISHED = "published"  # how a row of it that we did not make begins
+WIDEST = 34  # words of a cell in a terminal, before they are broken
+
 
 def pairs(truth: Truth, given: predictions.Given, scenes: Iterable[str], side: int | None = None) -> Iterator[Pair]:
     """Truth and prediction of each scene.
@@ -87,7 +92,7 @@ def _parts(truth: Truth, scenes: list[str], found: totals.Scored) -> dict[str, p
     rows = pd.DataFrame([{"name": scene, **asdict(one)} for scene, one in zip(scenes, counts, strict=True)])
     if found.swept is None:  # points have no pixels
         rows[["intersection", "false_pixels"]] = None
-    return {"Each part, under our convention": by_part(rows, truth.parts)}
+    return {PARTS_PAGE: by_part(rows, truth.parts)}
 
 
 def _of_boxes(given: predictions.Given, scenes: list[str], every: list[Pair]) -> str:
@@ -147,7 +152,7 @@ def beside(
         if not np.isfinite([*shares.values()]).any():
             continue  # of another score: the table of published figures has it
         dated = values["date"].iloc[0]
-        parts = [f"published: {source}", dated and f"dated {dated}", f"split {split or 'not stated'}", scored, note]
+        parts = [f"{PUBLISHED}: {source}", dated and f"dated {dated}", f"split {split or 'not stated'}", scored, note]
         said = "; ".join(filter(None, parts))
         rows.append({"method": method, "made by": said, **shares})
     return pd.DataFrame(rows)
@@ -179,8 +184,22 @@ class Report:
         return self.scored.conventions.set_index("convention")
 
     def __str__(self) -> str:
-        shown = [f"{title}\n\n{_markdown(table)}" for title, table in self.pages.items()]
-        return "\n\n".join([*self.words, *shown])
+        """What fits a terminal: conventions that agree in one row, and no published figures."""
+        shown = [
+            ("\n".join(self.words), None),
+            (CONVENTIONS_PAGE, tables.alike(self.pages[CONVENTIONS_PAGE].drop(columns="at fault"), "convention")),
+        ]
+        shown += [(title, table) for title, table in self.pages.items() if title == PARTS_PAGE]
+        if (others := self.pages.get(OTHERS_PAGE)) is not None:
+            ours = others[~others["made by"].str.startswith(PUBLISHED)].drop(columns="score above")
+            made = ours["made by"].str.removeprefix("this workbench, ")
+            shown.append(
+                (
+                    f"Beside ours; {len(others) - len(ours)} published figures are in the report",
+                    ours.assign(**{"made by": made}),
+                )
+            )
+        return "\n\n".join(title if table is None else f"{title}\n\n{_narrow(table)}" for title, table in shown)
 
     def _repr_markdown_(self) -> str:  # how notebooks show it
         return "\n\n".join([*self.words, *(f"### {t}\n\n{_markdown(table)}" for t, table in self.pages.items())])
@@ -193,6 +212,10 @@ class Report:
 
 def _markdown(table: pd.DataFrame) -> str:
     return table.to_markdown(index=False, disable_numparse=True)
+
+
+def _narrow(table: pd.DataFrame) -> str:
+    return table.to_markdown(index=False, disable_numparse=True, tablefmt="simple", maxcolwidths=WIDEST)
 
 
 def score(
@@ -242,12 +265,12 @@ def score(
     words += [f"{tables.SCORES[k]}: {tables.percent(v)}." for k, v in extra.items()]
     summary = {} if found.swept is None else totals.summary(found.swept, None)
     faults = {c.name: c.faults for c in CONVENTIONS.values()}
-    pages = {"Under every convention": score_tables.conventions(found.conventions, faults)}
+    pages = {CONVENTIONS_PAGE: score_tables.conventions(found.conventions, faults)}
     pages |= _parts(truth, scenes, found)
     if truth.dataset is not None and results_folder is not None and side is None:
         threshold = points_above if found.swept is None else CONVENTIONS["irstd"].decision.threshold
         table = beside(name, found.conventions, extra, truth.dataset, results_folder, threshold)
-        pages["Beside others, under our convention; published figures under their own"] = formatted(table)
+        pages[OTHERS_PAGE] = formatted(table)
     if found.swept is not None:
         levels, mean = of_targets(every)
         words.append(f"Mean IoU of targets with the region that found them, 0 if missed: {tables.percent(mean)}.")

@@ -28,6 +28,19 @@ STATEMENT = [
     "source",
     "note",
 ]  # figures that agree in these were stated together
+LEAST = ("Fa ×1e-6", "error px")  # columns whose least value is the best; and how those begin whose largest is
+MOST = (
+    "IoU %",
+    "nIoU %",
+    "Pd %",
+    "pixel F",
+    "per-target IoU %",
+    "hIoU %",
+    "F1 %",
+    "point F1 %",
+    "precision %",
+    "recall",
+)
 SELECTED = {
     "validation": "validation scenes",
     "last": "none, the last epoch",
@@ -96,6 +109,7 @@ def scores(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
             "per-target IoU %": percent(cell.get("target_iou")),
             "hIoU %": percent(_hiou(cell)),
             "error px": number(cell["distance_px"], ".2f"),
+            "score above": number(cell["threshold"], ".3g"),
             "epoch chosen on": SELECTED[cell["selection"]],
         }
         for _, cell in cells.iterrows()
@@ -267,11 +281,43 @@ def answer(cells: DataFrame, titles: dict[str, str]) -> str:
     return " ".join(sentences)
 
 
-def save(table: DataFrame, folder: Path | str, name: str) -> str:
-    """Writes `name.csv` to `folder`; returns the table as Markdown, with a link to the file below."""
+def best_marked(table: DataFrame) -> DataFrame:
+    """A table whose best scores of each dataset are bold, where there are several rows to choose from."""
+    groups = [c for c in table if str(c).startswith("dataset")]
+    parts = [rows for _, rows in table.groupby(groups, sort=False)] if groups else [table]
+    marked = table.astype(object)
+    for column in (c for c in table if c in LEAST or str(c).endswith("F1 %") or str(c).startswith(MOST)):
+        for rows in parts:
+            values = pd.to_numeric(rows[column].astype(str).str.split().str[0], errors="coerce").dropna()
+            if len(values) > 1:
+                best = values.min() if column in LEAST else values.max()
+                for place in values.index[values == best]:
+                    marked.loc[place, column] = f"**{marked.loc[place, column]}**"
+    return marked
+
+
+def alike(table: DataFrame, named: str) -> DataFrame:
+    """A table with rows that differ in nothing but the column `named` made one, which names them all."""
+    others = [column for column in table if column != named]
+    return table.groupby(others, sort=False)[named].agg(", ".join).reset_index()[table.columns]
+
+
+def save(table: DataFrame, folder: Path | str, name: str, *, best: bool = False, joined: str = "") -> str:
+    """Writes `name.csv` to `folder`; returns the table as Markdown, with a link to the file below.
+
+    A column `dataset` that is the same in all rows is in the file alone.
+
+    Args:
+        best: the best of each dataset are bold in the Markdown.
+        joined: the column by which rows that are otherwise alike are one in the Markdown, see `alike`.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    table = best_marked(table) if best else table
+    table = alike(table, joined) if joined else table
+    if "dataset" in table and len(table) > 1 and (table["dataset"] == table["dataset"].iloc[0]).all():
+        table = table.drop(columns="dataset")
     bars = {"|": "\\|"}  # else they would end a cell
     table = table.rename(columns=lambda c: str(c).translate(str.maketrans(bars)))
     table = table.map(lambda v: v.translate(str.maketrans(bars)) if isinstance(v, str) else v)

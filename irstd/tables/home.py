@@ -163,10 +163,15 @@ def links(reports: Mapping[str, str], datasets: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def answer(cells: DataFrame, compared: DataFrame) -> str:
-    """A paragraph that says how far the benchmark has come."""
+def answer(cells: DataFrame, compared: DataFrame, titles: Mapping[str, str]) -> str:
+    """Who is best on each dataset, and a paragraph that says how far the benchmark has come."""
     short = cells[(cells["budget"] != "full") & (cells["full_epochs"] > 0)]
     trained = cells[cells["full_epochs"] > 0]
+    best = [
+        f"- **{dataset}**: {_best(rows, 'iou', titles)}, and as finder of points {_best(rows, 'point_f1_5px', titles)}."
+        for dataset, rows in cells.groupby("dataset", sort=False)
+        if rows[["iou", "point_f1_5px"]].notna().any().all()
+    ]
     sentences = [
         f"{len(trained)} trainings of {trained['method'].nunique()} rows on {trained['dataset'].nunique()} datasets, "
         f"{len(short)} of them with a reduced budget."
@@ -180,4 +185,11 @@ def answer(cells: DataFrame, compared: DataFrame) -> str:
         f"At most {seeds} {'seed' if seeds == 1 else 'seeds'} a row: intervals are over the test images, and another "
         "training may end elsewhere."
     )
-    return " ".join(sentences)
+    return "\n".join([*best, "", " ".join(sentences)])
+
+
+def _best(rows: DataFrame, score: str, titles: Mapping[str, str]) -> str:
+    """The best row under a score, with its interval."""
+    one = rows.loc[rows[score].astype(float).idxmax()]
+    name = {"iou": "IoU", "point_f1_5px": "F1 within 5 px"}[score]
+    return f"{label(one['method'], dict(titles))} with {name} {percent(one[score], one['interval'][score])} %"

@@ -9,11 +9,14 @@ A fault is an exception that is no refusal, a file that takes more than 10 s, or
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +42,36 @@ def _picture(kind: str, mode: str = "L") -> bytes:
     return _saved(lambda file: Image.fromarray(MASK).convert(mode).save(file, kind))
 
 
+def _zipped(packed: int) -> bytes:
+    """An archive of a picture and its mask."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", packed) as archive:
+        for kind in ("images", "masks"):
+            archive.writestr(f"{kind}/a.png", _picture("PNG"))
+    return made.getvalue()
+
+
+def _recorded(name: str) -> bytes:
+    return Path(__file__).parents[1].joinpath("fixtures/results", name).read_bytes()
+
+
+def _safetensors() -> bytes:
+    """A file of weights, written by hand: the length of its head, the head, and a tensor's bytes."""
+    label = {
+        "method": "m", "row": "m", "dataset": "d", "split": "s", "seed": 0, "epoch": 1, "budget": "b", "options": {},
+        "threshold": 0.5, "geometry": "crop", "side": None, "commit": None, "hardware": None,
+    }  # fmt: skip
+    tensor = {"dtype": "F16", "shape": [2, 2], "data_offsets": [0, 8]}
+    head = json.dumps({"__metadata__": {"irstd": json.dumps(label)}, "w": tensor}).encode()
+    return len(head).to_bytes(8, "little") + head + bytes(8)
+
+
+LEVELS = _saved(lambda file: Image.fromarray(MASK.astype(np.uint16) * 200).save(file, "PNG"))
+CARD = {
+    "format": 1, "name": "n", "dataset": "d", "split": "s", "checksum": "0" * 64, "points_above": 0.5, "parameters": 3,
+    "scores": {"irstd": {"iou": 1.0, "niou": 1.0, "pd": 1.0, "f1": 1.0, "fa_per_million": 0.0}},
+    "files": {f"predictions/{name}.png": hashlib.sha256(LEVELS).hexdigest() for name in SIZES},
+}  # fmt: skip
 COCO = {
     "images": [{"id": 1, "file_name": "a.png", "height": 8, "width": 12}],
     "annotations": [
@@ -89,6 +122,13 @@ SEEDS: dict[str, tuple[str, list[bytes]]] = {  # reader: the file's name, and va
     "lists": ("train.txt", [b"a\n", b"# x\r\na.png\r\n\r\n", "a\nb\n".encode("utf-16")]),
     "metrics": ("metrics.json", [b'{"convention": "x", "threshold": 0.5, "iou": null, "pd": 0.5, "interval": {"pd": [0, 1]}}']),
     "records": ("history.csv", [b"epoch,lr,loss,score,pixels\n1,0.1,0.5,,100\n"]),
+    "pgm": ("a.pgm", [_picture("PPM")]),
+    "webp": ("a.webp", [_saved(lambda f: Image.fromarray(MASK).save(f, "WEBP", lossless=True))]),
+    "zip": ("a.zip", [_zipped(zipfile.ZIP_STORED), _zipped(zipfile.ZIP_DEFLATED)]),
+    "provenance": ("provenance.json", [_recorded("nuaa-sirst/ggl_net/0/provenance.json")]),
+    "summary": ("summary.json", [_recorded("nuaa-sirst/ggl_net/0/summary.json")]),
+    "submission": ("submission.json", [json.dumps(CARD).encode()]),
+    "weights": ("a.safetensors", [_safetensors()]),
     "params": ("params.yaml", [Path(__file__).parents[2].joinpath("params.yaml").read_bytes()]),
 }  # fmt: skip
 
@@ -97,8 +137,12 @@ def reader(name: str) -> Callable[[Path], object]:
     """What reads the file of a target, given its path."""
     # Loaded here, so that atheris instruments them.
     from irstd.config import params
+    from irstd.data import download
+    from irstd.data.catalogue import Source
     from irstd.formats import annotations, coco, labels, lists, maps, masks, pixels, predictions
     from irstd.results import records, store
+    from irstd.scoring import entry, truth
+    from irstd.tables import board
 
     def picture(path: Path) -> None:
         pixels.size_of(path)
@@ -113,7 +157,31 @@ def reader(name: str) -> Callable[[Path], object]:
         annotations.read(path, SIZES)
         annotations.read(path, None)
 
+    def submission(path: Path) -> None:
+        for name in SIZES:
+            there = path.parent / f"predictions/{name}.png"
+            there.parent.mkdir(exist_ok=True)
+            there.write_bytes(LEVELS)
+        board.of_submissions([entry.read_card(path.parent)])
+        entry.verify(path.parent, truth.of_arrays(dict.fromkeys(SIZES, MASK)), "0" * 64)
+
+    def weights(path: Path) -> None:
+        from irstd.inference import weights as files  # loads torch, which takes half a GB
+
+        files.read_label(path)
+
+    def archive(path: Path) -> None:
+        source = Source("hand", "", "")
+        shutil.rmtree(path.parent / "out", ignore_errors=True)
+        download.unpack(path, source, path.parent / "out")
+
     return {
+        **dict.fromkeys(("pgm", "webp"), picture),
+        "zip": archive,
+        "provenance": lambda path: records.load(path, records.Provenance),
+        "summary": lambda path: records.load(path, records.Summary),
+        "submission": submission,
+        "weights": weights,
         **dict.fromkeys(("png", "bmp", "gif", "jpeg", "tiff"), picture),
         **dict.fromkeys(("npy", "npz", "mat"), array),
         "table": marks,

@@ -65,7 +65,8 @@ restrict();
 
 const compare = () => {
   const place = document.getElementById("comparison");
-  if (chosen.size !== 2) { place.innerHTML = chosen.size === 1 ? "<p>Choose one more row to compare.</p>" : ""; return; }
+  const clear = `<p class="act">Copies have the ${chosen.size === 1 ? "chosen row" : "two chosen rows"} alone. <button type="button">Clear the choice</button></p>`;
+  if (chosen.size !== 2) { place.innerHTML = chosen.size === 1 ? `<p>Choose one more row to compare.</p>${clear}` : ""; return; }
   const [a, b] = [...chosen].map(one => rows[one]);
   const differ = WORDS.slice(1, 5).filter(([, name]) => value(a, name) !== value(b, name)).map(([title]) => title);
   const line = one => {
@@ -76,7 +77,7 @@ const compare = () => {
     return `<tr><th scope="row">${one[0]}</th><td>${number(a, one)}</td><td>${number(b, one)}</td><td>${difference}</td><td>${known ? (apart ? "apart" : "overlap") : "–"}</td></tr>`;
   };
   place.innerHTML = `<h2>Comparison</h2>${differ.length ? `<p>These differ in ${differ.join(", ")}: their figures cannot be compared as they stand.</p>` : ""}
-    <div class="table" tabindex="0" role="region" aria-label="comparison"><table><thead><tr><th scope="col">score</th><th scope="col">${text(value(a, "method"))}</th><th scope="col">${text(value(b, "method"))}</th><th scope="col">second − first</th><th scope="col">intervals</th></tr></thead><tbody>${SCORES.map(line).join("")}</tbody></table></div>`;
+    <div class="table" tabindex="0" role="region" aria-label="comparison"><table><thead><tr><th scope="col">score</th><th scope="col">${text(value(a, "method"))}</th><th scope="col">${text(value(b, "method"))}</th><th scope="col">second − first</th><th scope="col">intervals</th></tr></thead><tbody>${SCORES.map(line).join("")}</tbody></table></div>${clear}`;
 };
 document.getElementById("board").addEventListener("change", event => {
   const row = Number(event.target.dataset.row);
@@ -86,9 +87,16 @@ document.getElementById("board").addEventListener("change", event => {
     if (chosen.size > 2) {  // the oldest choice goes
       const [first] = chosen;
       chosen.delete(first);
-      document.querySelector(`input[data-row="${first}"]`)?.click();
+      const box = table.row(first).node()?.querySelector("input");  // its page may be another
+      if (box) box.checked = false;
     }
   }
+  compare();
+});
+document.getElementById("comparison").addEventListener("click", event => {
+  if (event.target.tagName !== "BUTTON") return;
+  for (const one of chosen) { const box = table.row(one).node()?.querySelector("input"); if (box) box.checked = false; }
+  chosen.clear();
   compare();
 });
 
