@@ -1,106 +1,27 @@
 """Networks in somebody's own clone, made methods: stand-ins of the shapes that the field's repositories have."""
 
 import json
-import shutil
-import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
-from irstd.apps import adopting, cli, trying
+from irstd.apps import adopting, trying
 from irstd.config import params
 from irstd.errors import InputError
 from irstd.inference import weights
 from irstd.inference.half import restored
 from irstd.methods import Step, _adopted
 from irstd.methods._adopted import Foreign, Options
-from tests.conftest import ROOT
-from tests.test_pipeline import TINY, copy, dvc, environment, set_params
-
-BLOCKS = """
-from torch import nn
-from torch.nn import functional as F
-
-
-def block(width_in, width):
-    return nn.Sequential(nn.Conv2d(width_in, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU())
-"""
-LOGITS = """
-import torch
-from torch import nn
-from torch.nn import functional as F
-from model.blocks import block
-
-
-class PlainUNet(nn.Module):
-    def __init__(self, width=8):
-        super().__init__()
-        self.a, self.b, self.c = block(1, width), block(width, width), block(2 * width, width)
-        self.head = nn.Conv2d(width, 1, 1)
-
-    def forward(self, x):
-        a = self.a(x)
-        b = F.interpolate(self.b(F.max_pool2d(a, 4)), scale_factor=4)
-        return self.head(self.c(torch.cat([a, b], 1)))
-"""
-DEEP = """
-from torch import nn
-from torch.nn import functional as F
-from .blocks import block
-
-
-class DeepNet(nn.Module):
-    def __init__(self, in_channels, width, deep=True):
-        super().__init__()
-        self.a, self.b = block(in_channels, width), block(width, width)
-        self.heads = nn.ModuleList([nn.Conv2d(width, 1, 1) for _ in range(2)])
-        self.idle = nn.Linear(3, 3)
-        self.deep = deep
-
-    def forward(self, x, warm):
-        a = self.a(x)
-        b = self.b(F.avg_pool2d(a, 2))
-        small, whole = self.heads[0](b).sigmoid(), self.heads[1](a).sigmoid()
-        return [small, whole] if self.training and self.deep else whole
-"""
-SOFTMAX = """
-from torch import nn
-from model.blocks import block  # another clone's package of the same name
-
-
-class TwoClasses(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.body, self.head = block(3, 6), nn.Conv2d(6, 2, 1)
-
-    def forward(self, x):
-        out = self.head(self.body(x))
-        return {"out": out if self.training else out.softmax(1)}
-"""
-
-
-def clone(folder, name, text, blocks=BLOCKS):
-    """A repository with a package `model`, as nearly all have."""
-    (folder / "model").mkdir(parents=True)
-    (folder / "model/__init__.py").write_text("")
-    (folder / "model/blocks.py").write_text(blocks)
-    (folder / f"model/{name}.py").write_text(text)
-    return folder
+from tests import standins
 
 
 @pytest.fixture
 def clones(tmp_path):
-    made = {
-        "plain": clone(tmp_path / "plain", "unet", LOGITS),
-        "deep": clone(tmp_path / "deep", "net", DEEP),
-        "soft": clone(tmp_path / "soft", "seg", SOFTMAX, BLOCKS.replace("nn.ReLU()", "nn.Tanh()")),
-    }
-    return {name: folder.resolve() for name, folder in made.items()}
+    return standins.clones(tmp_path)
 
 
 def explored(folder, file, name, arguments=(), call=(), **said):
@@ -145,7 +66,7 @@ def test_two_channels_of_three_channel_images_softmax_only_when_tested(clones):
 def test_logits_that_begin_between_0_and_1_are_no_probabilities(clones):
     file = clones["plain"] / "model/unet.py"
     file.write_text(
-        LOGITS.replace(
+        standins.LOGITS.replace(
             "self.head =",
             "self.head = nn.Conv2d(width, 1, 1)\n        nn.init.zeros_(self.head.weight)\n        nn.init.constant_(self.head.bias, 0.5)\n        self.other =",
         )
@@ -181,7 +102,7 @@ def test_the_loss_is_soft_iou_and_cross_entropy_by_hand(clones):
 
 def test_a_clone_that_changed_is_named_and_not_used(clones):
     foreign, _ = explored(clones["plain"], "model/unet.py", "PlainUNet")
-    (clones["plain"] / "model/blocks.py").write_text(BLOCKS.replace("nn.ReLU()", "nn.GELU()"))
+    (clones["plain"] / "model/blocks.py").write_text(standins.BLOCKS.replace("nn.ReLU()", "nn.GELU()"))
 
     with pytest.raises(InputError, match="or a file that it imports, has changed since PlainUNet was adopted"):
         _adopted.Adopted(foreign, Options())
@@ -209,7 +130,7 @@ def test_what_cannot_be_adopted_is_said(clones, monkeypatch, word, arguments, ca
 
 def test_imports_may_begin_in_a_folder_of_the_clone(tmp_path):
     (tmp_path / "repo/.git").mkdir(parents=True)
-    inner = clone(tmp_path / "repo/code", "unet", LOGITS)
+    inner = standins.clone(tmp_path / "repo/code", "unet", standins.LOGITS)
     root, file, name = adopting.place(f"{inner}/model/unet.py:PlainUNet")
     assert (root, file) == (tmp_path / "repo", "code/model/unet.py")
 
@@ -217,7 +138,7 @@ def test_imports_may_begin_in_a_folder_of_the_clone(tmp_path):
 
     assert (made.root, made.file) == (str(inner), "model/unet.py")
     assert found[0] == "its imports begin in code"
-    (inner / "model/unet.py").write_text("import nowhere_at_all\n" + LOGITS)
+    (inner / "model/unet.py").write_text("import nowhere_at_all\n" + standins.LOGITS)
     with pytest.raises(InputError, match=r"unet\.py needs 'nowhere_at_all', which is not installed"):
         adopting._explored(Foreign(str(root), file, name), lambda one: trying.explore(one, None, None, None))
 
@@ -240,7 +161,9 @@ def test_a_clone_without_git_begins_where_its_imports_do_or_a_known_file_lies(cl
 
 def test_what_is_wrong_where_imports_begin_is_what_is_said(tmp_path):
     (tmp_path / "repo/.git").mkdir(parents=True)
-    inner = clone(tmp_path / "repo/src", "unet", LOGITS.replace("def __init__(self", "def __init__(self, classes"))
+    inner = standins.clone(
+        tmp_path / "repo/src", "unet", standins.LOGITS.replace("def __init__(self", "def __init__(self, classes")
+    )
     root, file, name = adopting.place(f"{inner}/model/unet.py:PlainUNet")
 
     with pytest.raises(InputError, match=r"PlainUNet cannot be built so .*classes"):
@@ -249,68 +172,6 @@ def test_what_is_wrong_where_imports_begin_is_what_is_said(tmp_path):
 
 def test_a_function_of_a_folder_is_found(clones):
     assert adopting.place(f"{clones['plain']}:block") == (clones["plain"], "model/blocks.py", "block")
-
-
-@pytest.fixture
-def checkout(tmp_path, monkeypatch):
-    """A copy of this project beside the clones, where commands are called."""
-    folder = tmp_path / "checkout"
-    for name in ("irstd", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("params.yaml", "pyproject.toml"):
-        shutil.copy(ROOT / name, folder / name)
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.mark.slow
-def test_authors_weights_predict_and_are_exported_by_the_commands(clones, tmp_path, checkout, rng):
-    foreign, _ = explored(clones["soft"], "model/seg.py", "TwoClasses")
-    torch.save(_adopted.Adopted(foreign, Options()).network.state_dict(), tmp_path / "best.pth")
-    Image.fromarray(rng.integers(0, 255, (40, 48), np.uint8)).save(tmp_path / "a.png")
-
-    def call(*words):
-        done = subprocess.run(
-            [sys.executable, "-m", "irstd", *words], capture_output=True, text=True, env=environment()
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    call("adopt", "../soft:TwoClasses", "--name", "two", "--weights", "../best.pth", "--trained-on", "nuaa-sirst")
-    call("predict", "../a.png", "--weights", "nuaa-sirst/two", "--out", "../found")
-    call("export", "nuaa-sirst/two", "--size", "32", "32", "--out", "../two.onnx")
-    call("predict", "../a.png", "--weights", "../two.onnx", "--out", "../again")
-
-    maps = [np.asarray(Image.open(tmp_path / name / "scores/a.png"), np.float64) for name in ("found", "again")]
-    assert maps[0].shape == (40, 48) and maps[0].std() > 0
-    assert np.abs(maps[0] - maps[1])[:32, :32].max() <= 0.02 * 65535  # tiles of 32 px see other borders
-
-
-def test_the_command_makes_a_method_that_keeps_the_contract(clones, checkout, tmp_path, capsys):
-    before = {p: p.read_bytes() for folder in clones.values() for p in folder.rglob("*") if p.is_file()}
-
-    cli.main(
-        ["adopt", "../deep:DeepNet", "--name", "deep_net", "--call", "[false]",
-         "--arguments", json.dumps({"in_channels": 1, "width": 16}), "--mean", "0.3", "--deviation", "0.5"]
-    )  # fmt: skip
-
-    said = capsys.readouterr().out
-    assert "sides a multiple of 1 px" in said and "make quickstart" in said
-    text = (checkout / "irstd/methods/deep_net.py").read_text()
-    assert 'root="../deep"' in text and str(tmp_path) not in text
-    assert params.load(checkout / "params.yaml").methods[-1] == "deep_net"
-    assert "options: { mean: 0.3, deviation: 0.5 }" in (checkout / "params.yaml").read_text()
-    for command in (["check"], ["format", "--check"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, "irstd/methods/deep_net.py"], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout
-    tests = ["tests/test_methods.py", "-k", "deep_net", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run([sys.executable, "-m", "pytest", *tests], capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout.startswith("...... "), done.stdout
-    assert before == {p: p.read_bytes() for folder in clones.values() for p in folder.rglob("*") if p.is_file()}
-    with pytest.raises(SystemExit, match=r"params\.yaml has a row 'deep_net' already"):
-        cli.main(["adopt", "../deep:DeepNet", "--name", "deep_net"])
 
 
 def test_published_weights_are_taken_without_running_code_and_predict(clones, tmp_path):
@@ -372,40 +233,6 @@ def test_each_channel_has_its_own_mean(clones):
         torch.testing.assert_close(method.decode(network(image), options).score, expected, atol=2e-6, rtol=0)
     with pytest.raises(InputError, match="mean has 2 numbers, and TwoClasses takes 3 channels"):
         method.build(Options(mean=(0.1, 0.2)))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_three_networks_of_other_shapes_are_trained_scored_and_in_the_table(clones, tmp_path):
-    checkout = copy(tmp_path / "checkout")
-    before = {p: p.read_bytes() for folder in clones.values() for p in folder.rglob("*") if p.is_file()}
-    networks = {
-        "plain": ["PlainUNet"], "deep": ["DeepNet", "--arguments", "[1, 8]", "--call", "[false]"], "soft": ["TwoClasses"],
-    }  # fmt: skip
-
-    def irstd(*words):
-        done = subprocess.run([sys.executable, "-m", "irstd", *words], cwd=checkout, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    for name, (its, *more) in networks.items():
-        irstd("adopt", f"../{name}:{its}", "--name", f"{name}_net", *more)
-    names = [f"{name}_net" for name in networks]
-    git = ["git", "-c", "core.quotepath=false", "status", "--porcelain"]
-    changed = subprocess.run(git, cwd=checkout, capture_output=True, text=True, check=True).stdout.split("\n")
-    written = [f"?? irstd/methods/{name}.py" for name in sorted(names)]
-    assert [line for line in changed if line] == [" M cells.yaml", " M params.yaml", *written]
-    set_params(checkout, TINY | {"methods": names, "baselines": [], "method": {}})
-    done = dvc(checkout, "repro", *(f"{stage}@{cell}" for stage, ends in (("score", "-0"), ("method-card", ""))
-                                    for cell in (f"synthetic-{name}{ends}" if ends else name for name in names)))  # fmt: skip
-
-    assert done.returncode == 0, done.stderr
-    table = irstd("table", "synthetic")
-    for name, (its, *_) in networks.items():
-        assert table.count(f"| {its} ") == 1, table
-        metrics = json.loads((checkout / f"runs/results/synthetic/{name}_net/0/metrics.json").read_text())
-        assert metrics["images"] == 4 and 0 <= metrics["iou"] <= 1
-    assert before == {p: p.read_bytes() for folder in clones.values() for p in folder.rglob("*") if p.is_file()}
 
 
 class Runs:
