@@ -83,6 +83,42 @@ def test_a_room_imports_only_what_it_may(path):
     assert not any(p.startswith("pipelines/") for p in imported(path))
 
 
+def test_rooms_are_few_and_no_two_import_each_other():
+    inside = [p.split("/")[1:] for p in SOURCES if p.startswith("irstd/")]
+    assert len({parts[0] for parts in inside if len(parts) > 1}) <= 16
+    assert len({parts[0] for parts in inside if len(parts) == 1} - {"__init__.py"}) <= 3
+
+    placed, left = set(EVERYONE), dict(ALLOWED)
+    while left:
+        free = {name for name, below in left.items() if below <= placed}
+        assert free, f"a circle among {sorted(left)}"
+        placed |= free
+        left = {name: below for name, below in left.items() if name not in free}
+
+
+def code_lines(path):
+    """Lines of code of a file that are neither blank nor comment, docstring or import."""
+    text = (ROOT / path).read_text()
+    dropped = set()
+    for node in ast.walk(ast.parse(text)):
+        words = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        if words or isinstance(node, (ast.Import, ast.ImportFrom)):
+            dropped |= set(range(node.lineno, node.end_lineno + 1))
+    numbered = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))
+    return [line for number, line in numbered if line and not line.startswith("#") and number not in dropped]
+
+
+def test_no_six_lines_stand_twice_in_the_package():
+    seen, twice = {}, []
+    for path in (p for p in SOURCES if p.startswith("irstd/")):
+        lines = code_lines(path)
+        for place in range(len(lines) - 5):
+            six = tuple(lines[place : place + 6])
+            if (other := seen.setdefault(six, (path, place))) != (path, place):
+                twice.append((other[0], path, six[0]))
+    assert not twice
+
+
 def test_one_method_does_not_import_another_but_for_a_variant_its_original():
     for path in SOURCES:
         if path.startswith("irstd/methods/") and not path.endswith("__init__.py"):
@@ -117,6 +153,7 @@ def test_a_stage_is_a_module_named_like_it_and_depends_on_its_code_in_the_plan(n
 
 def test_the_graph_and_the_parameters_can_be_read_in_one_sitting():
     assert len((ROOT / "dvc.yaml").read_text().splitlines()) < 260
+    assert len((ROOT / "params.yaml").read_text().splitlines()) < 230
     assert (ROOT / "dvc.lock").stat().st_size < 150_000
 
 

@@ -110,14 +110,5 @@ def decode(raw: Raw, _options: Options) -> Prediction:
 
 
 METHOD = Method(
-    title="RetinaNet",
-    paper="arXiv 1708.02002; torchvision",
-    supervision="mask",
-    options=Options,
-    build=RetinaNet,
-    loss=loss,
-    decode=decode,
-    targets=targets,
-    threshold=None,
-    multiple=32,
+    "RetinaNet", "arXiv 1708.02002; torchvision", "mask", Options, RetinaNet, loss, decode, targets=targets, threshold=None, multiple=32
 )

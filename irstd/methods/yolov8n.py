@@ -126,14 +126,5 @@ def decode(raw: Raw, options: Options) -> Prediction:
 
 
 METHOD = Method(
-    title="YOLOv8n",
-    paper="ultralytics 8.4, AGPL-3.0",
-    supervision="mask",
-    options=Options,
-    build=YOLOv8n,
-    loss=loss,
-    decode=decode,
-    targets=targets,
-    threshold=None,
-    multiple=32,
+    "YOLOv8n", "ultralytics 8.4, AGPL-3.0", "mask", Options, YOLOv8n, loss, decode, targets=targets, threshold=None, multiple=32
 )
