@@ -101,7 +101,9 @@ def code_lines(path):
     text = (ROOT / path).read_text()
     dropped = set()
     for node in ast.walk(ast.parse(text)):
-        words = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        words = (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        )
         if words or isinstance(node, (ast.Import, ast.ImportFrom)):
             dropped |= set(range(node.lineno, node.end_lineno + 1))
     numbered = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))

@@ -136,3 +136,18 @@ def test_the_module_runs_as_the_command_and_says_its_version(tmp_path):
     )
 
     assert done.stdout == f"irstd {irstd.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("scor", "there is no command 'scor'; did you mean 'score'?"),
+        ("train", "there is no command 'train' here: `dvc repro train@DATASET-METHOD-SEED` trains, in a checkout"),
+        ("report", "`make report` writes the reports, in a checkout"),
+    ],
+)
+def test_a_command_that_is_not_there_is_told_where_it_is(capsys, word, said):
+    with pytest.raises(SystemExit) as end:
+        cli.main([word, "x"])
+
+    assert end.value.code == 2 and said in capsys.readouterr().err

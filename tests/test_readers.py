@@ -2,6 +2,8 @@
 
 import io
 import string
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from irstd.errors import InputError
-from irstd.formats import lists, maps, masks, text
+from irstd.formats import coco, lists, maps, masks, pixels, text
 from irstd.formats.names import Names, plain, stem_of
 from irstd.formats.pixels import Pixels, UnreadableError
+from tests.conftest import ROOT
 
 SIZE = (24, 32)
 
@@ -209,3 +212,79 @@ def test_axes_of_length_one_do_not_matter_and_others_are_refused(axes):
 def test_names_lose_their_ending_words_in_any_case():
     assert [plain(f"a_1{w}") for w in ("_GT", "_Pred", "-mask", "_pixels0", "_gt_mask")] == ["a_1"] * 5
     assert stem_of("images\\a.b.PNG") == "images/a.b" and Path(stem_of("x/y.seg")).name == "y.seg"
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("RGB", "png"), ("RGBA", "png"), ("P", "png"), ("LA", "png"), ("CMYK", "tiff")]
+)
+def test_colours_read_by_bands_are_those_of_the_whole(tmp_path, rng, monkeypatch, mode, kind):
+    """Grey at first and coloured below; a band of 3 rows does not divide the height."""
+    monkeypatch.setattr(pixels, "BAND", 3)
+    values = np.repeat(rng.integers(0, 255, (10, 7, 1), np.uint8), 3, axis=2)
+    values[6, 2] = (200, 10, 10)
+    image = Image.fromarray(values).convert(mode)
+    image.save(tmp_path / f"a.{kind}")
+
+    found = pixels.read(tmp_path / f"a.{kind}")
+
+    whole = np.asarray(image.convert("RGB"))
+    if found.values.ndim == 2:
+        assert (whole == found.values[..., None]).all()
+    else:
+        assert np.array_equal(found.values, whole)
+    assert found.alpha is None
+    grey = Image.fromarray(values[:6]).convert(mode)
+    grey.save(tmp_path / f"b.{kind}")
+    assert pixels.read(tmp_path / f"b.{kind}").values.ndim == (
+        3 if mode == "CMYK" and np.ptp(np.asarray(grey.convert("RGB")), axis=-1).any() else 2
+    )
+
+
+def test_a_tiff_whose_pages_go_round_in_a_circle_is_refused(tmp_path):
+    """tifffile reads such pages for ever."""
+    path = tmp_path / "a.tif"
+    path.write_bytes(
+        b"II*\0"
+        + (8).to_bytes(4, "little")
+        + bytes(2)
+        + (14).to_bytes(4, "little")
+        + bytes(2)
+        + (8).to_bytes(4, "little")
+    )
+
+    with pytest.raises(UnreadableError, match="its pages go round in a circle"):
+        pixels.read(path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_colours_of_96_megapixels_are_read_in_a_gigabyte(tmp_path, mode):
+    values = np.zeros((8000, 12000, 3), np.uint8)
+    values[4000, 6000] = (200, 10, 10)
+    Image.fromarray(values).convert(mode).save(tmp_path / "a.png", compress_level=1)
+    code = (
+        "import sys; from pathlib import Path; from irstd.formats import masks; masks.load(Path(sys.argv[1]));"
+        "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) * 1024 < 1e9
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "words"),
+    [
+        ({"size": [96], "counts": [20, 3, 73]}, "the size of a mask is height and width"),
+        ([[1, 1, 1e30, 4, 4, 4]], "reaches far out of the image"),
+        ([[1, 1, float("nan"), 4, 4, 4]], "reaches far out of the image, or holds what is no number"),
+    ],
+)
+def test_segmentations_that_cannot_be_drawn_are_refused(segmentation, words):
+    with pytest.raises(ValueError, match=words):
+        coco.filled(segmentation, (8, 12))
+
+
+def test_a_polygon_may_reach_over_the_border():
+    assert coco.filled([[-3, -3, 4, -3, 4, 4, -3, 4]], (8, 12)).sum() == 16

@@ -21,13 +21,27 @@ from irstd.apps import (
     submitting,
     tabling,
 )
-from irstd.errors import InputError
+from irstd.errors import InputError, hint
 
 EXTRAS = {  # what the light installation lacks, and what brings it
     "cv2": "predict", "onnxruntime": "predict", "torch": "train", "kornia": "train", "lightning": "train",
     "safetensors": "train", "psutil": "train", "itables": "figures", "matplotlib": "figures", "seaborn": "figures",
     "nbformat": "pipeline", "nbconvert": "pipeline", "papermill": "pipeline", "dvc": "pipeline",
 }  # fmt: skip
+
+
+EXAMPLES = """examples:
+  irstd predict PICTURES                              find targets, with weights that are in Git
+  irstd score PREDICTIONS --dataset nuaa-sirst        score masks, score maps, points or boxes
+  irstd score PREDICTIONS --truth MASKS               on data of your own
+  irstd adopt ../CLONE:CLASS --name theirs            take in somebody's network
+  irstd table nudt-sirst --latex                      rows for a paper
+
+`irstd COMMAND --help` says what each takes; training and reports are `dvc repro` and `make report` in a checkout."""
+ELSEWHERE = {  # what is asked for here, and where it is
+    "train": "`dvc repro train@DATASET-METHOD-SEED` trains, in a checkout",
+    "report": "`make report` writes the reports, in a checkout; `irstd score` writes one of your predictions",
+}
 
 
 def new_method(name: str, root: Path) -> str:
@@ -59,8 +73,9 @@ def diff_of(before: str, after: str | None, out: Path | None) -> str:
 def main(words: list[str] | None = None) -> None:
     """Runs the command line; what the user must mend is one sentence and exit 1."""
     parser = argparse.ArgumentParser(
-        "irstd", description="Infrared small target detection: datasets, methods, and scores that can be compared."
-    )
+        "irstd", description="Infrared small target detection: datasets, methods, and scores that can be compared.",
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"irstd {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("datasets", help="the catalogue, and what is on disk")
@@ -81,6 +96,10 @@ def main(words: list[str] | None = None) -> None:
     diff.add_argument("after", nargs="?", help="another; the working folder if not given")
     diff.add_argument("--out", type=Path, metavar="FOLDER", help="where the report goes; runs/diff/BEFORE..AFTER")
     words = sys.argv[1:] if words is None else words
+    if words and words[0] in ELSEWHERE:
+        parser.error(f"there is no command {words[0]!r} here: {ELSEWHERE[words[0]]}")
+    if words and not words[0].startswith("-") and words[0] not in commands.choices:
+        parser.error(f"there is no command {words[0]!r}; {hint(words[0], commands.choices)}")
     given = parser.parse_args(scoring.normal(words) if words[:1] in (["score"], ["submit"]) else words)
     try:
         run = {

@@ -186,9 +186,18 @@ def _pictures(kept: dict[Path, str], levels: tuple[float, float] | None, key: st
             yield sources.read(path, levels, name, key)
 
 
+def _score(value: float) -> str:
+    """Four digits, never more than it is: what is not quite 1 is not shown as 1.
+
+    >>> _score(0.99996), _score(1.0), _score(0.75)
+    ('0.9999', '1.0000', '0.7500')
+    """
+    return f"{math.floor(value * 1e4) / 1e4:.4f}"
+
+
 def _row(one: Any) -> dict[str, object]:
     """A picture's row of the table that is printed."""
-    places = "; ".join(f"({row:.1f}, {col:.1f}) {score:.4g}" for row, col, score in one.points[:3].tolist())
+    places = "; ".join(f"({row:.1f}, {col:.1f}) {_score(score)}" for row, col, score in one.points[:3].tolist())
     more = f" and {len(one.points) - 3} more" if len(one.points) > 3 else ""
     notes = [one.picture.note] if one.picture.note else []
     if one.tiles > 1:

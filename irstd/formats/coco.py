@@ -18,6 +18,7 @@ from irstd.formats.marks import Mark, Marks, Size, stated
 from irstd.formats.names import Names, stem_of
 
 AS_NAMES = "names"  # of `--coco-images`: an image_id is the number that the scene's name is
+FAR = 4  # times the longer side of an image: no polygon reaches further
 
 
 def read(
@@ -146,6 +147,14 @@ def _mark(one: Mapping[str, Any], scene: str, size: Size | None, where: str) -> 
     return Mark(scene, box, score, mask, where)
 
 
+def _refuse_far(polygons: Any, size: Size) -> None:
+    """Raises ValueError for a polygon that reaches far out of the image: it would be drawn, in much memory."""
+    furthest = FAR * max(size)
+    for polygon in polygons:
+        if not all(-furthest <= float(value) <= furthest for value in polygon):
+            raise ValueError("a polygon reaches far out of the image, or holds what is no number")
+
+
 def filled(segmentation: Any, size: Size) -> Bool[ndarray, "H W"]:
     """A COCO polygon or run-length code as a mask.
 
@@ -155,11 +164,15 @@ def filled(segmentation: Any, size: Size) -> Bool[ndarray, "H W"]:
     from pycocotools import mask  # noqa: PLC0415 - only COCO files need it
 
     if isinstance(segmentation, dict):
-        counts, given = segmentation["counts"], tuple(segmentation["size"])
-        if given != tuple(size):
+        counts, given = segmentation["counts"], segmentation["size"]
+        if not isinstance(given, list) or len(given) != 2:
+            raise ValueError(f"the size of a mask is height and width, px, and not {given!r}")
+        if tuple(given) != tuple(size):
             raise ValueError(f"a mask of {given[1]}×{given[0]} px for an image of {size[1]}×{size[0]}")
         if isinstance(counts, list) and sum(counts) != size[0] * size[1]:
             raise ValueError("its runs do not add up to the image")
+    else:
+        _refuse_far(segmentation, size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # its arrays do not know NumPy 2's `copy` yet
         try:

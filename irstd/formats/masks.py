@@ -51,12 +51,12 @@ class Meaning:
         """A mask as grey levels, targets above 127; 0 and 255 alone where the mask is not soft."""
         kind = _kind(layer)
         if kind == "lossy":
-            return np.where(layer.codes > 127, WHITE, 0).astype(np.uint8)
+            return (layer.codes > 127).astype(np.uint8) * np.uint8(WHITE)
         rule, codes = self.groups[kind], layer.codes
         if rule.colour and not layer.colour:
-            codes = codes.astype(np.int64) * 0x010101
+            codes = codes.astype(np.int32) * 0x010101
         if rule.top is None:
-            return np.where(codes != rule.background, WHITE, 0).astype(np.uint8)
+            return (codes != rule.background).astype(np.uint8) * np.uint8(WHITE)
         if rule.top == WHITE and codes.dtype == np.uint8:
             return codes
         share = codes.astype(float) / rule.top
@@ -110,8 +110,11 @@ def layer(given: Pixels) -> Layer:
 
 
 def _codes(values: UInt8[ndarray, "H W 3"]) -> ndarray:
-    red, green, blue = (values[..., n].astype(np.int64) for n in range(3))
-    return red << 16 | green << 8 | blue
+    codes = values[..., 0].astype(np.int32)  # in place: large pictures have no room for one of each channel
+    for channel in (1, 2):
+        codes <<= 8
+        codes |= values[..., channel]
+    return codes
 
 
 def _of_alpha(values: ndarray, alpha: UInt8[ndarray, "H W"]) -> Layer:
@@ -137,6 +140,14 @@ def _kind(one: Layer) -> str:
     )
 
 
+def _counted(codes: ndarray) -> tuple[ndarray, ndarray]:
+    """Different values, and how often each is there; of a band of rows at a time, since they are sorted for it."""
+    parts = [np.unique(codes[top : top + pixels.BAND], return_counts=True) for top in range(0, len(codes), pixels.BAND)]
+    values, places = np.unique(np.concatenate([found for found, _ in parts]), return_inverse=True)
+    counts = np.bincount(places, np.concatenate([many for _, many in parts]), len(values)).astype(np.int64)
+    return values, counts
+
+
 class Survey:
     """Values of the masks of a folder, counted; `decide` says what they mean."""
 
@@ -148,13 +159,15 @@ class Survey:
     def add(self, name: str, one: Layer) -> str:
         """Counts a mask's values; returns why they are no mask's, or an empty text."""
         if one.codes.dtype == np.uint8:
-            counted = np.bincount(one.codes.ravel(), minlength=256)
+            # A band of rows at a time: each pixel takes eight bytes while it is counted.
+            bands = (one.codes[top : top + pixels.BAND] for top in range(0, len(one.codes), pixels.BAND))
+            counted = sum((np.bincount(band.ravel(), minlength=256) for band in bands), np.zeros(256, np.int64))
             values = np.flatnonzero(counted)
             counts = counted[values]
         else:
             if one.codes.dtype.kind == "f" and not np.isfinite(one.codes).all():
                 return "NaN or infinite values in a mask"
-            values, counts = np.unique(one.codes, return_counts=True)
+            values, counts = _counted(one.codes)
             if len(values) > MOST_VALUES:
                 return f"{len(values)} different values, {values[0]:g} to {values[-1]:g}, are no mask's"
         if one.colour:

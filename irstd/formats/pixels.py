@@ -18,7 +18,7 @@ import numpy as np
 from numpy import ndarray
 from PIL import Image, UnidentifiedImageError
 
-from irstd.formats import matlab
+from irstd.formats import matlab, tiff
 
 SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")  # of the field's datasets
 PICTURES = (*SUFFIXES, ".pgm", ".ppm", ".pnm", ".pbm", ".gif", ".webp", ".jp2", ".j2k")
@@ -30,6 +30,7 @@ NUMERIC = (  # MATLAB's classes of numbers
 )  # fmt: skip
 LARGEST_PX = 1 << 27  # of one picture or array, 134 million; what is larger is refused before it is decoded
 MOST_BYTES = 8 * LARGEST_PX  # of all arrays of a file together, 1 GiB
+BAND = 256  # rows that are converted at a time
 COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
 EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", *COLOURS)
 Image.MAX_IMAGE_PIXELS = LARGEST_PX  # Pillow's own is lower than the largest scenes of the field
@@ -134,11 +135,12 @@ def _short(error: Exception, path: Path) -> str:
     return text or type(error).__name__
 
 
-def allowed(shape: tuple[int, ...]) -> None:
-    """Raises UnreadableError for a shape of more than `LARGEST_PX` values."""
-    if math.prod(shape) > LARGEST_PX:
+def allowed(shape: tuple[int, ...], bytes_each: int = 1) -> None:
+    """Raises UnreadableError for a shape of more than `LARGEST_PX` values, or of more than half of `MOST_BYTES`."""
+    most = min(LARGEST_PX, MOST_BYTES // 2 // bytes_each)
+    if math.prod(shape) > most:
         sides = "×".join(str(n) for n in (shape[1], shape[0])) + " px" if len(shape) == 2 else f"shape {shape}"
-        raise UnreadableError(f"{sides}, more than {LARGEST_PX:,} in all; cut it into pieces")
+        raise UnreadableError(f"{sides}, more than {most:,} in all; cut it into pieces")
 
 
 def _npy(path: Path) -> ndarray:
@@ -266,10 +268,9 @@ def _of_mode(image: Image.Image) -> Pixels:
     """Values and transparency of an image, by Pillow's mode."""
     mode, clear = image.mode, image.info.get("transparency")
     if mode in ("P", "PA", "LA", "La", "RGBA", "RGBa") or (clear is not None and mode in ("L", "RGB")):
-        held = np.asarray(image.convert("RGBA"))
-        return Pixels(held[..., :3], held[..., 3])
-    if mode in COLOURS:
-        return Pixels(np.asarray(image.convert("RGB")))
+        return _coloured(image, "RGBA")
+    if mode in COLOURS or mode == "RGB":
+        return _coloured(image, "RGB")
     if mode == "1":  # as an array it is of truths that hold 255, with which NumPy does not reckon
         return Pixels(np.asarray(image.convert("L")))
     if mode not in EIGHT_BITS and not mode.startswith(("I", "F")):
@@ -278,12 +279,43 @@ def _of_mode(image: Image.Image) -> Pixels:
     return Pixels(np.array(held, held.dtype.newbyteorder("=")))
 
 
+def _coloured(image: Image.Image, mode: str) -> Pixels:
+    """An image as colours, with transparency if `mode` is RGBA; grey where channels are equal.
+
+    A band of rows at a time: a large picture as colours of its own, and once more as they are converted, would take
+    more than a gigabyte.
+    """
+    wide, high = image.size
+    grey = np.empty((high, wide), np.uint8)
+    colours: ndarray | None = None
+    alpha = np.full((high, wide), 255, np.uint8) if mode == "RGBA" else None
+    for top in range(0, high, BAND):
+        rows = slice(top, min(top + BAND, high))
+        band = np.asarray(image.crop((0, top, wide, rows.stop)).convert(mode))
+        if alpha is not None:
+            alpha[rows] = band[..., 3]
+        if colours is None and not _is_grey(band[..., :3]):
+            allowed((high, wide), 5)  # itself and as codes of four bytes, see `irstd.formats.masks`
+            colours = np.empty((high, wide, 3), np.uint8)
+            colours[:top], grey = grey[:top, :, None], grey[:0]
+        if colours is None:
+            grey[rows] = band[..., 0]
+        else:
+            colours[rows] = band[..., :3]
+    return Pixels(grey if colours is None else colours, alpha)
+
+
+def _is_grey(colours: ndarray) -> bool:
+    first = colours[..., 0]
+    return all(np.array_equal(first, colours[..., channel]) for channel in (1, 2))
+
+
 def _without(pixels: Pixels) -> Pixels:
     """Without transparency where nothing is transparent, and grey where channels are equal."""
     values, alpha = pixels.values, pixels.alpha
-    if alpha is not None and (alpha == 255).all():
+    if alpha is not None and alpha.min(initial=255) == 255:
         alpha = None
-    if values.ndim == 3 and values.shape[-1] == 3 and (values[..., :1] == values).all():
+    if values.ndim == 3 and values.shape[-1] == 3 and _is_grey(values):
         values = np.ascontiguousarray(values[..., 0])
     return replace(pixels, values=values, alpha=alpha)
 
@@ -308,11 +340,12 @@ def _tiff(path: Path) -> Pixels:
     """A TIFF by its tags, for samples that Pillow does not decode."""
     import tifffile  # noqa: PLC0415 - only TIFFs of odd samples need it
 
+    tiff.check(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with tifffile.TiffFile(path) as opened:
             series, page = opened.series[0], opened.pages[0]
-            allowed(series.shape)
+            allowed(series.shape, series.dtype.itemsize)
             values, axes, many = series.asarray(), series.axes, len(opened.series)
             kind = tifffile.PHOTOMETRIC(page.photometric)
             palette = page.colormap if kind == tifffile.PHOTOMETRIC.PALETTE else None
@@ -323,7 +356,7 @@ def _tiff(path: Path) -> Pixels:
             raise UnreadableError("floats whose lowest is white are not known; save it with the lowest black")
         values = np.iinfo(values.dtype).max - values
     if palette is not None:
-        values = np.moveaxis((palette[:, values] >> 8).astype(np.uint8), 0, -1)
+        values = np.moveaxis((palette >> 8).astype(np.uint8)[:, values], 0, -1)
     if values.dtype.kind not in "buif":
         raise UnreadableError(f"{values.dtype} of shape {values.shape} is no map")
     notes = (f"the first of {many} series",) if many > 1 else ()

@@ -269,6 +269,11 @@ def _take(given: Given, name: str, file: str, array: ndarray, top: Value, size: 
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         given.wrong("nan", file)
         return
+    near = how.loose and max(abs(a - b) for a, b in zip(array.shape, size, strict=True)) <= 1
+    same = array.shape == tuple(size) or near
+    if not same and not how.fit:  # before it is taken as scores, of eight bytes a pixel
+        given.wrong("size", f"{file} ({array.shape[1]}×{array.shape[0]})")
+        return
     if how.stretch is not None:
         scores = maps.spread(array, how.stretch)
     else:
@@ -280,13 +285,7 @@ def _take(given: Given, name: str, file: str, array: ndarray, top: Value, size: 
     if scores.min(initial=0) < 0 or scores.max(initial=0) > 1:
         given.wrong("range", file)
         return
-    near = how.loose and max(abs(a - b) for a, b in zip(scores.shape, size, strict=True)) <= 1
-    if scores.shape != tuple(size) and not near:
-        if not how.fit:
-            given.wrong("size", f"{file} ({scores.shape[1]}×{scores.shape[0]})")
-            return
-        scores = maps.fitted(scores, size)
-    given.maps[name] = scores
+    given.maps[name] = scores if same else maps.fitted(scores, size)
 
 
 def _report(given: Given, how: Reading) -> None:

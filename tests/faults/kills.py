@@ -9,6 +9,7 @@ reports and what `dvc repro` would still do. Then the next chain begins, in a ne
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -25,6 +26,7 @@ from tests.test_pipeline import TINY, copy, dvc, environment, set_params
 
 KILLS, SEED = 50, 0
 AHEAD, LATEST_S = 3, 4.0  # stages from one kill to the next, and seconds into the last of them, at most
+ENDS_S = 180  # what was killed, and what it started, ends within
 LONGEST_S = 900  # of a call that is not killed
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 RUNNING = "Running stage '"
@@ -78,13 +80,16 @@ def killed(folder: Path, ahead: int, after_s: float, by: signal.Signals) -> str 
             assert running.returncode == 0, said()[-1500:]
             return None
         # Kernels of notebooks are in sessions of their own, and end by themselves when nobody listens any more.
-        started = psutil.Process(running.pid).children(recursive=True)
+        started = {}
+        for one in psutil.Process(running.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                started[one] = one.name()
         os.killpg(running.pid, by)
-        left = (
-            psutil.wait_procs([psutil.Process(running.pid), *started], timeout=60)[1] if running.poll() is None else []
-        )
-        running.wait(60)
-        assert not left, f"it left something running: {left}"
+        running.wait(ENDS_S)
+        _, left = psutil.wait_procs(started, timeout=ENDS_S)
+        # Where nobody reaps orphans, an ended one keeps its number.
+        left = [one for one in left if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+        assert not left, f"it left something running: {[started[one] for one in left]}"
         return said().split(RUNNING)[-1].split("'")[0]
 
 

@@ -77,6 +77,7 @@ COCO = {
     "annotations": [
         {"image_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5, "segmentation": [[1, 1, 4, 1, 4, 4]]},
         {"image_id": 1, "bbox": [1, 2, 3, 4], "segmentation": {"size": [8, 12], "counts": [20, 3, 73]}},
+        {"image_id": 1, "bbox": [1, 2, 3, 4], "segmentation": {"size": [8, 12], "counts": "d03Y2"}},
     ],
 }
 DETECTIONS = [{"image_id": "a", "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]

@@ -1,0 +1,33 @@
+"""Whether a TIFF's pages end, before a library reads them."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+BIG, MOST_PAGES = 43, 10_000  # what a file of 64-bit places says it is; pages of one that are read
+
+
+def check(path: Path) -> None:
+    """Follows the chain of pages, each of which names the next by its place in the file.
+
+    Raises:
+        ValueError: it has no end, or is too long.
+    """
+    with path.open("rb") as file:
+        order = ">" if file.read(2) == b"MM" else "<"
+
+        def number(kind: str) -> int:
+            held = file.read(struct.calcsize(kind))
+            return struct.unpack(order + kind, held)[0] if len(held) == struct.calcsize(kind) else 0
+
+        big = number("H") == BIG
+        file.seek(8 if big else 4)
+        place, seen = number("Q" if big else "I"), set()
+        while place:
+            if place in seen or len(seen) == MOST_PAGES:
+                raise ValueError(f"its pages go round in a circle, or are more than {MOST_PAGES:,}")
+            seen.add(place)
+            file.seek(place)
+            file.seek(number("Q") * 20 if big else number("H") * 12, 1)
+            place = number("Q" if big else "I")
