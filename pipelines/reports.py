@@ -30,6 +30,7 @@ from pipelines.report_list import UP, Report, reports
 OF_ALL = ("methods", "cost", "analysis")  # results that a report of one dataset may read besides that dataset's
 STAMPS = RECORD / "stamps.json"  # of each page of the record: what it was made of, and its own digest
 EVERY = "all datasets"  # what the menu calls reports of no dataset alone
+LEAST_FILES = 256  # that may be open at once: kernels of notebooks fail with less, and do not say why
 LONGEST = ("12_failures", "04_pinwheel_orientation", "07_conventions", "01_comparison")
 
 
@@ -256,7 +257,17 @@ def _cards(target: Path) -> dict[str, Path]:
     return found
 
 
+def _refuse_few_files() -> None:
+    import resource  # noqa: PLC0415 - not everywhere
+
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if 0 <= most < LEAST_FILES:
+        raise InputError(f"only {most} files may be open at once, and notebooks need more; `ulimit -n 1024` allows it")
+
+
 def main(*names: str) -> None:
+    if os.name == "posix":
+        _refuse_few_files()
     with alone(RUNS / "reports.lock", "writes reports"):
         results = overlay([RECORD / "results", RESULTS])
         build(SITE, results, names)

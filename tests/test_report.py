@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import matplotlib as mpl
@@ -259,7 +260,7 @@ class TestNotebook:
             "targets-synthetic",
         ):
             assert (out / f"figures/{name}.svg").stat().st_size < 200_000
-            assert f"![{name.replace('-', ' ')}](figures/{name}.svg)" in text
+            assert re.search(rf"!\[{name.replace('-', ' ')}; [^\]]+\]\(figures/{name}\.svg\)", text)
         assert "[scores.csv](tables/scores.csv)" in text
 
     def test_the_page_needs_no_network_to_show_its_pictures(self, executed):

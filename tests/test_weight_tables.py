@@ -65,18 +65,10 @@ def test_the_answer_says_what_is_lost_and_what_hurts_most(folder):
     scored = reading.transfer(folder)
     said = tables.answer(scored[scored["convention"] == "irstd"], reading.robustness(folder), TITLES)
 
-    assert (
-        "On the test scenes of x, A has a target F1 of 90.00 % with its own weights, 20.00 % with those of y." in said
+    assert said.splitlines()[0] == (
+        "- **A**: weights of another dataset reach 22.22 to 37.50 % of the target F1 of its own; of the changes, at the "
+        "worst of their levels, what costs most is noise on x (25.00 % are left)."
     )
-    assert (
-        "On the test scenes of y, A has a target F1 of 80.00 % with its own weights, 30.00 % with those of x." in said
-    )
-    assert "A on x: at the worst of its levels, noise costs most; 25.00 % of the target F1 are left." in said
-
-    changed = reading.robustness(folder)
-    changed["f1"] = changed["f1"].where(changed["change"] != "scr", 0.9)
-    raised = tables.answer(scored, changed, TITLES)
-    assert "25.00 % of the target F1 are left; scr raises it at every level." in raised
 
 
 def test_nothing_is_there_without_results(tmp_path):

@@ -30,7 +30,8 @@ NUMERIC = (  # MATLAB's classes of numbers
 )  # fmt: skip
 LARGEST_PX = 1 << 27  # of one picture or array, 134 million; what is larger is refused before it is decoded
 MOST_BYTES = 8 * LARGEST_PX  # of all arrays of a file together, 1 GiB
-BAND = 256  # rows that are converted at a time
+LARGEST_COLOURED_PX = 100_000_000  # of one in colours: Pillow holds it in four bytes a pixel, and its copy takes three
+BAND = 64  # rows that are converted at a time
 COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
 EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", *COLOURS)
 Image.MAX_IMAGE_PIXELS = LARGEST_PX  # Pillow's own is lower than the largest scenes of the field
@@ -295,9 +296,13 @@ def _coloured(image: Image.Image, mode: str) -> Pixels:
         if alpha is not None:
             alpha[rows] = band[..., 3]
         if colours is None and not _is_grey(band[..., :3]):
-            allowed((high, wide), 5)  # itself and as codes of four bytes, see `irstd.formats.masks`
+            if high * wide > LARGEST_COLOURED_PX:
+                raise UnreadableError(
+                    f"{wide}×{high} px of colours, more than {LARGEST_COLOURED_PX:,}; save it as grey"
+                )
             colours = np.empty((high, wide, 3), np.uint8)
-            colours[:top], grey = grey[:top, :, None], grey[:0]
+            colours[:top] = grey[:top, :, None]
+            grey = np.empty((0, wide), np.uint8)  # and its memory free
         if colours is None:
             grey[rows] = band[..., 0]
         else:

@@ -84,35 +84,31 @@ def _left(group: DataFrame, score: str) -> Series:
 
 
 def answer(ours: DataFrame, changed: DataFrame, titles: dict[str, str]) -> str:
-    """A paragraph that says what weights of other datasets do on a dataset's test scenes beside its own, and which of
+    """A line for each method: what weights of other datasets reach of the target F1 of a dataset's own, and which of
     the changes costs most at its worst level.
 
     Args:
         ours: as `irstd.results.reading.transfer` gives it, under our convention.
         changed: as `irstd.results.reading.robustness` gives it.
     """
-    sentences = []
-    for (on, method), rows in ours.groupby(["on", "method"], sort=False):
-        own = rows["dataset"] == on
-        if own.any() and not own.all():
-            others = [
-                f"{percent(f1)} % with those of {of}"
-                for of, f1 in zip(rows["dataset"], rows["f1"], strict=True)
-                if of != on
-            ]
-            sentences.append(
-                f"On the test scenes of {on}, {label(str(method), titles)} has a target F1 of "
-                f"{percent(rows.loc[own, 'f1'].mean())} % with its own weights, {', '.join(others)}."
-            )
-    for (dataset, method, _), rows in changed.groupby(["dataset", "method", "seed"], sort=False):
-        left = _left(rows, "f1").dropna()
-        if len(left):
-            more = list(left.index[left > 1])
-            raise_it = "raises it" if len(more) == 1 else "raise it"
-            raised = f"; {' and '.join(more)} {raise_it} at every level" if more else ""
-            sentences.append(
-                f"{label(str(method), titles)} on {dataset}: at the worst of its levels, {left.idxmin()} costs most; "
-                f"{percent(left.min())} % of the target F1 are left{raised}."
-            )
-    sentences.append("Strengths of different changes cannot be set against each other, and there is one seed of each.")
-    return " ".join(sentences)
+    lines = []
+    for method, rows in ours.groupby("method", sort=False):
+        own = rows[rows["dataset"] == rows["on"]].groupby("on")["f1"].mean()
+        others = rows[rows["dataset"] != rows["on"]]
+        shares = (others["f1"] / others["on"].map(own)).dropna()
+        said = []
+        if len(shares):
+            low, high = percent(shares.min()), percent(shares.max())
+            reach = f"{low} to {high}" if low != high else low
+            said.append(f"weights of another dataset reach {reach} % of the target F1 of its own")
+        worst = []
+        for dataset, levels in changed[changed["method"] == method].groupby("dataset", sort=False):
+            left = _left(levels, "f1").dropna()
+            if len(left):
+                worst.append(f"{left.idxmin()} on {dataset} ({percent(left.min())} % are left)")
+        if worst:
+            said.append(f"of the changes, at the worst of their levels, what costs most is {', '.join(worst)}")
+        if said:
+            lines.append(f"- **{label(str(method), titles)}**: {'; '.join(said)}.")
+    lines += ["", "Strengths of different changes cannot be set against each other, and there is one seed of each."]
+    return "\n".join(lines)

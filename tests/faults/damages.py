@@ -259,6 +259,7 @@ FAULTS: dict[str, Fault] = {
     "submission: no card": Fault(gone("entry/submission.json"), ("irstd", "verify", "entry"), ("submission.json",)),
     # Surroundings.
     "disk: full": Fault(all_of(), ("pipelines.train", "synthetic", "ggl_net", "0"), (".pt",), (resource.RLIMIT_FSIZE, 4096)),
+    "surroundings: few files may be open": Fault(all_of(), ("pipelines.reports",), ("ulimit -n",), (resource.RLIMIT_NOFILE, 64)),
     "disk: a file where a folder should be": Fault(data("runs/out", b"mine"), SCORE, ("out",)),
 }  # fmt: skip
 
