@@ -28,7 +28,7 @@ ALLOWED = {  # room: the rooms it may import besides itself and EVERYONE; a room
     "formats": {"metrics"},  # regions of masks are counted as they are scored
     "data": {"formats", "metrics"},  # the table of targets is made of regions
     "methods": {"layers", "losses"},
-    "plots": {"results"},
+    "plots": {"metrics", "results"},
     "tables": {"metrics"},
     "inference": {"config", "data", "formats", "layers", "methods", "metrics"},
     "training": {"data", "inference", "methods"},

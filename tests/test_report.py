@@ -252,13 +252,8 @@ class TestNotebook:
         assert {"scores.csv", "provenance.csv", "datasets.csv", "cost.csv"} <= {
             p.name for p in (out / "tables").iterdir()
         }
-        for name in (
-            "scores-synthetic",
-            "points-synthetic",
-            "training-synthetic",
-            "precision-recall-synthetic",
-            "targets-synthetic",
-        ):
+        for shown in ("scores", "points", "training", "precision-recall", "targets"):
+            name = f"{shown}-synthetic"
             assert (out / f"figures/{name}.svg").stat().st_size < 200_000
             assert re.search(rf"!\[{name.replace('-', ' ')}; [^\]]+\]\(figures/{name}\.svg\)", text)
         assert "[scores.csv](tables/scores.csv)" in text

@@ -30,7 +30,9 @@ NUMERIC = (  # MATLAB's classes of numbers
 )  # fmt: skip
 LARGEST_PX = 1 << 27  # of one picture or array, 134 million; what is larger is refused before it is decoded
 MOST_BYTES = 8 * LARGEST_PX  # of all arrays of a file together, 1 GiB
-LARGEST_COLOURED_PX = 100_000_000  # of one in colours: Pillow holds it in four bytes a pixel, and its copy takes three
+LARGEST_COLOURED_PX = (
+    100_000_000  # in colours, of which Pillow takes four bytes a pixel and a copy three; half if transparent
+)
 BAND = 64  # rows that are converted at a time
 COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
 EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", *COLOURS)
@@ -307,7 +309,14 @@ def _coloured(image: Image.Image, mode: str) -> Pixels:
             grey[rows] = band[..., 0]
         else:
             colours[rows] = band[..., :3]
+    if colours is not None and alpha is not None and alpha.min(initial=255) < 255:
+        _refuse_coloured(wide, high, LARGEST_COLOURED_PX // 2)
     return Pixels(grey if colours is None else colours, alpha)
+
+
+def _refuse_coloured(wide: int, high: int, most: int) -> None:
+    if wide * high > most:
+        raise UnreadableError(f"{wide}×{high} px of colours, more than {most:,}; save it as grey levels")
 
 
 def _is_grey(colours: ndarray) -> bool:

@@ -110,14 +110,6 @@ def decode(raw: Raw, _options: Options) -> Prediction:
 
 
 METHOD = Method(
-    "RetinaNet",
-    "arXiv 1708.02002; torchvision",
-    "mask",
-    Options,
-    RetinaNet,
-    loss,
-    decode,
-    targets=targets,
-    threshold=None,
-    multiple=32,
-)
+    "RetinaNet", "arXiv 1708.02002; torchvision", "mask", Options, RetinaNet, loss, decode, targets=targets,
+    threshold=None, multiple=32,
+)  # fmt: skip

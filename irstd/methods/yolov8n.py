@@ -126,14 +126,6 @@ def decode(raw: Raw, options: Options) -> Prediction:
 
 
 METHOD = Method(
-    "YOLOv8n",
-    "ultralytics 8.4, AGPL-3.0",
-    "mask",
-    Options,
-    YOLOv8n,
-    loss,
-    decode,
-    targets=targets,
-    threshold=None,
-    multiple=32,
-)
+    "YOLOv8n", "ultralytics 8.4, AGPL-3.0", "mask", Options, YOLOv8n, loss, decode, targets=targets,
+    threshold=None, multiple=32,
+)  # fmt: skip

@@ -8,9 +8,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
+from irstd.metrics.scores import SCORES
 from irstd.plots.style import colours
 
-SCORES = {"iou": "IoU", "niou": "nIoU", "pd": "Pd", "f1": "target F1"}
+BARS = ("iou", "niou", "pd", "f1")
 
 
 def score_bars(cells: DataFrame, ax: Axes, *, order: Sequence[str], titles: dict[str, str]) -> Axes:
@@ -20,9 +21,9 @@ def score_bars(cells: DataFrame, ax: Axes, *, order: Sequence[str], titles: dict
         cells: rows of one dataset, with `method`, `seed` and the scores in [0, 1].
         order: all methods of params.yaml, which fixes the colours.
     """
-    long = cells.melt(["method", "seed"], list(SCORES), "score", "value").dropna()
+    long = cells.melt(["method", "seed"], list(BARS), "score", "value").dropna()
     long["value"] = long["value"].astype(float) * 100
-    long["score"] = long["score"].map(SCORES)
+    long["score"] = long["score"].map({name: SCORES[name].title for name in BARS})
     present = [m for m in order if m in set(long["method"])]
     keys = {"data": long, "x": "score", "y": "value", "hue": "method", "hue_order": present, "ax": ax}
     sns.barplot(**keys, palette=colours(order), errorbar=None, width=0.8)

@@ -9,14 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from pandas import DataFrame
 
+from irstd.metrics.scores import SCORES
 from irstd.plots.style import FALSE, LINES, TRUTH, colours
 
-SCORES = {
-    "pd": ("Pd, %", 100),
-    "fa_per_million": ("Fa, false pixels per million", 1),
-    "iou": ("IoU, %", 100),
-    "f1": ("target F1, %", 100),
-}
 BINS = {
     "area_px": "area of the target, px",
     "scr": "signal-to-clutter ratio",
@@ -33,12 +28,12 @@ def by_convention(table: DataFrame, ax: Axes, *, score: str, order: Sequence[str
     """
     palette = colours(order)
     names = list(dict.fromkeys(table["convention"]))
-    label, factor = SCORES[score]
+    shown = SCORES[score]
     for method in (m for m in order if m in set(table["method"])):
         rows = table[table["method"] == method].set_index("convention")[score].astype(float).reindex(names)
         ax.plot(
             range(len(names)),
-            rows * factor,
+            rows * shown.factor,
             "o-",
             color=palette[method],
             ms=4,
@@ -49,7 +44,7 @@ def by_convention(table: DataFrame, ax: Axes, *, score: str, order: Sequence[str
     if score == "fa_per_million":
         ax.set_yscale("symlog", linthresh=1)
         ax.set_ylim(0, max(3 * table[score].astype(float).max(), 10))
-    ax.set(xlabel="convention", ylabel=label)
+    ax.set(xlabel="convention", ylabel=shown.axis)
     return ax
 
 
@@ -62,7 +57,7 @@ def ranks(table: DataFrame, ax: Axes, *, score: str, order: Sequence[str], title
     for method in (m for m in order if m in places):
         ax.plot(range(len(places)), places[method], "o-", color=palette[method], ms=5, label=titles.get(method, method))
     ax.set_xticks(range(len(places)), list(places.index), rotation=60, ha="right", fontsize=7)
-    ax.set(xlabel="convention", ylabel=f"rank by {SCORES[score][0].split(',')[0]}, 1 is best")
+    ax.set(xlabel="convention", ylabel=f"rank by {SCORES[score].title}, 1 is best")
     ax.set_yticks(range(1, places.shape[1] + 1))
     ax.invert_yaxis()
     return ax

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
+from irstd.metrics.scores import SCORES
 from irstd.plots.style import colours, plain_log
 
 COSTS = {
@@ -15,7 +16,6 @@ COSTS = {
     "gmac": "multiply-adds at 256×256, ×1e9",
     "ms": "time of an image, ms",
 }
-SCORES = {"iou": "IoU, %", "point_f1_5px": "F1 of points at 5 px, %"}
 MARKERS = "osD^vP*X"
 
 
@@ -51,7 +51,7 @@ def accuracy_over(
                     rows[cost], 100 * rows[score].astype(float), MARKERS[place % len(MARKERS)], color=palette[method],
                     ms=6, mec="white", mew=0.5, label=name,
                 )  # fmt: skip
-    ax.set(xscale="log", xlabel=COSTS[cost], ylabel=SCORES[score])
+    ax.set(xscale="log", xlabel=COSTS[cost], ylabel=SCORES[score].axis)
     plain_log(ax.xaxis)
     return ax
 

@@ -8,9 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
+from irstd.metrics.scores import SCORES
 from irstd.plots.style import colours
-
-LABELS = {"iou": "IoU, %", "point_f1_5px": "F1 of points, %"}
 
 
 def beside_published(
@@ -42,5 +41,5 @@ def beside_published(
                     ms=4.5,
                 )
     ax.set_yticks(range(len(rows)), [titles.get(m, m) for m in rows], fontsize=7.5)
-    ax.set(xlabel=LABELS[score], ylabel="method", xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5))
+    ax.set(xlabel=SCORES[score].axis, ylabel="method", xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5))
     return ax

@@ -6,10 +6,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
+from irstd.metrics.scores import SCORES
+
 BEFORE, AFTER = "0.55", "#0173B2"
 NAMED = {
-    "iou": "IoU, %",
-    "point_f1_5px": "F1 of points at 5 px, %",
+    **{name: SCORES[name].axis for name in ("iou", "point_f1_5px")},
     "loss": "training loss, mean / epoch",
     "score": "validation score, 0 to 1",
     "epoch": "epoch",

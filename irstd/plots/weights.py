@@ -8,9 +8,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
+from irstd.metrics.scores import SCORES
 from irstd.plots.style import LINES, colours
-
-SCORES = {"iou": "IoU, %", "pd": "Pd, %", "f1": "target F1, %", "fa_per_million": "Fa, px per million"}
 
 
 def transfer(table: DataFrame, ax: Axes, *, score: str, datasets: Sequence[str]) -> Axes:
@@ -55,5 +54,5 @@ def robustness(
         )  # fmt: skip
     if unit == "ratio":
         ax.invert_xaxis()  # harder to the right, as for the others
-    ax.set(xlabel=f"{change}, {unit}", ylabel=SCORES[score])
+    ax.set(xlabel=f"{change}, {unit}", ylabel=SCORES[score].axis)
     return ax

@@ -7,20 +7,11 @@ from pathlib import Path
 import pandas as pd
 from pandas import DataFrame
 
+from irstd.metrics import scores as known
+
 BUSY = 0.1  # of the processors: beside more other work, a time measured says little of the method
 NONE = "–"  # what a method does not have is not zero
-SCORES = {  # as tables print them; shares in %
-    "iou": "IoU %",
-    "niou": "nIoU %",
-    "pd": "Pd %",
-    "fa_per_million": "Fa ×1e-6",
-    "pixel_f1": "pixel F1 %",
-    "target_f1": "target F1 %, as scored there",
-    "f1": "target F1 %",
-    "point_f1": "point F1 %",
-    "point_f1_3px": "point F1 % at 3 px",
-    "point_f1_5px": "point F1 % at 5 px",
-}
+SCORES = {name: one.heading for name, one in known.SCORES.items()}  # as tables print them
 STATEMENT = [
     "method",
     "split",
@@ -64,8 +55,8 @@ def scaled(score: str, value: float, sign: str = "") -> str:
     Args:
         score: one of `SCORES`.
     """
-    factor, form = (1, ".1f") if score == "fa_per_million" else (100, ".2f")
-    return format(factor * value, sign + form)
+    one = known.SCORES[score]
+    return format(one.factor * value, sign + (".1f" if one.least else ".2f"))
 
 
 def percent(value: float | None, ends: list[float] | None = None) -> str:
