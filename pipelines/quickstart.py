@@ -7,6 +7,7 @@ dvc.lock is put back as it was. It says what was computed, in hashes that differ
 and git keeps it; DVC's run cache remembers as well, so that `dvc repro` of the same stages runs nothing again.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from irstd.errors import InputError
 from pipelines import RECORD, RUNS, reports, run
 
 DATASET = "synthetic"
-LOCK = Path("dvc.lock")
+LOCK, HELD = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
 
 
 def targets(given: params.Params, dataset: str) -> list[str]:
@@ -60,12 +61,27 @@ def train(cell: dict) -> None:
         print(f"trained {'-'.join(words)} in {time.monotonic() - start:.0f} s", flush=True)
 
 
+def unlock() -> None:
+    """Removes DVC's list of who reads and writes what, if a kill cut it short: DVC would refuse to run for ever."""
+    for _ in range(2):  # another process may be writing it
+        try:
+            json.loads(HELD.read_text())
+        except FileNotFoundError:
+            return
+        except ValueError:
+            time.sleep(1)
+        else:
+            return
+    HELD.unlink(missing_ok=True)
+
+
 def repro(*wanted: str) -> None:
     """`dvc repro` of some stages.
 
     Raises:
         InputError: one failed; it has said why.
     """
+    unlock()
     if subprocess.run([sys.executable, "-m", "dvc", "repro", *wanted], check=False).returncode:
         raise InputError(
             "a stage failed; mend what it says above, and run `make quickstart` again: finished work is kept"

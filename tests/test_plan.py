@@ -305,3 +305,15 @@ class TestPlan:
         assert (tmp_path / "site/tables/a/t.csv").read_text() == "x\n1\n"
         (record / "tables/a/t.csv").write_text("x\n2\n")
         assert reports.recorded({"a": "of this"}) == set()
+
+
+def test_a_list_of_dvc_that_a_kill_cut_short_does_not_stop_the_quick_start(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(quickstart.time, "sleep", lambda _: None)
+    quickstart.HELD.parent.mkdir(parents=True)
+
+    for held, left in (('{"a": {}}', True), ("", False), ('{"a', False)):
+        quickstart.HELD.write_text(held)
+        quickstart.unlock()
+        assert quickstart.HELD.exists() == left
+    quickstart.unlock()

@@ -54,7 +54,7 @@ def _of_colours(given: Pixels) -> ndarray:
     layer = masks.layer(given)
     if not layer.colour:
         return layer.codes
-    found = np.unique(layer.codes)
+    found, _ = masks.counted(layer.codes)
     if len(found) > 2 or found[0] != 0:
         named = shown((f"#{int(code):06x}" for code in found), 4)
         raise UnreadableError(f"colours {named}; save scores as grey levels, or masks as 0 and 255")

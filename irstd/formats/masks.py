@@ -90,8 +90,7 @@ def layer(given: Pixels) -> Layer:
     values, alpha = pixels.flat(given.values), given.alpha
     if values.ndim == 3 and values.shape[-1] in (3, 4) and values.dtype == np.uint8:
         values = values[..., :3]
-        values = values[..., 0] if (values[..., :1] == values).all() else values
-    elif values.ndim == 3 and values.shape[-1] == 3 and (values[..., :1] == values).all():
+    if values.ndim == 3 and values.shape[-1] == 3 and pixels.is_grey(values):
         values = values[..., 0]
     if values.ndim not in (2, 3) or (values.ndim == 3 and (values.shape[-1] != 3 or values.dtype != np.uint8)):
         raise UnreadableError(f"{values.dtype} of shape {values.shape} is no mask")
@@ -120,8 +119,8 @@ def _codes(values: UInt8[ndarray, "H W 3"]) -> ndarray:
 def _of_alpha(values: ndarray, alpha: UInt8[ndarray, "H W"]) -> Layer:
     """A mask drawn on a transparent ground: what is not transparent is the target, if it is of one colour."""
     codes = _codes(values) if values.ndim == 3 else values
-    if set(np.unique(alpha)) - {0, 255}:
-        if len(np.unique(codes)) == 1:
+    if set(counted(alpha)[0].tolist()) - {0, 255}:
+        if len(counted(codes)[0]) == 1:
             return Layer(alpha)
         raise UnreadableError("colours and half transparent pixels; save the mask as grey PNG")
     visible = codes[alpha > 0]
@@ -140,12 +139,15 @@ def _kind(one: Layer) -> str:
     )
 
 
-def _counted(codes: ndarray) -> tuple[ndarray, ndarray]:
-    """Different values, and how often each is there; of a band of rows at a time, since they are sorted for it."""
-    parts = [np.unique(codes[top : top + pixels.BAND], return_counts=True) for top in range(0, len(codes), pixels.BAND)]
+def counted(codes: ndarray) -> tuple[ndarray, ndarray]:
+    """Different values, and how often each is there; of a band of rows at a time, which is sorted or widened for it."""
+    bands = [codes[top : top + pixels.BAND].ravel() for top in range(0, len(codes), pixels.BAND)]
+    if codes.dtype == np.uint8:
+        every = sum((np.bincount(band, minlength=256) for band in bands), np.zeros(256, np.int64))
+        return np.flatnonzero(every), every[every > 0]
+    parts = [np.unique(band, return_counts=True) for band in bands]
     values, places = np.unique(np.concatenate([found for found, _ in parts]), return_inverse=True)
-    counts = np.bincount(places, np.concatenate([many for _, many in parts]), len(values)).astype(np.int64)
-    return values, counts
+    return values, np.bincount(places, np.concatenate([many for _, many in parts]), len(values)).astype(np.int64)
 
 
 class Survey:
@@ -158,18 +160,11 @@ class Survey:
 
     def add(self, name: str, one: Layer) -> str:
         """Counts a mask's values; returns why they are no mask's, or an empty text."""
-        if one.codes.dtype == np.uint8:
-            # A band of rows at a time: each pixel takes eight bytes while it is counted.
-            bands = (one.codes[top : top + pixels.BAND] for top in range(0, len(one.codes), pixels.BAND))
-            counted = sum((np.bincount(band.ravel(), minlength=256) for band in bands), np.zeros(256, np.int64))
-            values = np.flatnonzero(counted)
-            counts = counted[values]
-        else:
-            if one.codes.dtype.kind == "f" and not np.isfinite(one.codes).all():
-                return "NaN or infinite values in a mask"
-            values, counts = _counted(one.codes)
-            if len(values) > MOST_VALUES:
-                return f"{len(values)} different values, {values[0]:g} to {values[-1]:g}, are no mask's"
+        if one.codes.dtype.kind == "f" and not np.isfinite(one.codes).all():
+            return "NaN or infinite values in a mask"
+        values, counts = counted(one.codes)
+        if len(values) > MOST_VALUES:
+            return f"{len(values)} different values, {values[0]:g} to {values[-1]:g}, are no mask's"
         if one.colour:
             self._coloured.add(name)
         held = self._counts.setdefault(_kind(one), {})

@@ -30,9 +30,7 @@ NUMERIC = (  # MATLAB's classes of numbers
 )  # fmt: skip
 LARGEST_PX = 1 << 27  # of one picture or array, 134 million; what is larger is refused before it is decoded
 MOST_BYTES = 8 * LARGEST_PX  # of all arrays of a file together, 1 GiB
-LARGEST_COLOURED_PX = (
-    100_000_000  # in colours, of which Pillow takes four bytes a pixel and a copy three; half if transparent
-)
+LARGEST_WIDE_PX = 96_000_000  # in colours, or of four bytes a pixel: Pillow and a copy take seven or eight
 BAND = 64  # rows that are converted at a time
 COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
 EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", *COLOURS)
@@ -278,8 +276,13 @@ def _of_mode(image: Image.Image) -> Pixels:
         return Pixels(np.asarray(image.convert("L")))
     if mode not in EIGHT_BITS and not mode.startswith(("I", "F")):
         raise UnreadableError(f"pixels of mode {mode} are not known; save it as grey levels")
-    held = np.asarray(image)
-    return Pixels(np.array(held, held.dtype.newbyteorder("=")))
+    kind = np.asarray(image.crop((0, 0, 1, 1))).dtype.newbyteorder("=")
+    if kind.itemsize > 2:
+        _refuse(image.width, image.height, LARGEST_WIDE_PX, "of four bytes")
+    held = np.empty((image.height, image.width), kind)
+    for top in range(0, image.height, BAND):
+        held[top : top + BAND] = np.asarray(image.crop((0, top, image.width, min(top + BAND, image.height))))
+    return Pixels(held)
 
 
 def _coloured(image: Image.Image, mode: str) -> Pixels:
@@ -297,11 +300,8 @@ def _coloured(image: Image.Image, mode: str) -> Pixels:
         band = np.asarray(image.crop((0, top, wide, rows.stop)).convert(mode))
         if alpha is not None:
             alpha[rows] = band[..., 3]
-        if colours is None and not _is_grey(band[..., :3]):
-            if high * wide > LARGEST_COLOURED_PX:
-                raise UnreadableError(
-                    f"{wide}×{high} px of colours, more than {LARGEST_COLOURED_PX:,}; save it as grey"
-                )
+        if colours is None and not is_grey(band[..., :3]):
+            _refuse(wide, high, LARGEST_WIDE_PX, "of colours")
             colours = np.empty((high, wide, 3), np.uint8)
             colours[:top] = grey[:top, :, None]
             grey = np.empty((0, wide), np.uint8)  # and its memory free
@@ -310,16 +310,17 @@ def _coloured(image: Image.Image, mode: str) -> Pixels:
         else:
             colours[rows] = band[..., :3]
     if colours is not None and alpha is not None and alpha.min(initial=255) < 255:
-        _refuse_coloured(wide, high, LARGEST_COLOURED_PX // 2)
+        _refuse(wide, high, LARGEST_WIDE_PX // 2, "of colours that are transparent")
     return Pixels(grey if colours is None else colours, alpha)
 
 
-def _refuse_coloured(wide: int, high: int, most: int) -> None:
+def _refuse(wide: int, high: int, most: int, what: str) -> None:
     if wide * high > most:
-        raise UnreadableError(f"{wide}×{high} px of colours, more than {most:,}; save it as grey levels")
+        raise UnreadableError(f"{wide}×{high} px {what}, more than {most:,}; save it grey, or cut it into pieces")
 
 
-def _is_grey(colours: ndarray) -> bool:
+def is_grey(colours: ndarray) -> bool:
+    """Whether the three channels are equal everywhere."""
     first = colours[..., 0]
     return all(np.array_equal(first, colours[..., channel]) for channel in (1, 2))
 
@@ -329,7 +330,7 @@ def _without(pixels: Pixels) -> Pixels:
     values, alpha = pixels.values, pixels.alpha
     if alpha is not None and alpha.min(initial=255) == 255:
         alpha = None
-    if values.ndim == 3 and values.shape[-1] == 3 and _is_grey(values):
+    if values.ndim == 3 and values.shape[-1] == 3 and is_grey(values):
         values = np.ascontiguousarray(values[..., 0])
     return replace(pixels, values=values, alpha=alpha)
 
