@@ -140,10 +140,12 @@ def _mark(one: Mapping[str, Any], scene: str, size: Size | None, where: str) -> 
             raise ValueError("a box of negative width or height")
         box = (top - 0.5, left - 0.5, top - 0.5 + tall, left - 0.5 + wide)
     else:
+        assert mask is not None
         rows, cols = np.nonzero(mask)
         if not len(rows):
             raise ValueError("an empty segmentation")
-        box = tuple(float(x) for x in (rows.min() - 0.5, cols.min() - 0.5, rows.max() + 0.5, cols.max() + 0.5))
+        top, left, bottom, right = (float(x) for x in (rows.min(), cols.min(), rows.max(), cols.max()))
+        box = (top - 0.5, left - 0.5, bottom + 0.5, right + 0.5)
     return Mark(scene, box, score, mask, where)
 
 
@@ -194,7 +196,8 @@ def content(
     Args:
         files: name of each scene's picture; its name and `.png` if not given.
     """
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number, (scene, (height, width)) in enumerate(sizes.items(), 1):
         name = (files or {}).get(scene, f"{scene}.png")
         images.append({"id": number, "file_name": name, "height": height, "width": width})

@@ -68,7 +68,8 @@ def find(folder: Path, names: Iterable[str], split: str = "lists") -> Lists:
     """
     known = Names(dict.fromkeys(names))
     places, strange = _places(folder, known)
-    found, faults = Lists(), []
+    found = Lists()
+    faults: list[str] = []
     for place, kinds in places.items():
         for of, lists in _wanted(kinds, folder.name).items():
             here = "/".join([*place.relative_to(folder).parts, of]).strip("/")

@@ -116,8 +116,7 @@ class Names:
         if not exact:
             for start in range(len(folders) + 1):
                 inside = self._tails.get(tuple(folders[start:]))
-                told = scene_of(last, inside) if inside else None
-                if told:
+                if inside and (told := scene_of(last, inside)):
                     return inside[told][0]
         return self._unsure(whole, last, folders)
 
@@ -198,7 +197,8 @@ def listing(folder: Path, suffixes: Iterable[str] = ANY) -> Listing:
     Raises:
         InputError: a name cannot be written, see `writable`.
     """
-    wanted, files, passed = set(suffixes), [], Counter()
+    wanted, files = set(suffixes), []
+    passed: Counter[str] = Counter()
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or hidden(path, folder):
             continue

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from irstd.formats import matlab, tiff
 
@@ -239,7 +240,7 @@ def _decoded(path: Path, image: Image.Image) -> Pixels:
     notes = ["preview of a radiometric JPEG; its raw levels are not read, export them as 16-bit TIFF"] * radiometric(
         image
     )
-    if kind == "TIFF":
+    if isinstance(image, TiffImageFile):
         white = image.tag_v2.get(262) == 0 and image.mode not in EIGHT_BITS
         sign = image.tag_v2.get(339, (1,))[0]
         # The lowest value is white: Pillow turns only 8 bits over. And it takes 32 bits without a sign for some with,
@@ -251,7 +252,7 @@ def _decoded(path: Path, image: Image.Image) -> Pixels:
             return _pages(path, image, frames)
     elif frames > 1 and kind != "MPO":
         notes.append(f"the first of {frames} frames")
-    deep = any(";16" in str(tile[3]) for tile in image.tile) and image.mode in ("RGB", "RGBA", "LA")
+    deep = any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())) and image.mode in ("RGB", "RGBA", "LA")
     if deep:  # Pillow keeps the upper 8 bits only
         try:
             import cv2  # noqa: PLC0415 - nothing else here needs it, and it is large
@@ -359,7 +360,7 @@ def _tiff(path: Path) -> Pixels:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with tifffile.TiffFile(path) as opened:
-            series, page = opened.series[0], opened.pages[0]
+            series, page = opened.series[0], opened.pages.first
             allowed(series.shape, series.dtype.itemsize)
             values, axes, many = series.asarray(), series.axes, len(opened.series)
             kind = tifffile.PHOTOMETRIC(page.photometric)

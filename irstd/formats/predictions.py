@@ -10,7 +10,8 @@ import numpy as np
 from numpy import ndarray
 
 from irstd.errors import InputError
-from irstd.formats import annotations, maps, pixels
+from irstd.formats import annotations as marked
+from irstd.formats import maps, pixels
 from irstd.formats.given import Given
 from irstd.formats.known import Stretch
 from irstd.formats.marks import Mark, Marks, Size, boxes, drawn, outside, points
@@ -52,15 +53,15 @@ def read(path: Path, sizes: Mapping[str, Size], how: Reading = Reading()) -> Giv
     """
     names = Names(sizes)
     if path.is_dir():
-        if not listing(path, ANY).files and annotations.holds(path):
-            return _marks(annotations.read(path, sizes, names, how.images), path, sizes, how)
+        if not listing(path, ANY).files and marked.holds(path):
+            return _marks(marked.read(path, sizes, names, how.images), path, sizes, how)
         return _maps(path, _in_folder(path, names, how.below), sizes, how)
     if not path.is_file():
         raise InputError(f"{path} does not exist; give a folder of masks, a CSV of points or a COCO JSON")
     if path.suffix.lower() in pixels.ARRAYS:
         return _maps(path, {}, sizes, how)
-    if annotations.holds(path):
-        return _marks(annotations.read(path, sizes, names, how.images), path, sizes, how)
+    if marked.holds(path):
+        return _marks(marked.read(path, sizes, names, how.images), path, sizes, how)
     raise InputError(
         f"{path.name} is neither a folder, nor .csv, .json, .npz or .mat; give one of these, or the folder it is in"
     )
@@ -125,7 +126,8 @@ def _refuse_key(path: Path, files: Iterable[Path], how: Reading) -> None:
 
 
 def _maps(path: Path, files: _Files | Mapping[str, Path], sizes: Mapping[str, Size], how: Reading) -> Given:
-    given, loaded = Given(), {}
+    given = Given()
+    loaded: dict[str, tuple[str, ndarray]] = {}
     _refuse_key(path, files.scenes.values() if isinstance(files, _Files) and files.scenes else [], how)
     if isinstance(files, _Files):
         given.notes += files.notes
@@ -183,7 +185,8 @@ def of_arrays(arrays: Mapping[str, ndarray], sizes: Mapping[str, Size], how: Rea
     Raises:
         InputError: no array is of a scene, or two are of one.
     """
-    given, loaded = Given(), {}
+    given = Given()
+    loaded: dict[str, tuple[str, ndarray]] = {}
     _named(arrays, "the arrays", given, loaded, sizes)
     return _scored(given, loaded, "the arrays", sizes, how)
 

@@ -64,6 +64,8 @@ def read(path: Path, sizes: Mapping[str, Size] | None, names: Names | None = Non
     delimiter, header = _dialect(content)
     columns = {key: next((header[n] for n in known if n in header), None) for key, known in COLUMNS.items()}
     kind = _kind(columns, header, path.name)
+    named = columns["name"]
+    assert named is not None  # else it is no kind
     used = {columns[key] for key in (*WANTED[kind], "name", "score")}
     found, extents, width = Marks(scored=columns["score"] is not None), [], 0
     if idle := [word for word, place in header.items() if word and place not in used]:
@@ -78,7 +80,7 @@ def read(path: Path, sizes: Mapping[str, Size] | None, names: Names | None = Non
             if any(cell.strip() for cell in cells[width:]):
                 hint = "; a decimal comma needs semicolons or tabs between columns" if delimiter == "," else ""
                 raise InputError(f"{path.name}: line {line} has {len(cells)} columns, the header {width}{hint}")
-            written = cells[columns["name"]].strip() if len(cells) > columns["name"] else ""
+            written = cells[named].strip() if len(cells) > named else ""
             scene = stem_of(written) if names is None else names.find(written)
             if not scene:
                 found.strangers.append(written or f"line {line}")
@@ -136,8 +138,8 @@ def _kind(columns: Mapping[str, int | None], header: Mapping[str, int], name: st
             return "points"
     lacking = next(key for key in ("name", "row", "col") if key not in there)
     raise InputError(
-        f"{name} has no column {lacking!r} but {', '.join(sorted(header, key=header.get)) or 'nothing'}; it needs "
-        "name, row, col (px), or name, xmin, ymin, xmax, ymax, and perhaps score"
+        f"{name} has no column {lacking!r} but {', '.join(sorted(header, key=header.__getitem__)) or 'nothing'}; it "
+        "needs name, row, col (px), or name, xmin, ymin, xmax, ymax, and perhaps score"
     )
 
 

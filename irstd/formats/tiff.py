@@ -23,7 +23,8 @@ def check(path: Path) -> None:
 
         big = number("H") == BIG
         file.seek(8 if big else 4)
-        place, seen = number("Q" if big else "I"), set()
+        place = number("Q" if big else "I")
+        seen: set[int] = set()
         while place:
             if place in seen or len(seen) == MOST_PAGES:
                 raise ValueError(f"its pages go round in a circle, or are more than {MOST_PAGES:,}")
