@@ -20,6 +20,7 @@ from tests.browser import chromium
 CELL = {
     "dataset": "nuaa-sirst", "method": "net", "seed": 1, "split": "213-214", "budget": "cpu", "full_epochs": 300,
     "recipe": {"epochs": 60}, "origin": "record", "commit": "abc", "point_f1_5px": 0.75,
+    "interval": {"point_f1_5px": [0.7, 0.8]},
 }  # fmt: skip
 
 
@@ -43,6 +44,7 @@ def test_a_run_has_a_row_for_each_convention_and_size():
     assert (first["method"], first["labels"], first["parameters"]) == ("Net, seed 1", "masks", 12)
     assert (first["budget"], first["made by"]) == ("cpu, 60 of 300 epochs", "this workbench, record")
     assert (first["iou_low"], first["iou_high"]) == (0.4, 0.6)
+    assert (first["point_f1_low"], first["point_f1_high"]) == (0.7, 0.8)
     assert rows["point_f1"].tolist()[0] == 0.75 and rows["point_f1"].isna().tolist() == [False, True, True]
 
 

@@ -1,5 +1,6 @@
 """The loop: bit-equal after a kill, honest about what it learns from, and clear when it cannot go on."""
 
+import os
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -161,11 +162,20 @@ def test_crops_grow_in_phases_and_pixels_are_counted(prepared):
     assert [sum(each[: n + 1]) for n in range(4)] == [row["pixels"] for row in fitted.history]
 
 
-def test_one_device_does_not_ask_a_cluster_how_many_tasks_there_are(prepared, monkeypatch):
-    for name, value in (("SLURM_NTASKS", "4"), ("SLURM_JOB_NAME", "train"), ("SLURM_PROCID", "0")):
-        monkeypatch.setenv(name, value)
+def test_one_device_does_not_ask_a_cluster_how_many_tasks_there_are(prepared, tmp_path, monkeypatch):
+    """Inside an allocation of four tasks on two nodes, where `srun` is installed and would start others."""
+    allocation = {
+        "JOB_ID": "7", "JOB_NAME": "train", "NTASKS": "4", "NPROCS": "4", "PROCID": "0", "LOCALID": "0", "NODEID": "0",
+        "NNODES": "2", "NODELIST": "n[1-2]", "JOB_NODELIST": "n[1-2]", "NTASKS_PER_NODE": "2", "STEP_ID": "0",
+    }  # fmt: skip
+    for name, value in allocation.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    (tmp_path / "srun").write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\nexit 1\n")
+    (tmp_path / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
 
     assert fit(prepared, recipe=replace(RECIPE, epochs=1), validation=[]).best_epoch == 1
+    assert not (tmp_path / "asked").exists()
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "adagrad", "sgd"])

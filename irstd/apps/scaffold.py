@@ -35,6 +35,8 @@ ENTRY = """\
         size: 128
         schedule: {{ name: cosine, warmup_epochs: 0.5 }}
       cpu: {{ of: night, epochs: 50 }}
+      gpu: {{ of: night, epochs: 300, batch: 16, size: 256 }}
+      gpu-512: {{ of: gpu, epochs: 200, size: 512, batch: 8 }}
       quick:
         epochs: 12
         batch: 8

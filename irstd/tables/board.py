@@ -12,7 +12,7 @@ from pandas import DataFrame
 from irstd.tables import STATEMENT, budget, label
 
 SHARES = ("iou", "niou", "pd", "f1", "point_f1")
-WITH_INTERVAL = ("iou", "pd", "f1", "fa_per_million")
+WITH_INTERVAL = ("iou", "pd", "f1", "point_f1", "fa_per_million")
 WORDS = ("method", "dataset", "split", "convention", "size", "labels", "budget", "made by", "source")
 NUMBERS = ("parameters", *SHARES, "fa_per_million", *(f"{n}_{end}" for n in WITH_INTERVAL for end in ("low", "high")))
 NATIVE, PUBLISHED, STATED = "native", "published", "as stated"
@@ -43,7 +43,8 @@ def of_runs(
             }  # fmt: skip
             row |= {name: one[name] for name in NUMBERS if name in one}
             if one["convention"] == "irstd" and size == NATIVE:
-                row["point_f1"] = cell["point_f1_5px"]
+                ends = cell["interval"]["point_f1_5px"] or (None, None)
+                row |= {"point_f1": cell["point_f1_5px"], "point_f1_low": ends[0], "point_f1_high": ends[1]}
             rows.append(row)
     return _frame(rows)
 
