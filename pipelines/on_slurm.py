@@ -29,8 +29,8 @@ env -u SLURM_NTASKS -u SLURM_NPROCS -u SLURM_JOB_NAME {python} -m pipelines.cell
 child=$!
 wait "$child"
 """
-KEPT, TIME, JOIN_MIN = ("--partition", "--account", "--qos", "--clusters", "--reservation"), "--time", 30
-SHORT = {"-p": "--partition", "-A": "--account", "-q": "--qos", "-M": "--clusters", "-t": TIME}
+KEPT = ("--partition", "--account", "--qos", "--clusters", "--reservation", "--time")
+SHORT = {"-p": "--partition", "-A": "--account", "-q": "--qos", "-M": "--clusters", "-t": "--time"}
 JOIN = """#!/bin/bash
 cd {folder} && {python} -m pipelines.join && {python} -m pipelines.cells
 """
@@ -51,19 +51,19 @@ def _sbatch(script: str, *options: str) -> str:
 
 def of_join(options: list[str]) -> list[str]:
     """Those of sbatch's options for the tasks that the job which joins them needs as well: where it may run, and whose
-    account pays. It has a time of its own, in minutes, if the tasks have one.
+    account pays, and how long, where a cluster asks for it.
 
     >>> of_join(["-p", "gpu", "--account", "us", "--time=4:00:00", "--mem=16G", "-qlong"])
-    ['--partition=gpu', '--account=us', '--time=30', '--qos=long']
+    ['--partition=gpu', '--account=us', '--time=4:00:00', '--qos=long']
     """
     found, words = [], list(options)
     while words:
         word = words.pop(0)
         short = word[:2] in SHORT
         name, value = (SHORT[word[:2]], word[2:].removeprefix("=")) if short else (word.partition("=")[::2])
-        if name in (*KEPT, TIME):
+        if name in KEPT:
             value = value or (words.pop(0) if words else "")
-            found.append(f"{TIME}={JOIN_MIN}" if name == TIME else f"{name}={value}")
+            found.append(f"{name}={value}")
     return found
 
 

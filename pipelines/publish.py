@@ -95,17 +95,19 @@ def main(*names: str) -> None:
     # Whatever is wrong is said before anything is written.
     sums.check(RECORD / "results")
     wanted = [(cell, files(cell, asked.public)) for cell in cells]
-    for cell, paths in wanted:
-        place = Path(cell["dataset"], cell["method"], str(cell["seed"]))
-        shutil.rmtree(RECORD / "results" / place, ignore_errors=True)
-        for path in paths:
+    try:
+        for cell, paths in wanted:
+            place = Path(cell["dataset"], cell["method"], str(cell["seed"]))
+            shutil.rmtree(RECORD / "results" / place, ignore_errors=True)
+            for path in paths:
+                _copy(path, RECORD / "results" / path.relative_to(RESULTS))
+            _publish_weights(f"{cell['dataset']}/{cell['method']}", asked.publish.in_git)
+            print(f"published {'-'.join(place.parts)}")
+        for path in race() if RACE in names else ():
             _copy(path, RECORD / "results" / path.relative_to(RESULTS))
-        _publish_weights(f"{cell['dataset']}/{cell['method']}", asked.publish.in_git)
-        print(f"published {'-'.join(place.parts)}")
-    for path in race() if RACE in names else ():
-        _copy(path, RECORD / "results" / path.relative_to(RESULTS))
-        print(f"published {path.stem}")
-    sums.write(RECORD / "results")
+            print(f"published {path.stem}")
+    finally:  # whatever was taken in is of the record
+        sums.write(RECORD / "results")
     build(RECORD, RECORD / "results")
 
 

@@ -33,6 +33,7 @@ class TestLabels:
         ax.plot([0, 1], [0, 1], label="GGL-Net")
         ax.plot([0, 1], [1, 0], label="_none")
         ax.set(xlabel="Fa [px]", ylabel="Pd, %", title="nuaa-sirst\n10 found")
+        ax.legend()
 
         assert (
             style.described(ax.figure, "pd-over-fa") == "pd over fa; Pd, % over Fa (px); nuaa-sirst 10 found; GGL-Net"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from irstd.errors import InputError
-from irstd.formats import coco, lists, maps, masks, pixels, text
+from irstd.formats import bands, coco, lists, maps, masks, pixels, text
 from irstd.formats.names import Names, plain, stem_of
 from irstd.formats.pixels import Pixels, UnreadableError
 from tests.conftest import ROOT
@@ -219,7 +219,7 @@ def test_names_lose_their_ending_words_in_any_case():
 )
 def test_colours_read_by_bands_are_those_of_the_whole(tmp_path, rng, monkeypatch, mode, kind):
     """Grey at first and coloured below; a band of 3 rows does not divide the height."""
-    monkeypatch.setattr(pixels, "BAND", 3)
+    monkeypatch.setattr(bands, "BAND_PX", 3 * 7)
     values = np.repeat(rng.integers(0, 255, (10, 7, 1), np.uint8), 3, axis=2)
     values[6, 2] = (200, 10, 10)
     image = Image.fromarray(values).convert(mode)
@@ -254,6 +254,18 @@ def test_a_tiff_whose_pages_go_round_in_a_circle_is_refused(tmp_path):
 
     with pytest.raises(UnreadableError, match="its pages go round in a circle"):
         pixels.read(path)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparency_read_by_bands_is_that_of_the_whole(tmp_path, rng, monkeypatch, mode):
+    monkeypatch.setattr(bands, "BAND_PX", 3 * 7)
+    image = Image.fromarray(rng.integers(0, 255, (10, 7, len(mode)), np.uint8), mode)
+    image.save(tmp_path / "a.png")
+
+    found, whole = pixels.read(tmp_path / "a.png"), np.asarray(image.convert("RGBA"))
+
+    assert np.array_equal(found.alpha, whole[..., 3])
+    assert np.array_equal(found.values, whole[..., :3] if mode == "RGBA" else whole[..., 0])
 
 
 @pytest.mark.slow

@@ -128,7 +128,7 @@ def test_the_record_is_as_it_was_published_or_nothing_is_read(results, change, w
     with pytest.raises(InputError) as error:
         overlaid.overlay([results, results / "none"])
 
-    assert words in str(error.value) and "git checkout -- " in str(error.value)
+    assert words in str(error.value) and "results enter the record by `make publish` alone" in str(error.value)
 
 
 def test_the_sums_are_those_of_the_record_and_what_coreutils_reads():

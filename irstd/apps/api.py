@@ -100,8 +100,10 @@ def score(
         title = "predictions"
     found.settle(against.sizes, missing, skip)
     above = 0.5 if threshold is None else threshold
-    others = overlaid.of_checkout(Path())
-    return submission.score(name or title, against, found, side=size, points_above=above, results_folder=others)
+    others, said = overlaid.of_checkout_or_none(Path())
+    report = submission.score(name or title, against, found, side=size, points_above=above, results_folder=others)
+    report.words.extend(said)
+    return report
 
 
 def _refuse(*, threshold: float | None, size: int | None, stretch: str | None, missing: str) -> None:

@@ -187,12 +187,12 @@ def _pictures(kept: dict[Path, str], levels: tuple[float, float] | None, key: st
 
 
 def _score(value: float) -> str:
-    """Four digits, never more than it is: what is not quite 1 is not shown as 1.
+    """Four digits; what is not quite 1 is not shown as 1.
 
-    >>> _score(0.99996), _score(1.0), _score(0.75)
-    ('0.9999', '1.0000', '0.7500')
+    >>> _score(0.99996), _score(1.0), _score(0.0003)
+    ('0.9999', '1.0000', '0.0003')
     """
-    return f"{math.floor(value * 1e4) / 1e4:.4f}"
+    return f"{value if value == 1 else min(value, 0.9999):.4f}"
 
 
 def _row(one: Any) -> dict[str, object]:

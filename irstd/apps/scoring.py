@@ -224,10 +224,11 @@ def run(given: argparse.Namespace, root: Path) -> str:
     from irstd.scoring import submission  # noqa: PLC0415
 
     one = read(given, root)
-    others = overlaid.of_checkout(root)
+    others, said = overlaid.of_checkout_or_none(root)
     report = submission.score(
         one.name, one.truth, one.found, side=given.size, points_above=one.above, results_folder=others
     )
+    report.words.extend(said)
     folder = report.write(given.out or root / "runs/score" / one.name)
     if given.json:
         store.write_json(submission.as_json(report.scored.conventions), given.json)

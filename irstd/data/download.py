@@ -6,6 +6,7 @@ whole or not at all.
 
 from __future__ import annotations
 
+import errno
 import lzma
 import re
 import shutil
@@ -21,6 +22,7 @@ from irstd.data.catalogue import Entry, Source
 from irstd.data.fetching import MOST_BYTES, fetch
 from irstd.errors import InputError
 
+NO_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
 MIRROR_PATTERNS = Source("mirror", "", "")
 LABELS = re.compile(r"(?:.*/)?labels/(?P<name>[^/]+)\.txt")
 LISTS = re.compile(r"(?:.*/)?(?P<name>train|val|test)\.txt")
@@ -57,8 +59,12 @@ def unpack(archive: Path, source: Source, folder: Path) -> None:
             _take(archive, opened, patterns, folder)
     except InputError:
         raise
-    # RuntimeError: it is encrypted; ValueError, OSError: a name that no file can have.
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, OSError) as error:
+    except OSError as error:
+        if error.errno not in NO_NAME:  # a full disk is not the archive's fault
+            raise
+        raise InputError(f"{archive.name} holds a name that no file can have ({error.strerror})") from None
+    # RuntimeError: it is encrypted.
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError) as error:
         raise InputError(f"{archive.name} is not a whole zip archive ({error})") from None
     if not (folder / "images").is_dir():
         raise InputError(f"{archive.name} holds no image where the catalogue expects them")

@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from irstd.errors import InputError
-from irstd.formats import pixels
+from irstd.formats import bands, pixels
 from irstd.formats.names import shown
 from irstd.formats.pixels import Pixels, UnreadableError
 
@@ -90,7 +90,7 @@ def layer(given: Pixels) -> Layer:
     values, alpha = pixels.flat(given.values), given.alpha
     if values.ndim == 3 and values.shape[-1] in (3, 4) and values.dtype == np.uint8:
         values = values[..., :3]
-    if values.ndim == 3 and values.shape[-1] == 3 and pixels.is_grey(values):
+    if values.ndim == 3 and values.shape[-1] == 3 and bands.is_grey(values):
         values = values[..., 0]
     if values.ndim not in (2, 3) or (values.ndim == 3 and (values.shape[-1] != 3 or values.dtype != np.uint8)):
         raise UnreadableError(f"{values.dtype} of shape {values.shape} is no mask")
@@ -141,11 +141,11 @@ def _kind(one: Layer) -> str:
 
 def counted(codes: ndarray) -> tuple[ndarray, ndarray]:
     """Different values, and how often each is there; of a band of rows at a time, which is sorted or widened for it."""
-    bands = [codes[top : top + pixels.BAND].ravel() for top in range(0, len(codes), pixels.BAND)]
+    each = [codes[rows].ravel() for rows in bands.bands(*codes.shape)]
     if codes.dtype == np.uint8:
-        every = sum((np.bincount(band, minlength=256) for band in bands), np.zeros(256, np.int64))
+        every = sum((np.bincount(band, minlength=256) for band in each), np.zeros(256, np.int64))
         return np.flatnonzero(every), every[every > 0]
-    parts = [np.unique(band, return_counts=True) for band in bands]
+    parts = [np.unique(band, return_counts=True) for band in each or [codes.ravel()]]
     values, places = np.unique(np.concatenate([found for found, _ in parts]), return_inverse=True)
     return values, np.bincount(places, np.concatenate([many for _, many in parts]), len(values)).astype(np.int64)
 

@@ -1,7 +1,7 @@
 """Pictures and arrays as files hold them: one reader, which honours what a file says of its samples.
 
-Sizes are checked before anything is decoded. What values mean is decided elsewhere: `masks` for truth, `maps` for
-scores, `irstd.inference.pictures` for images.
+Sizes are checked before anything is decoded, and those of colours as soon as there are any. What values mean is
+decided elsewhere: `masks` for truth, `maps` for scores, `irstd.inference.pictures` for images.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy import ndarray
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from irstd.formats import matlab, tiff
+from irstd.formats import bands, matlab, tiff
 
 SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")  # of the field's datasets
 PICTURES = (*SUFFIXES, ".pgm", ".ppm", ".pnm", ".pbm", ".gif", ".webp", ".jp2", ".j2k")
@@ -31,8 +31,7 @@ NUMERIC = (  # MATLAB's classes of numbers
 )  # fmt: skip
 LARGEST_PX = 1 << 27  # of one picture or array, 134 million; what is larger is refused before it is decoded
 MOST_BYTES = 8 * LARGEST_PX  # of all arrays of a file together, 1 GiB
-LARGEST_WIDE_PX = 96_000_000  # in colours, or of four bytes a pixel: Pillow and a copy take seven or eight
-BAND = 64  # rows that are converted at a time
+LARGEST_SIDE = 1 << 20  # px
 COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
 EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", *COLOURS)
 Image.MAX_IMAGE_PIXELS = LARGEST_PX  # Pillow's own is lower than the largest scenes of the field
@@ -140,6 +139,8 @@ def _short(error: Exception, path: Path) -> str:
 def allowed(shape: tuple[int, ...], bytes_each: int = 1) -> None:
     """Raises UnreadableError for a shape of more than `LARGEST_PX` values, or of more than half of `MOST_BYTES`."""
     most = min(LARGEST_PX, MOST_BYTES // 2 // bytes_each)
+    if len(shape) == 2 and max(shape) > LARGEST_SIDE:  # decoders take their time for each row
+        raise UnreadableError(f"{shape[1]}×{shape[0]} px, a side of more than {LARGEST_SIDE:,}; cut it into pieces")
     if math.prod(shape) > most:
         sides = "×".join(str(n) for n in (shape[1], shape[0])) + " px" if len(shape) == 2 else f"shape {shape}"
         raise UnreadableError(f"{sides}, more than {most:,} in all; cut it into pieces")
@@ -270,60 +271,14 @@ def _of_mode(image: Image.Image) -> Pixels:
     """Values and transparency of an image, by Pillow's mode."""
     mode, clear = image.mode, image.info.get("transparency")
     if mode in ("P", "PA", "LA", "La", "RGBA", "RGBa") or (clear is not None and mode in ("L", "RGB")):
-        return _coloured(image, "RGBA")
+        return Pixels(*bands.coloured(image, "RGBA"))
     if mode in COLOURS or mode == "RGB":
-        return _coloured(image, "RGB")
+        return Pixels(*bands.coloured(image, "RGB"))
     if mode == "1":  # as an array it is of truths that hold 255, with which NumPy does not reckon
         return Pixels(np.asarray(image.convert("L")))
     if mode not in EIGHT_BITS and not mode.startswith(("I", "F")):
         raise UnreadableError(f"pixels of mode {mode} are not known; save it as grey levels")
-    kind = np.asarray(image.crop((0, 0, 1, 1))).dtype.newbyteorder("=")
-    if kind.itemsize > 2:
-        _refuse(image.width, image.height, LARGEST_WIDE_PX, "of four bytes")
-    held = np.empty((image.height, image.width), kind)
-    for top in range(0, image.height, BAND):
-        held[top : top + BAND] = np.asarray(image.crop((0, top, image.width, min(top + BAND, image.height))))
-    return Pixels(held)
-
-
-def _coloured(image: Image.Image, mode: str) -> Pixels:
-    """An image as colours, with transparency if `mode` is RGBA; grey where channels are equal.
-
-    A band of rows at a time: a large picture as colours of its own, and once more as they are converted, would take
-    more than a gigabyte.
-    """
-    wide, high = image.size
-    grey = np.empty((high, wide), np.uint8)
-    colours: ndarray | None = None
-    alpha = np.full((high, wide), 255, np.uint8) if mode == "RGBA" else None
-    for top in range(0, high, BAND):
-        rows = slice(top, min(top + BAND, high))
-        band = np.asarray(image.crop((0, top, wide, rows.stop)).convert(mode))
-        if alpha is not None:
-            alpha[rows] = band[..., 3]
-        if colours is None and not is_grey(band[..., :3]):
-            _refuse(wide, high, LARGEST_WIDE_PX, "of colours")
-            colours = np.empty((high, wide, 3), np.uint8)
-            colours[:top] = grey[:top, :, None]
-            grey = np.empty((0, wide), np.uint8)  # and its memory free
-        if colours is None:
-            grey[rows] = band[..., 0]
-        else:
-            colours[rows] = band[..., :3]
-    if colours is not None and alpha is not None and alpha.min(initial=255) < 255:
-        _refuse(wide, high, LARGEST_WIDE_PX // 2, "of colours that are transparent")
-    return Pixels(grey if colours is None else colours, alpha)
-
-
-def _refuse(wide: int, high: int, most: int, what: str) -> None:
-    if wide * high > most:
-        raise UnreadableError(f"{wide}×{high} px {what}, more than {most:,}; save it grey, or cut it into pieces")
-
-
-def is_grey(colours: ndarray) -> bool:
-    """Whether the three channels are equal everywhere."""
-    first = colours[..., 0]
-    return all(np.array_equal(first, colours[..., channel]) for channel in (1, 2))
+    return Pixels(bands.grey(image))
 
 
 def _without(pixels: Pixels) -> Pixels:
@@ -331,7 +286,7 @@ def _without(pixels: Pixels) -> Pixels:
     values, alpha = pixels.values, pixels.alpha
     if alpha is not None and alpha.min(initial=255) == 255:
         alpha = None
-    if values.ndim == 3 and values.shape[-1] == 3 and is_grey(values):
+    if values.ndim == 3 and values.shape[-1] == 3 and bands.is_grey(values):
         values = np.ascontiguousarray(values[..., 0])
     return replace(pixels, values=values, alpha=alpha)
 
@@ -342,7 +297,7 @@ def _pages(path: Path, image: Image.Image, frames: int) -> Pixels:
     for number in range(frames):
         image.seek(number)
         total += image.height * image.width
-        allowed((total, 1))
+        allowed((total,))
         try:
             found.append(_without(_of_mode(image)).values)
         except (OSError, SyntaxError):

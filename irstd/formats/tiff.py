@@ -26,8 +26,10 @@ def check(path: Path) -> None:
         place = number("Q" if big else "I")
         seen: set[int] = set()
         while place:
-            if place in seen or len(seen) == MOST_PAGES:
-                raise ValueError(f"its pages go round in a circle, or are more than {MOST_PAGES:,}")
+            if place in seen:
+                raise ValueError("its pages go round in a circle")
+            if len(seen) == MOST_PAGES:
+                raise ValueError(f"it has more than {MOST_PAGES:,} pages; save them in several files")
             seen.add(place)
             file.seek(place)
             file.seek(number("Q") * 20 if big else number("H") * 12, 1)

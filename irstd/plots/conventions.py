@@ -52,7 +52,7 @@ def ranks(table: DataFrame, ax: Axes, *, score: str, order: Sequence[str], title
     """The rank of each method under every convention; lines that cross are methods that change places."""
     wide = table.pivot_table(index="convention", columns="method", values=score, sort=False).astype(float)
     wide = wide.reindex(table["convention"].unique())  # all, so that figures one above the other agree
-    places = wide.rank(axis=1, ascending=score == "fa_per_million", method="min")
+    places = wide.rank(axis=1, ascending=SCORES[score].least, method="min")
     palette = colours(order)
     for method in (m for m in order if m in places):
         ax.plot(range(len(places)), places[method], "o-", color=palette[method], ms=5, label=titles.get(method, method))

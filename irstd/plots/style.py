@@ -102,8 +102,9 @@ def described(figure: Figure, name: str) -> str:
     axes = [ax for ax in figure.axes if ax.axison]
     over, of = (_unlike(getattr(ax, f"get_{a}label")() for ax in axes) for a in "xy")
     titles = _unlike([figure.get_suptitle(), *(ax.get_title() for ax in figure.axes)])
-    series = _unlike(label for ax in figure.axes for label in ax.get_legend_handles_labels()[1])
-    words = [", ".join(of) + (f" over {', '.join(over)}" if over else ""), ", ".join(titles), ", ".join(series)]
+    legends = [legend for ax in figure.axes if (legend := ax.get_legend())]
+    series = _unlike(text.get_text() for legend in legends for text in legend.get_texts())
+    words = [" over ".join(filter(None, [", ".join(of), ", ".join(over)])), ", ".join(titles), ", ".join(series)]
     said = "; ".join(filter(None, [name.replace("-", " "), *words]))
     return said.replace("[", "(").replace("]", ")").replace("$", "")
 

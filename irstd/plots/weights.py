@@ -45,7 +45,7 @@ def robustness(
             continue
         levels = rows["level"].where(rows["change"] == change, plain)
         values = rows.assign(level=levels).sort_values("level")
-        factor = 1 if score == "fa_per_million" else 100
+        factor = SCORES[score].factor
         ends = [factor * values[f"{score}_{end}"] for end in ("low", "high")]
         ax.fill_between(values["level"], *ends, color=palette[method], alpha=0.15, linewidth=0)
         ax.plot(

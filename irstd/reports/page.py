@@ -20,7 +20,7 @@ UP = "../"  # from a page to the folder of the reports
 PX_PER_PT = 96 / 72
 # Sources that text names without a link, and where they are.
 SOURCES = {
-    r"github\.com/([\w.-]+/[\w.-]*\w)(?:, ([0-9a-f]{7,40}))?": "https://github.com/",
+    r"(?:https?://)?github\.com/([\w.-]+/[\w.-]*\w)(?:, (?=\d*[a-f])([0-9a-f]{7,40}))?": "https://github.com/",
     r"arXiv (\d{4}\.\d{4,5})": "https://arxiv.org/abs/",
     r"doi (10\.\d{4,}/[^\s,;)|]+)": "https://doi.org/",
 }
@@ -87,8 +87,9 @@ class _Site(mistune.HTMLRenderer):
             source = f"data:image/svg+xml;base64,{b64encode(svg).decode()}"
             if points := re.search(rb'<svg[^>]* width="([\d.]+)pt"', svg):
                 width = f' width="{round(float(points[1]) * PX_PER_PT)}"'
-            files = f'<figcaption>{mistune.escape(text)}: <a href="{UP}{url}" download>SVG</a></figcaption>'
+            files = f'<figcaption>{_quoted(_unlinked(text))}: <a href="{UP}{url}" download>SVG</a></figcaption>'
         # What it is called, and the heading that it answers.
+        text = _unlinked(text)
         told = f"{self.under}: {text}" if self.under else text
         return f'<figure><img src="{source}" alt="{_quoted(told)}"{width}>{files}</figure>'
 
@@ -129,12 +130,17 @@ def _table(found: re.Match[str]) -> str:
 
 
 def _folded(body: str) -> str:
-    """Sections that few look for, closed; a link to one opens it."""
+    """Sections that few look for, closed; a link to one opens it, since its target is within."""
     first, *sections = re.split("(?=<h2 )", body)
     for place, section in enumerate(sections):
         heading, end, rest = section.partition("</h2>\n")
         if re.sub("<[^>]+>", "", heading) in FOLDED:
-            sections[place] = f"<details><summary>{heading}</h2></summary>\n{rest}</details>\n" if end else section
+            target = re.search(' id="[^"]*"', heading)
+            if end and target:
+                heading = heading.replace(target[0], "")
+                sections[place] = (
+                    f"<details><summary>{heading}</h2></summary>\n<span{target[0]}></span>\n{rest}</details>\n"
+                )
     return first + "".join(sections)
 
 

@@ -68,6 +68,14 @@ def of_checkout(root: Path) -> Path:
     return overlay(folders) if any(folder.is_dir() for folder in folders) else folders[0]
 
 
+def of_checkout_or_none(root: Path) -> tuple[Path | None, list[str]]:
+    """`of_checkout`, or None and what is wrong with it: for what can do without."""
+    try:
+        return of_checkout(root), []
+    except InputError as error:
+        return None, [f"Our own rows are left out: {error}."]
+
+
 def origin_of(folder: Path) -> dict[tuple[str, str, int], str]:
     """Where the results of each run in `folder` are from; empty where it is one folder, and no view of several."""
     path = folder / ORIGINS

@@ -8,12 +8,13 @@ from pathlib import Path
 from irstd.errors import InputError
 
 NAME = "SHA256SUMS"
+SYSTEM = ("Thumbs.db", "desktop.ini")  # files that systems leave in folders
 
 
 def write(folder: Path) -> None:
     """Writes the sums of all files below `folder` into it."""
     lines = [f"{digest}  {path}\n" for path, digest in sorted(_found(folder).items())]
-    (folder / NAME).write_text("".join(lines), encoding="utf-8")
+    (folder / NAME).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
 def check(folder: Path) -> None:
@@ -34,16 +35,18 @@ def check(folder: Path) -> None:
         if known.get(path) == found.get(path):
             continue
         what = "is missing" if path not in found else "was added" if path not in known else "was changed"
+        back = "remove it" if path not in known else f"`git checkout -- {folder}` takes it back"
         raise InputError(
             f"{folder / path} {what} after it was published: see {NAME} beside it. `git status {folder}` shows what "
-            f"differs, `git checkout -- {folder}` takes it back; results enter the record by `make publish` alone"
+            f"differs, {back}; results enter the record by `make publish` alone"
         )
 
 
 def _found(folder: Path) -> dict[str, str]:
-    paths = (path for path in folder.rglob("*") if path.is_file() and path != folder / NAME)
+    """Sums of the files below a folder, by their paths; hidden ones are not of the record."""
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in paths
-        if not path.name.startswith(".")
+        short.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for short, path in files.items()
+        if short != Path(NAME) and short.name not in SYSTEM and not any(part.startswith(".") for part in short.parts)
     }

@@ -17,13 +17,13 @@ import shutil
 from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import UInt16
 from numpy import ndarray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from irstd import tables
 from irstd.errors import InputError
@@ -85,11 +85,11 @@ def make(folder: Path, truth: Truth, found: Given, above: float, told: Mapping[s
     return report
 
 
-Number = float | int | None
+Number = Annotated[float, Field(ge=-1e18, le=1e18)] | Annotated[int, Field(ge=-(10**18), le=10**18)] | None
 
 
 class Stated(BaseModel):
-    """What of a submission's card is read; what else may be in it is text."""
+    """What of a submission's card is computed with; whatever else is in it is shown as it is."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, strict=True)
 
@@ -97,7 +97,7 @@ class Stated(BaseModel):
     dataset: str
     split: str
     checksum: str
-    points_above: float | int
+    points_above: Annotated[float, Field(ge=0, le=1)] | Annotated[int, Field(ge=0, le=1)]
     parameters: int | None = None
     scores: dict[str, dict[str, Number]]
     files: dict[str, str]

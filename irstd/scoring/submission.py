@@ -195,7 +195,7 @@ class Report:
             made = ours["made by"].str.removeprefix("this workbench, ")
             shown.append(
                 (
-                    f"Beside ours; {len(others) - len(ours)} published figures are in the report",
+                    f"Beside ours; {len(others) - len(ours)} published figures: in the written report",
                     ours.assign(**{"made by": made}),
                 )
             )

@@ -19,7 +19,10 @@ STATEMENT = [
     "source",
     "note",
 ]  # figures that agree in these were stated together
-LEAST = ("Fa ×1e-6", "error px")  # columns whose least value is the best; and how those begin whose largest is
+LEAST = (
+    *(one.heading for one in known.SCORES.values() if one.least),
+    "error px",
+)  # columns whose least value is the best; and how those begin whose largest is
 MOST = (
     "IoU %",
     "nIoU %",
@@ -275,9 +278,11 @@ def answer(cells: DataFrame, titles: dict[str, str]) -> str:
 def best_marked(table: DataFrame) -> DataFrame:
     """A table whose best scores of each dataset are bold, where there are several rows to choose from."""
     groups = [c for c in table if str(c).startswith("dataset")]
+    table = table.reset_index(drop=True)
     parts = [rows for _, rows in table.groupby(groups, sort=False)] if groups else [table]
     marked = table.astype(object)
-    for column in (c for c in table if c in LEAST or str(c).endswith("F1 %") or str(c).startswith(MOST)):
+    ours = [c for c in table if not str(c).startswith("published")]
+    for column in (c for c in ours if c in LEAST or str(c).endswith("F1 %") or str(c).startswith(MOST)):
         for rows in parts:
             values = pd.to_numeric(rows[column].astype(str).str.split().str[0], errors="coerce").dropna()
             if len(values) > 1:
@@ -290,7 +295,8 @@ def best_marked(table: DataFrame) -> DataFrame:
 def alike(table: DataFrame, named: str) -> DataFrame:
     """A table with rows that differ in nothing but the column `named` made one, which names them all."""
     others = [column for column in table if column != named]
-    return table.groupby(others, sort=False)[named].agg(", ".join).reset_index()[table.columns]
+    grouped = table.groupby(others, sort=False, dropna=False)[named]
+    return grouped.agg(", ".join).reset_index()[table.columns]
 
 
 def save(table: DataFrame, folder: Path | str, name: str, *, best: bool = False, joined: str = "") -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
+from irstd.metrics import scores as known
 from irstd.metrics import statistics
 from irstd.metrics.conventions import CONVENTIONS
 from irstd.tables import NONE, SCORES, STATEMENT, label, number, percent, scaled
@@ -62,8 +63,8 @@ def across(table: DataFrame, score: str, titles: dict[str, str]) -> DataFrame:
         score: `iou`, `pd`, `fa_per_million` or `f1`.
     """
     wide = _wide(table, score)
-    places = wide.rank(axis=1, ascending=score == "fa_per_million", method="min")
-    factor = 1 if score == "fa_per_million" else 100
+    places = wide.rank(axis=1, ascending=known.SCORES[score].least, method="min")
+    factor = known.SCORES[score].factor
     cells = {
         label(method, titles): [
             NONE if pd.isna(v) else f"{factor * v:.2f} ({p:.0f})"
@@ -99,9 +100,9 @@ def rank_answer(table: DataFrame, titles: dict[str, str]) -> str:
             continue
         # Not every convention scores every method: points have no regions.
         wide = wide[wide.notna().sum(axis=1) > 1]
-        best = wide.idxmin(axis=1) if score == "fa_per_million" else wide.idxmax(axis=1)
-        spread = (wide.max() - wide.min()).max() * (1 if score == "fa_per_million" else 100)
-        unit = " per million" if score == "fa_per_million" else " points"
+        one = known.SCORES[score]
+        best = wide.idxmin(axis=1) if one.least else wide.idxmax(axis=1)
+        spread, unit = (wide.max() - wide.min()).max() * one.factor, " per million" if one.least else " points"
         leaders = [f"{label(m, titles)} under {n} of {len(best)}" for m, n in best.value_counts().items()]
         sentences.append(
             f"{SCORES[score]}: the best is {', '.join(leaders)}; the same predictions of one method differ by up to "

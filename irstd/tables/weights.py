@@ -92,17 +92,18 @@ def answer(ours: DataFrame, changed: DataFrame, titles: dict[str, str]) -> str:
         changed: as `irstd.results.reading.robustness` gives it.
     """
     lines = []
-    for method, rows in ours.groupby("method", sort=False):
+    for method in dict.fromkeys([*ours["method"], *changed["method"]]):
+        rows = ours[ours["method"] == method]
         own = rows[rows["dataset"] == rows["on"]].groupby("on")["f1"].mean()
         others = rows[rows["dataset"] != rows["on"]]
-        shares = (others["f1"] / others["on"].map(own)).dropna()
+        shares = (others["f1"] / others["on"].map(own[own > 0])).dropna()
         said = []
         if len(shares):
             low, high = percent(shares.min()), percent(shares.max())
             reach = f"{low} to {high}" if low != high else low
             said.append(f"weights of another dataset reach {reach} % of the target F1 of its own")
         worst = []
-        for dataset, levels in changed[changed["method"] == method].groupby("dataset", sort=False):
+        for (dataset, _), levels in changed[changed["method"] == method].groupby(["dataset", "seed"], sort=False):
             left = _left(levels, "f1").dropna()
             if len(left):
                 worst.append(f"{left.idxmin()} on {dataset} ({percent(left.min())} % are left)")
