@@ -110,6 +110,24 @@ class Summary(Record):
     at_chosen_threshold: dict[str, Size | None] | None = None
 
 
+Stated = Annotated[float, Field(ge=-1e18, le=1e18)] | Annotated[int, Field(ge=-(10**18), le=10**18)] | None
+
+
+class Submission(Record):
+    """submission.json of `irstd submit`: what of it is computed with; whatever else is in it is shown as it is."""
+
+    model_config = ConfigDict(strict=True)
+
+    name: str
+    dataset: str
+    split: str
+    checksum: str
+    points_above: Annotated[float, Field(ge=0, le=1)] | Annotated[int, Field(ge=0, le=1)]
+    parameters: int | None = None
+    scores: dict[str, dict[str, Stated]]
+    files: dict[str, str]
+
+
 class Card(Record):
     """methods/ROW.json."""
 

@@ -17,13 +17,13 @@ import shutil
 from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt16
 from numpy import ndarray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from irstd import tables
 from irstd.errors import InputError
@@ -32,7 +32,7 @@ from irstd.formats.given import Given
 from irstd.formats.known import TOLD
 from irstd.formats.names import shown
 from irstd.metrics.levels import TOP, encode
-from irstd.results import store
+from irstd.results import records, store
 from irstd.scoring import submission
 from irstd.scoring.truth import Truth
 
@@ -85,24 +85,6 @@ def make(folder: Path, truth: Truth, found: Given, above: float, told: Mapping[s
     return report
 
 
-Number = Annotated[float, Field(ge=-1e18, le=1e18)] | Annotated[int, Field(ge=-(10**18), le=10**18)] | None
-
-
-class Stated(BaseModel):
-    """What of a submission's card is computed with; whatever else is in it is shown as it is."""
-
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False, strict=True)
-
-    name: str
-    dataset: str
-    split: str
-    checksum: str
-    points_above: Annotated[float, Field(ge=0, le=1)] | Annotated[int, Field(ge=0, le=1)]
-    parameters: int | None = None
-    scores: dict[str, dict[str, Number]]
-    files: dict[str, str]
-
-
 def read_card(folder: Path) -> dict[str, Any]:
     """What a submission says of itself.
 
@@ -120,7 +102,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     if version != FORMAT:
         raise InputError(f"{path} is of format {version!r}, and this version reads {FORMAT}; make it again")
     try:
-        Stated.model_validate(card)
+        records.Submission.model_validate(card)
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}; make it again") from None
@@ -190,7 +172,7 @@ def _around(folder: Path, card: Mapping[str, Any]) -> list[str]:
     return wrong if same else [*wrong, f"{README} is missing, or does not say what {CARD} does"]
 
 
-def _differences(stated: Mapping[str, Mapping[str, Number]], computed: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _differences(stated: Mapping[str, Mapping[str, Any]], computed: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Numbers that are not what is computed."""
     wrong = [f"scores of {name} are missing" for name in computed if name not in stated]
     wrong += [f"scores of {name} are of no convention here" for name in stated if name not in computed]
