@@ -86,7 +86,7 @@ def clones(folder):
 
 
 def checkout(folder):
-    """A copy of this project."""
+    """As much of a checkout of this project as a new method and its tests need."""
     for name in ("irstd", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("params.yaml", "pyproject.toml"):

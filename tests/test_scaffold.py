@@ -1,6 +1,5 @@
 """A new method: what `irstd new-method` writes, and that it works as it stands."""
 
-import shutil
 import subprocess
 import sys
 
@@ -9,17 +8,12 @@ import pytest
 from irstd.apps import scaffold
 from irstd.config import params
 from irstd.errors import InputError
-from tests.conftest import ROOT
+from tests import standins
 
 
 @pytest.fixture
 def checkout(tmp_path):
-    """As much of a checkout as a new method and its tests need."""
-    for name in ("irstd", "tests"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("params.yaml", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    return tmp_path
+    return standins.checkout(tmp_path)
 
 
 def test_it_keeps_the_contract_its_own_test_and_the_style_as_it_stands(checkout):

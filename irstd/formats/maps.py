@@ -10,7 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from irstd.errors import InputError
-from irstd.formats import masks, pixels
+from irstd.formats import bands, masks, pixels
 from irstd.formats.known import Stretch
 from irstd.formats.masks import Value
 from irstd.formats.names import shown
@@ -39,7 +39,7 @@ def flat(given: Pixels) -> tuple[ndarray, list[str]]:
     values = pixels.flat(given.values)
     if given.alpha is not None or (values.ndim == 3 and values.dtype == np.uint8 and values.shape[-1] in (3, 4)):
         return _of_colours(given), []
-    if values.ndim == 3 and values.shape[-1] in (3, 4) and (values[..., :1] == values[..., :3]).all():
+    if values.ndim == 3 and values.shape[-1] in (3, 4) and bands.is_grey(values):
         values = values[..., 0]
     if values.ndim == 3 and 2 in (values.shape[0], values.shape[-1]):
         return _of_pair(values)

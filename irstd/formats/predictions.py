@@ -273,8 +273,8 @@ def _take(given: Given, name: str, file: str, array: ndarray, top: Value, size: 
         given.wrong("nan", file)
         return
     near = how.loose and max(abs(a - b) for a, b in zip(array.shape, size, strict=True)) <= 1
-    same = array.shape == tuple(size) or near
-    if not same and not how.fit:  # before it is taken as scores, of eight bytes a pixel
+    fits = array.shape == tuple(size) or near
+    if not fits and not how.fit:  # before it is taken as scores, of eight bytes a pixel
         given.wrong("size", f"{file} ({array.shape[1]}×{array.shape[0]})")
         return
     if how.stretch is not None:
@@ -288,7 +288,7 @@ def _take(given: Given, name: str, file: str, array: ndarray, top: Value, size: 
     if scores.min(initial=0) < 0 or scores.max(initial=0) > 1:
         given.wrong("range", file)
         return
-    given.maps[name] = scores if same else maps.fitted(scores, size)
+    given.maps[name] = scores if fits else maps.fitted(scores, size)
 
 
 def _report(given: Given, how: Reading) -> None:

@@ -193,12 +193,8 @@ class Report:
         if (others := self.pages.get(OTHERS_PAGE)) is not None:
             ours = others[~others["made by"].str.startswith(PUBLISHED)].drop(columns="score above")
             made = ours["made by"].str.removeprefix("this workbench, ")
-            shown.append(
-                (
-                    f"Beside ours; {len(others) - len(ours)} published figures: in the written report",
-                    ours.assign(**{"made by": made}),
-                )
-            )
+            title = f"Beside ours; {len(others) - len(ours)} published figures: in the written report"
+            shown.append((title, ours.assign(**{"made by": made})))
         return "\n\n".join(title if table is None else f"{title}\n\n{_narrow(table)}" for title, table in shown)
 
     def _repr_markdown_(self) -> str:  # how notebooks show it

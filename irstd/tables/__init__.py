@@ -19,22 +19,9 @@ STATEMENT = [
     "source",
     "note",
 ]  # figures that agree in these were stated together
-LEAST = (
-    *(one.heading for one in known.SCORES.values() if one.least),
-    "error px",
-)  # columns whose least value is the best; and how those begin whose largest is
-MOST = (
-    "IoU %",
-    "nIoU %",
-    "Pd %",
-    "pixel F",
-    "per-target IoU %",
-    "hIoU %",
-    "F1 %",
-    "point F1 %",
-    "precision %",
-    "recall",
-)
+# Columns whose least value is the best; and how those begin whose largest is.
+LEAST = (*(one.heading for one in known.SCORES.values() if one.least), "error px")
+MOST = ("IoU %", "nIoU %", "Pd %", "pixel F", "per-target IoU %", "hIoU %", "F1 %", "point F1 %", "precision", "recall")
 SELECTED = {
     "validation": "validation scenes",
     "last": "none, the last epoch",

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psutil
 
+from pipelines.quickstart import HELD
 from tests.test_pipeline import TINY, copy, dvc, environment, set_params
 
 KILLS, SEED = 50, 0
@@ -78,7 +79,7 @@ def killed(folder: Path, ahead: int, after_s: float, by: signal.Signals) -> str 
             time.sleep(0.05)
         if running.poll() is not None:
             if "RWLock-file" in said():  # DVC's own, cut short by the last kill: what docs/faq.md says of it
-                (folder / ".dvc/tmp/rwlock").unlink()
+                (folder / HELD).unlink()
                 return killed(folder, ahead, after_s, by)
             assert running.returncode == 0, said()[-1500:]
             return None
