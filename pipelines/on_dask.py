@@ -101,14 +101,15 @@ def _send(client: Client, cells: dict[str, list[str]], folder: str, threads: int
     variables = [f"PYTHONPATH={folder}", f"OMP_NUM_THREADS={threads}", "OMP_WAIT_POLICY=PASSIVE", f"{TAKE_GPU}=1"]
     common = {"cwd": folder, "stdin": subprocess.DEVNULL, "pure": False, "retries": RETRIES}
 
-    def sent(name: str) -> Future:
+    def words(name: str) -> list[str]:
         # Dask has its workers give freed memory back at once: a training would ask for it anew at each step, and spend
         # half of its time so.
-        words = ["env", "-u", "MALLOC_TRIM_THRESHOLD_", *variables]
-        words += [sys.executable, "-m", "pipelines.cell", name, *cells[name]]
-        return client.submit(subprocess.run, words, **common)
+        clean = ["env", "-u", "MALLOC_TRIM_THRESHOLD_", *variables]
+        return [*clean, sys.executable, "-m", "pipelines.cell", name, *cells[name]]
 
-    names, killed = {sent(name): name for name in cells}, dict.fromkeys(cells, 0)
+    # All at once: of tasks that come one by one, Dask gives the first to whichever worker is there first.
+    futures: list[Future] = client.map(subprocess.run, [words(name) for name in cells], **common)
+    names, killed = dict(zip(futures, cells, strict=True)), dict.fromkeys(cells, 0)
     waiting = as_completed(names)
     for future in waiting:
         name = names.pop(future)
@@ -116,7 +117,7 @@ def _send(client: Client, cells: dict[str, list[str]], folder: str, threads: int
         if status not in (0, 1, None) and killed[name] < RETRIES:
             killed[name] += 1
             print(f"{name}: its process ended with {status}; it goes on from its checkpoint", flush=True)
-            again = sent(name)
+            again = client.submit(subprocess.run, words(name), **common)
             names[again] = name
             waiting.add(again)
             continue

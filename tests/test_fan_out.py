@@ -79,12 +79,10 @@ def until(what, seconds=240):
     return found
 
 
-def trains(folder, name):
-    """The process that trains a cell, once it has a checkpoint to go on from; None before, and when it has ended."""
-    row, seed = name.removeprefix("synthetic-").rsplit("-", 1)
-    saved = list((folder / "runs/checkpoints/synthetic" / row / seed).glob("*.pt"))
+def runs(folder, name):
+    """The process that runs a cell; None before, and when it has ended."""
     found = state(folder, name)
-    if not saved or found.get("state") != "runs":
+    if found.get("state") != "runs":
         return None
     try:
         process = psutil.Process(found["pid"])
@@ -94,20 +92,27 @@ def trains(folder, name):
         return None
 
 
-def catch(folder, names):
-    """The processes that train these cells, each stopped as soon as it does, so that a slow machine can look at all."""
+def trains(folder, name):
+    """The process that runs a cell, once it has a checkpoint to go on from."""
+    row, seed = name.removeprefix("synthetic-").rsplit("-", 1)
+    saved = list((folder / "runs/checkpoints/synthetic" / row / seed).glob("*.pt"))
+    return runs(folder, name) if saved else None
+
+
+def catch(folder, number, when):
+    """Cells and their processes, each stopped as soon as it `when`, so that a slow machine can look at all."""
     found = {}
 
     def look():
-        for name in names:
-            if name not in found and (process := trains(folder, name)):
+        for name in CELLS:
+            if name not in found and len(found) < number and (process := when(folder, name)):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     send(process, signal.SIGSTOP)
                     found[name] = process
-        return len(found) == len(names)
+        return len(found) == number
 
     until(look)
-    return [found[name] for name in names]
+    return list(found.items())
 
 
 def send(process, number):
@@ -149,42 +154,49 @@ class TestDask:
         blocked = break_it(folder)
         words = ["pipelines.fan_out", "dask", "--workers", "2", "--threads", "1", "--dashboard", "127.0.0.1:0"]
 
+        @contextlib.contextmanager
         def begun(*more):
             with (tmp_path / "log").open("w") as log:
-                return subprocess.Popen([sys.executable, "-m", *words, *more], cwd=folder, env=environment(), stdout=log, stderr=log)  # fmt: skip
+                process = subprocess.Popen([sys.executable, "-m", *words, *more], cwd=folder, env=environment(), stdout=log, stderr=log)  # fmt: skip
+            try:
+                yield process
+            finally:  # where the test fails, nothing of it goes on
+                if process.poll() is None:
+                    send(psutil.Process(process.pid), signal.SIGKILL)
+                    process.wait()
 
         # Stopped from outside, it leaves no worker behind.
-        stopped = begun("--cells", CELLS[0])
-        (training,) = catch(folder, CELLS[:1])
-        worker = training.parent()
-        stopped.terminate()
-        send(training, signal.SIGCONT)
-        assert stopped.wait(60) == 1
+        with begun("--cells", CELLS[0]) as stopped:
+            ((_, training),) = catch(folder, 1, runs)
+            worker = training.parent()
+            stopped.terminate()
+            send(training, signal.SIGCONT)
+            assert stopped.wait(60) == 1
         assert "stopped; call this again" in (tmp_path / "log").read_text()
         assert not psutil.wait_procs([worker], timeout=60)[1]
-        until(lambda: not held(folder / cell.lock_file(CELLS[0])) and trains(folder, CELLS[0]) != training)
+        until(lambda: not held(folder / cell.lock_file(CELLS[0])) and runs(folder, CELLS[0]) != training)
 
-        first = begun()
-        training, other = catch(folder, CELLS[:2])
-        worker = training.parent()
-        # Dask's wish to give memory back at once is not the training's.
-        assert "MALLOC_TRIM_THRESHOLD_" not in training.environ()
+        with begun() as first:
+            (lost, training), (kept, other) = catch(folder, 2, trains)
+            worker = training.parent()
+            # Dask's wish to give memory back at once is not the training's.
+            assert "MALLOC_TRIM_THRESHOLD_" not in training.environ()
 
-        # One of two workers, and with it its cell. And the code is edited: what runs is the commit's.
-        worker.send_signal(signal.SIGKILL)
-        for process in (training, other):
-            send(process, signal.SIGCONT)
-        with (folder / "irstd/training/steps.py").open("a") as file:
-            file.write("raise SystemExit('edited meanwhile')\n")
-        first.wait(600)
+            # One of two workers, and with it its cell. And the code is edited: what runs is the commit's.
+            worker.kill()
+            send(training, signal.SIGKILL)
+            send(other, signal.SIGCONT)
+            with (folder / "irstd/training/steps.py").open("a") as file:
+                file.write("raise SystemExit('edited meanwhile')\n")
+            first.wait(600)
 
         told = (tmp_path / "log").read_text()
         states = {name: state(folder, name)["state"] for name in CELLS}
         assert first.returncode == 1, told
-        assert f"{CELLS[0]}: the code of `train` changed since it was sent" in told and "Traceback" not in told
+        assert f"{lost}: the code of `train` changed since it was sent" in told and "Traceback" not in told
         assert states == {name: "failed" if name == BROKEN else "done" for name in CELLS}, told
         # The other worker's cell never noticed.
-        assert state(folder, CELLS[1])["pid"] == other.pid and state(folder, CELLS[0])["pid"] != training.pid
+        assert state(folder, kept)["pid"] == other.pid and state(folder, lost)["pid"] != training.pid
 
         blocked.unlink()
         git(folder, "checkout", "-q", "irstd/training/steps.py")
