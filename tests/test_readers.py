@@ -270,19 +270,29 @@ def test_transparency_read_by_bands_is_that_of_the_whole(tmp_path, rng, monkeypa
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
-def test_colours_of_96_megapixels_are_read_in_a_gigabyte(tmp_path, mode):
-    values = np.zeros((8000, 12000, 3), np.uint8)
-    values[4000, 6000] = (200, 10, 10)
-    Image.fromarray(values).convert(mode).save(tmp_path / "a.png", compress_level=1)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "clear P", "I;16"])
+def test_masks_of_96_megapixels_are_read_in_a_gigabyte(tmp_path, mode):
+    if mode == "I;16":  # soft: two levels beside black and white
+        values = np.zeros((8000, 12000), np.uint16)
+        values[4000, 6000:6003] = (40_000, 65_535, 20_000)
+        image = Image.fromarray(values)
+    else:
+        values = np.zeros((8000, 12000, 3), np.uint8)
+        values[4000, 6000] = 200 if mode == "clear P" else (200, 10, 10)
+        image = Image.fromarray(values).convert(mode.removeprefix("clear "))
+    clear = {"transparency": image.getpixel((0, 0))} if mode == "clear P" else {}
+    image.save(tmp_path / "a.png", compress_level=1, **clear)
     code = (
-        "import sys; from pathlib import Path; from irstd.formats import masks; masks.load(Path(sys.argv[1]));"
+        "import sys; from pathlib import Path; from irstd.formats import masks;"
+        "found, _ = masks.read_all({'a': Path(sys.argv[1])}, 'masks'); print((found['a'] > 127).sum());"
         "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], cwd=ROOT, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) * 1024 < 1e9
+    targets, kilobytes = done.stdout.split()
+    assert int(targets) == (2 if mode == "I;16" else 1)
+    assert int(kilobytes) * 1024 < 1e9
 
 
 @pytest.mark.parametrize(

@@ -51,17 +51,14 @@ class Meaning:
         """A mask as grey levels, targets above 127; 0 and 255 alone where the mask is not soft."""
         kind = _kind(layer)
         if kind == "lossy":
-            return (layer.codes > 127).astype(np.uint8) * np.uint8(WHITE)
+            return _white(layer.codes > 127)
         rule, codes = self.groups[kind], layer.codes
-        if rule.colour and not layer.colour:
-            codes = codes.astype(np.int32) * 0x010101
-        if rule.top is None:
-            return (codes != rule.background).astype(np.uint8) * np.uint8(WHITE)
         if rule.top == WHITE and codes.dtype == np.uint8:
             return codes
-        share = codes.astype(float) / rule.top
-        level = np.rint(share * WHITE)
-        return np.where(share > 0.5, np.maximum(level, 128), np.minimum(level, 127)).astype(np.uint8)
+        found = np.empty(codes.shape, np.uint8)
+        for rows in bands.bands(*codes.shape):
+            found[rows] = rule.grey(codes[rows], 0x010101 if rule.colour and not layer.colour else 1)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +68,16 @@ class Rule:
     background: Value = 0
     top: Value | None = None
     colour: bool = False
+
+    def grey(self, codes: ndarray, times: int = 1) -> ndarray:
+        """Values as grey levels, targets above 127. times: what makes them those that the rule is about."""
+        if times > 1:
+            codes = codes.astype(np.int32) * times
+        if self.top is None:
+            return _white(codes != self.background)
+        share = codes.astype(float) / self.top
+        level = np.rint(share * WHITE)
+        return np.where(share > 0.5, np.maximum(level, 128), np.minimum(level, 127))
 
 
 def load(path: Path, key: str | None = None) -> Layer:
@@ -123,12 +130,17 @@ def _of_alpha(values: ndarray, alpha: UInt8[ndarray, "H W"]) -> Layer:
         if len(counted(codes)[0]) == 1:
             return Layer(alpha)
         raise UnreadableError("colours and half transparent pixels; save the mask as grey PNG")
-    visible = codes[alpha > 0]
-    if len(np.unique(visible)) <= 1:
-        return Layer(np.where(alpha > 0, WHITE, 0).astype(np.uint8))
-    if not codes[alpha == 0].any():  # on black, which is what transparent pixels hold
+    seen, ends = alpha > 0, np.iinfo(codes.dtype)
+    if codes.max(where=seen, initial=ends.min) <= codes.min(where=seen, initial=ends.max):
+        return Layer(_white(seen))
+    if not codes.any(where=~seen):  # on black, which is what transparent pixels hold
         return Layer(codes, colour=values.ndim == 3)
     raise UnreadableError("several colours, and transparent pixels that are not black; save the mask as grey PNG")
+
+
+def _white(targets: ndarray) -> UInt8[ndarray, "..."]:
+    """255 where a target is, 0 elsewhere."""
+    return targets.view(np.uint8) * np.uint8(WHITE)
 
 
 def _kind(one: Layer) -> str:
