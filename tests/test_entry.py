@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from huggingface_hub import parse_eval_result_entries
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from PIL import Image
 
@@ -82,6 +83,35 @@ def test_the_card_can_be_read_by_people_and_by_the_hub(made):
         (name, front["results"][0]["dataset"]["split"], value) for name, value in values.items()
     ]
     assert "| paper | arXiv 1 |" in text and "numpy==" in (made / "environment.txt").read_text()
+
+
+def test_leaderboards_of_the_hub_read_the_scores_and_a_changed_one_is_found(dataset, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(dataset)
+    words = ["submit", "maps", "--dataset", "synthetic", "--out", str(tmp_path / "entry")]
+    cli.main([*words, "--hub-dataset", "lab/small-targets"])
+    cli.main(["verify", str(tmp_path / "entry")])
+    path = tmp_path / "entry/.eval_results/irstd.yaml"
+    row = json.loads((tmp_path / "entry/submission.json").read_text())["scores"]["irstd"]
+
+    found = {one.task_id: one for one in parse_eval_result_entries(yaml.safe_load(path.read_text()))}
+
+    assert {one.dataset_id for one in found.values()} == {"lab/small-targets"}
+    assert {kind: one.value for kind, one in found.items()} == {
+        **{kind: pytest.approx(100 * row[kind], abs=1e-4) for kind in ("iou", "niou", "pd", "f1")},
+        "fa": pytest.approx(row["fa_per_million"], abs=1e-4),
+    }
+    assert "native size, convention irstd" in found["pd"].notes
+    path.write_text(path.read_text().replace(f"{found['iou'].value}", "99.0"))
+    assert ".eval_results/irstd.yaml is missing, or does not say what submission.json does" in refused(path.parents[1])
+
+
+def test_a_dataset_of_the_hub_has_an_owner_and_scores_need_a_dataset(made, dataset, monkeypatch):
+    monkeypatch.chdir(dataset)
+    with pytest.raises(SystemExit, match="--hub-dataset 'mine' names no dataset of the Hub; give OWNER/NAME"):
+        cli.main(["submit", "maps", "--dataset", "synthetic", "--hub-dataset", "mine"])
+    (made / ".eval_results").mkdir()
+    (made / ".eval_results/irstd.yaml").write_text("[]\n")
+    assert ".eval_results/irstd.yaml is missing, or does not say" in refused(made)
 
 
 def test_one_changed_pixel_is_found(made):

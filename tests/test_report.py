@@ -393,4 +393,6 @@ def test_the_page_of_pictures_says_when_there_are_none_and_shows_what_there_is(t
     np.savez_compressed(place / "gallery.npz", **found.gallery)
     shown = notebooks.execute(book, tmp_path / "b.ipynb", galleries=str(tmp_path / "gallery"), datasets=["mine"])
 
-    assert page.html(notebooks.markdown(shown), "x").count('src="data:image/png;base64') == 2
+    made = page.html(notebooks.markdown(shown), "x")
+    assert made.count('src="data:image/png;base64') == 2
+    assert all("png" not in words and "ggl_net" in words for words in re.findall(r'alt="([^"]*)"', made))

@@ -53,6 +53,8 @@ def submit(given: argparse.Namespace, root: Path) -> str:
     from irstd import tables  # noqa: PLC0415 - slow to load, and `--help` needs none
     from irstd.scoring import entry  # noqa: PLC0415
 
+    if given.hub_dataset and not re.fullmatch(r"[\w.-]+/[\w.-]+", given.hub_dataset):
+        raise InputError(f"--hub-dataset {given.hub_dataset!r} names no dataset of the Hub; give OWNER/NAME")
     if given.skip:
         raise InputError("a submission leaves nothing out; mend the predictions, and leave out --skip")
     one, dataset = scoring.read(given, root), scoring.dataset(given.dataset, given.split, root)

@@ -22,7 +22,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--split", help="this one alone")
     parser.add_argument("--methods", nargs="+", metavar="TITLE", help="these alone, in this order")
     parser.add_argument("--scores", nargs="+", choices=SCORES, default=["iou", "niou", "pd", "fa_per_million", "f1"])
-    parser.add_argument("--published", action="store_true", help="with figures that papers state, each by its own rule")
+    parser.add_argument(
+        "--published", action="store_true", help="with figures that papers state, each by its own rule, and where"
+    )
     parser.add_argument("--intervals", action="store_true", help="with 95 %% intervals over the choice of test images")
     parser.add_argument("--form", choices=FORMS, default=FORMS[0])
     parser.add_argument("--latex", dest="form", action="store_const", const="latex", help="as --form latex")
@@ -77,7 +79,9 @@ def run(given: argparse.Namespace, root: Path) -> str:
             for name, one in zip(rows["method"], rows["made by"] == PUBLISHED, strict=True)
         ]
     )
-    made = paper.table(shown, given.scores, ["method", "split", "labels"], intervals=given.intervals)
+    # Two sources state one method differently, or one source at two sizes.
+    words = ["method", "split", "labels", *(["size", "source"] if given.published else [])]
+    made = paper.table(shown, given.scores, words, intervals=given.intervals)
     if given.form == "latex":
         return paper.latex(made, given.caption)
     return paper.markdown(made) if given.form == "markdown" else paper.plain(made).to_csv(index=False).rstrip()

@@ -26,5 +26,6 @@ TOLD = {  # of a method, in a submission's card
     "labels": "what it was trained with: masks, points, boxes or none",
     "trained_on": "what it was trained on, where that is not the dataset's training scenes alone",
     "parameters": "how many it learns",
+    "hub_dataset": "dataset of the Hugging Face Hub whose leaderboard it enters, OWNER/NAME: scores in its format too",
     "note": "anything else",
 }

@@ -88,9 +88,9 @@ def markdown(notebook: nbformat.NotebookNode, above: str = "../reports/") -> str
     )
     body, _ = MarkdownExporter(config=config).from_notebook_node(notebook, {"output_files_dir": ""})
     # What a reader is told who cannot see a figure is what `irstd.plots.style` says of it.
-    shown = [output.metadata for cell in notebook.cells for output in cell.get("outputs", []) if "metadata" in output]
-    said = {one["filenames"]["image/png"].rpartition("/")[2]: one["image/png"]["alt"] for one in shown if "filenames" in one}
-    named = re.sub(r"!\[png\]\(([^)]*?)([^/)]+\.svg)\)", lambda m: f"![{said[m[2]]}]({m[1]}{m[2]})", body)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    said = iter([one.metadata["image/png"]["alt"] for one in outputs if "alt" in one.get("metadata", {}).get("image/png", {})])
+    named = re.sub(r"!\[png\]\(", lambda _: f"![{next(said)}](", body)
     # Notebooks link reports from where they lie, so that these links work in Jupyter too.
     for start in (quote(above), above, "../reports/"):
         named = named.replace(f"]({start}", "](")

@@ -3,7 +3,8 @@
 submission.json   what was predicted and how, scores under every convention, and the SHA-256 of every prediction
 predictions/      a map of 16 bits for each scene, or points.csv
 environment.txt   versions of what computed the scores
-README.md         the card, for people, with the scores as the Hub reads them
+README.md         the card, for people, with the scores as the Hub's model cards have them
+.eval_results/    the scores as the Hub's leaderboards read them, where the card names a dataset there
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from jaxtyping import UInt16
 from numpy import ndarray
 from PIL import Image
@@ -38,7 +40,7 @@ from irstd.scoring.truth import Truth
 
 FORMAT = 1
 CARD, MAPS, POINTS = "submission.json", "predictions", "predictions/points.csv"
-README, ENVIRONMENT = "README.md", "environment.txt"
+README, ENVIRONMENT, HUB = "README.md", "environment.txt", ".eval_results/irstd.yaml"
 KEYS = {"format", "name", "dataset", "split", "checksum", "points_above", "scores", "files", *TOLD}
 SAME = 1e-9  # by how much a stated score may differ from the one that is computed: rounding of another processor
 
@@ -79,6 +81,9 @@ def make(folder: Path, truth: Truth, found: Given, above: float, told: Mapping[s
     store.write_json(card, building / CARD)
     (building / ENVIRONMENT).write_text(_environment(), encoding="utf-8")
     (building / README).write_text(_card(card), encoding="utf-8", newline="\n")
+    if entries := _hub(card):
+        (building / HUB).parent.mkdir()
+        (building / HUB).write_text(entries, encoding="utf-8", newline="\n")
     folder.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)
@@ -162,14 +167,19 @@ def _around(folder: Path, card: Mapping[str, Any]) -> list[str]:
     here = [path.name for path in folder.iterdir() if not path.name.startswith((".", "LICENSE"))]
     if others := sorted(set(here) - known):
         wrong.append(f"no part of a submission: {shown(others)}")
-    page = folder / README
     try:
-        same = page.read_text(encoding="utf-8") == _card(card)
-    except (OSError, UnicodeDecodeError):
-        same = False
+        stated = {README: _card(card), HUB: _hub(card)}
     except (KeyError, TypeError) as error:  # a score is missing
         return [*wrong, f"{CARD} has no scores that {README} could state ({type(error).__name__}: {error})"]
-    return wrong if same else [*wrong, f"{README} is missing, or does not say what {CARD} does"]
+    for name, text in stated.items():
+        path = folder / name
+        try:
+            same = path.read_text(encoding="utf-8") == text if text or path.exists() else True
+        except (OSError, UnicodeDecodeError):
+            same = False
+        if not same:
+            wrong.append(f"{name} is missing, or does not say what {CARD} does")
+    return wrong
 
 
 def _differences(stated: Mapping[str, Mapping[str, Any]], computed: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -231,17 +241,34 @@ def _environment() -> str:
     return "\n".join([f"# Python {platform.python_version()}, {platform.system()} {platform.machine()}", *every]) + "\n"
 
 
+def _shown(card: Mapping[str, Any]) -> list[tuple[str, str, float]]:
+    """What the Hub is told: kind, name and value of scores under our convention, in percent and per million."""
+    row = card["scores"]["irstd"]
+    named = {"iou": "IoU", "niou": "nIoU", "pd": "Pd", "f1": "F1"}
+    found = [(kind, name, round(100 * row[kind], 4)) for kind, name in named.items() if row[kind] is not None]
+    alarms = row["fa_per_million"]
+    return found if alarms is None else [*found, ("fa", "Fa per million px", round(alarms, 4))]
+
+
+def _hub(card: Mapping[str, Any]) -> str:
+    """Scores as the Hub's leaderboards read them (huggingface.co/docs/hub/eval-results); empty without a dataset."""
+    if not (place := card.get("hub_dataset")):
+        return ""
+    notes = f"{card['dataset']} {card['split']}, native size, convention irstd; `irstd verify` computes it again"
+    return yaml.safe_dump(
+        [
+            {"dataset": {"id": place, "task_id": kind}, "value": value, "notes": f"{name}: {notes}"}
+            for kind, name, value in _shown(card)
+        ],
+        sort_keys=False, width=200,
+    )  # fmt: skip
+
+
 def _card(card: Mapping[str, Any]) -> str:
     """README.md: scores as the Hub reads them, and for people."""
-    row = card["scores"]["irstd"]
-    shares = {"IoU": row["iou"], "nIoU": row["niou"], "Pd": row["pd"], "F1": row["f1"]}
     metrics = "".join(
-        f"          - {{ type: {name.lower()}, name: {name}, value: {100 * value:.4f} }}\n"
-        for name, value in shares.items()
-        if value is not None
+        f"          - {{ type: {kind}, name: {name}, value: {value:.4f} }}\n" for kind, name, value in _shown(card)
     )
-    alarm = row["fa_per_million"]
-    metrics += "" if alarm is None else f"          - {{ type: fa, name: Fa per million px, value: {alarm:.4f} }}\n"
     lines = [f"| {key.replace('_', ' ')} | {card[key]} |" for key in card if key not in ("scores", "files", "format")]
     stated = "\n".join(
         f"| {name} | {tables.percent(one['iou'])} | {tables.percent(one['pd'])} | "
