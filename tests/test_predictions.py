@@ -136,7 +136,7 @@ class TestMaps:
     def test_sixteen_bits_mean_the_same_in_every_file_of_a_folder(self, tmp_path):
         # A scene without detections has low levels only; they are not eight bits.
         write(tmp_path / "s0.png", np.full((8, 8), 200, np.uint16))
-        write(tmp_path / "s1.png", np.full((8, 8), 60000, np.uint16))
+        write(tmp_path / "s1.png", np.pad(np.full((4, 4), 60000, np.uint16), 2))
 
         maps = read(tmp_path, {"s0": (8, 8), "s1": (8, 8)}).maps
         assert [maps[n].max() for n in ("s0", "s1")] == pytest.approx([200 / 65535, 60000 / 65535])

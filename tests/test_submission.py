@@ -76,7 +76,7 @@ class TestFolder:
         assert scores["irstd"]["f1"] == 0
 
     def test_all_ones_cover_everything(self, tmp_path, capsys, masks, truth):
-        _, scores = self.run(tmp_path, capsys, truth, save(tmp_path / "p", masks, np.ones_like))
+        _, scores = self.run(tmp_path, capsys, truth, save(tmp_path / "p", masks, np.ones_like), "--as-given")
 
         share = np.mean([mask.mean() for mask in masks.values()])
         assert scores["irstd"]["iou"] == pytest.approx(share)

@@ -40,6 +40,7 @@ def score(
     coco_images: str | Path | None = None,
     missing: Literal["error", "nothing"] = "error",
     skip: Iterable[str] = (),
+    as_given: bool = False,
 ) -> Report:
     """Scores predictions under every convention, as `irstd score` does.
 
@@ -64,6 +65,7 @@ def score(
         coco_images: the COCO JSON that names the images of integer image_ids; `names` if the ids are the scenes' names.
         missing: what scenes without a prediction mean: an error, or that `nothing` was found.
         skip: kinds of problems to go on without: missing, extra, size, unreadable, nan, range, outside.
+        as_given: score maps in which most pixels count as found; else refused, since inverted ones look so.
 
     Returns:
         The report: `conventions`, a row for each convention and its scores with intervals; `pages`, all its tables;
@@ -92,7 +94,10 @@ def score(
         against = submission.of_folder(Path(truth), None if images is None else Path(images), coco_images)
     else:
         against = submission.of_arrays(_named(truth, "truth", None))
-    how = reading.Reading(fit, logits, stretch, threshold, key, coco_images, loose=against.loose, below=against.below)
+    how = reading.Reading(
+        fit, logits, stretch, threshold, key, coco_images,
+        loose=against.loose, below=against.below, as_given=as_given,
+    )  # fmt: skip
     if isinstance(predictions, (str, os.PathLike)):
         found, title = reading.read(Path(predictions), against.sizes, how), scoring.title(Path(predictions))
     else:

@@ -116,7 +116,9 @@ def _read(name: str, path: Path, truth: Truth, scenes: list[str], notes: list[st
     """Predictions of some scenes; others may have none. All are read, since what their values mean shows in all."""
     from irstd.formats import predictions  # noqa: PLC0415
 
-    found = predictions.read(path, truth.sizes, predictions.Reading(loose=truth.loose, below=truth.below))
+    found = predictions.read(
+        path, truth.sizes, predictions.Reading(loose=truth.loose, below=truth.below, as_given=True)
+    )
     absent = [scene for scene in found.problems.pop("missing", []) if scene in scenes]
     if absent:
         found.problems["missing"] = absent

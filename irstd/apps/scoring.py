@@ -102,6 +102,11 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fit", action="store_true", help="stretch predictions of another size to the image's")
     parser.add_argument("--logits", action="store_true", help="floats are logits")
     parser.add_argument(
+        "--as-given",
+        action="store_true",
+        help="score maps in which most pixels count as found; else refused, since inverted ones look so",
+    )
+    parser.add_argument(
         "--stretch",
         choices=STRETCHES,
         help="maps are responses of any range: each one's range becomes 0 to 1 (range), or each is divided by its "
@@ -168,6 +173,7 @@ def read(given: argparse.Namespace, root: Path) -> Read:
         given.coco_images,
         loose=truth.loose,
         below=truth.below,
+        as_given=given.as_given,
     )
     found = predictions.read(given.predictions, truth.sizes, how)
     found.settle(truth.sizes, given.missing, given.skip)

@@ -117,11 +117,11 @@ def survey(files: Mapping[str, tuple[Path, Path]], where: str) -> masks.Meaning:
         except (UnreadableError, OSError) as error:
             return str(error)
 
-    paths = [mask for _, mask in files.values()]
+    named = {f"{name}{mask.suffix}": mask for name, (_, mask) in files.items()}  # of two sequences, frames may be alike
     with ThreadPoolExecutor() as pool:
-        for path, layer in zip(paths, pool.map(load, paths), strict=True):
-            why = layer if isinstance(layer, str) else counted.add(path.name, layer)
-            faults += [f"{path.name} ({why})"] if why else []
+        for name, layer in zip(named, pool.map(load, named.values()), strict=True):
+            why = layer if isinstance(layer, str) else counted.add(name, layer)
+            faults += [f"{name} ({why})"] if why else []
     masks.refuse(faults, where)
     return counted.decide()
 

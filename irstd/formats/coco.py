@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from irstd.errors import InputError
 from irstd.formats import text
-from irstd.formats.marks import Mark, Marks, Size, stated
+from irstd.formats.marks import Mark, Marks, Size, same, stated
 from irstd.formats.names import Names, stem_of
 
 AS_NAMES = "names"  # of `--coco-images`: an image_id is the number that the scene's name is
@@ -58,7 +58,7 @@ def read(
             f"--coco-images annotations.json, or --coco-images {AS_NAMES} where the numbers are the scenes' names"
         )
     found = Marks(classes=_classes(content, annotations))
-    _take_images(listed, found, names, path.name)
+    _take_images(listed, found, names, path.name, sizes or {})
     for number, one in enumerate(annotations):
         if not isinstance(one["image_id"], (int, float, str)):
             raise InputError(
@@ -76,6 +76,11 @@ def read(
             found.every.append(_mark(one, scene, size, f"annotation {number}"))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{path.name}: annotation {number} cannot be used ({error}); correct it") from None
+    sides = [value for one in annotations for value in one.get("bbox") or ()]
+    if sides and all(0 <= float(v) <= 1 for v in sides) and any(float(v) % 1 for v in sides):
+        raise InputError(
+            f"{path.name}: every bbox is from 0 to 1, in shares of the image's sides; give left, top, width, height in px"
+        )
     return found
 
 
@@ -103,11 +108,13 @@ def _classes(content: Any, annotations: list[Mapping[str, Any]]) -> set[str]:
     return {names.get(kind, kind) for one in annotations if (kind := str(one.get("category_id", "")))}
 
 
-def _take_images(listed: Mapping[Any, Mapping[str, Any]], found: Marks, names: Names | None, file: str) -> None:
+def _take_images(
+    listed: Mapping[Any, Mapping[str, Any]], found: Marks, names: Names | None, file: str, sizes: Mapping[str, Size]
+) -> None:
     """Sizes of the images a file lists; those that no annotation is of are without target.
 
     Raises:
-        InputError: a size is no number.
+        InputError: a size is no number, or not that of `sizes`.
     """
     for image in listed.values():
         scene = stem_of(image["file_name"]) if names is None else names.find(image["file_name"])
@@ -115,7 +122,7 @@ def _take_images(listed: Mapping[Any, Mapping[str, Any]], found: Marks, names: N
             found.empty.append(scene)
             if image.get("height") and image.get("width"):
                 try:
-                    found.sizes[scene] = stated(image["height"], image["width"])
+                    found.sizes[scene] = same(stated(image["height"], image["width"]), sizes.get(scene))
                 except ValueError as error:
                     raise InputError(f"{file}: the image {image['file_name']}: {error}") from None
 

@@ -14,11 +14,18 @@ FIXES = {  # kind of problem: what it says of the names, and the fix
     "range": (
         "scores outside [0, 1] in",
         "give probabilities (grey levels of floats over 255); of maps, logits with --logits, or responses with "
-        "--stretch range",
+        "--stretch range; of points, scores from 0 to 1",
     ),
-    "outside": ("places outside the image in", "give row and col in px (row is y, col is x)"),
+    "outside": (
+        "places outside the image in",
+        "give row and col in px (row is y, col is x), and boxes as their format has them (COCO: left, top, width, height)",
+    ),
+    "most": (
+        "most pixels count as found in",
+        "maps have 1, or 255, at targets: turn them over if they are inverted, or score them as they are with --as-given",
+    ),
 }
-LEFT_OUT = tuple(FIXES)
+LEFT_OUT = tuple(kind for kind in FIXES if kind != "most")
 TOLD = {  # of a method, in a submission's card
     "paper": "address or doi of the paper",
     "code": "address of the code, with its commit",

@@ -10,7 +10,7 @@ from pathlib import Path
 from irstd.errors import InputError
 from irstd.formats import text
 from irstd.formats.coco import filled
-from irstd.formats.marks import Mark, Marks, Size, stated
+from irstd.formats.marks import Mark, Marks, Size, same, stated
 from irstd.formats.names import Names, listing, own_names, predicted, refuse_twins, shown
 
 NOT_LABELS = (
@@ -24,6 +24,7 @@ NOT_LABELS = (
     "notes.json",
 )
 SUFFIXES = (".txt", ".xml", ".json")
+BEYOND = 0.02  # of a side, by which a box may reach out of the image: rounding, and boxes that nobody has cut
 
 
 def files(folder: Path) -> tuple[str, list[Path]]:
@@ -98,8 +99,15 @@ def yolo(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
             kind, x, y, wide, tall, *rest = (float(cell) for cell in cells)
         except ValueError:
             raise ValueError(f"line {number} is not `class x y width height`") from None
-        if not all(math.isfinite(v) and -0.01 <= v <= 1.01 for v in (x, y, wide, tall)):
+        if not all(math.isfinite(v) and -BEYOND <= v <= 1 + BEYOND for v in (x, y, wide, tall)):
             raise ValueError(f"line {number} has places outside 0 to 1; YOLO labels are shares of the image's sides")
+        if kind % 1:
+            raise ValueError(f"line {number} begins with {kind:g}, which is no class; give `class x y width height`")
+        if any(a - b / 2 < -BEYOND or a + b / 2 > 1 + BEYOND for a, b in ((x, wide), (y, tall))):
+            raise ValueError(
+                f"line {number} has a box that reaches out of the image; the order is class, x and y of the centre, "
+                "width, height, and perhaps score"
+            )
         if size is None:
             raise ValueError("shares of an image whose size is not known; give the images with --images")
         height, width = size
@@ -131,7 +139,7 @@ def voc(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
         raise ValueError(f"its root is <{root.tag}>, not <annotation> of PASCAL VOC")
     width, height = (root.findtext(f"size/{side}") for side in ("width", "height"))
     if all(side and side.strip(" 0.") for side in (width, height)):  # zeros where it was not known
-        found.sizes[scene] = _same(stated(height, width), size)
+        found.sizes[scene] = same(stated(height, width), size)
     marks = []
     for number, one in enumerate(root.iter("object"), 1):
         sides = [one.findtext(f"bndbox/{side}") for side in ("ymin", "xmin", "ymax", "xmax")]
@@ -149,17 +157,6 @@ def voc(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
     return marks
 
 
-def _same(size: Size, wanted: Size | None) -> Size:
-    """The size that a file states.
-
-    Raises:
-        ValueError: it is not the image's.
-    """
-    if wanted is not None and size != tuple(wanted):
-        raise ValueError(f"it is for an image of {size[1]}×{size[0]} px, not {wanted[1]}×{wanted[0]}")
-    return size
-
-
 def labelme(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
     """A JSON of LabelMe: points, rectangles, circles and polygons of (x, y), px from the image's corner.
 
@@ -172,7 +169,7 @@ def labelme(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mar
     except (KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError("no `shapes`, so not LabelMe's") from None
     if all(sides):
-        found.sizes[scene] = size = _same(stated(*sides), size)
+        found.sizes[scene] = size = same(stated(*sides), size)
     marks = []
     for number, one in enumerate(shapes, 1):
         places, kind = [(float(y) - 0.5, float(x) - 0.5) for x, y in one["points"]], one.get("shape_type", "polygon")

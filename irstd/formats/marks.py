@@ -63,6 +63,17 @@ def stated(height: object, width: object) -> Size:
     return size
 
 
+def same(size: Size, wanted: Size | None) -> Size:
+    """The size of an image that a file states, where another is not `wanted`.
+
+    Raises:
+        ValueError: another one is.
+    """
+    if wanted is not None and size != tuple(wanted):
+        raise ValueError(f"it is for an image of {size[1]}×{size[0]} px, not {wanted[1]}×{wanted[0]}")
+    return size
+
+
 @dataclass
 class Marks:
     """What a file, or a folder of files, tells of its scenes.

@@ -26,6 +26,7 @@ LARGEST_ID = 32  # larger numbers are ids only where none below them is missing
 FAINT = 32  # grey levels up to here are no soft edge of a target
 NEAR_GREY = 48  # by how much the channels of a JPEG may differ where it is grey
 MOST_SHARE = 0.5  # of a mask's pixels that can be small targets
+DARK = 8  # grey levels up to here are the ground of a soft mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +265,14 @@ class Survey:
                 return Rule(), f"masks hold whole numbers up to {high:g}: ids, all above 0 are targets"
             raise self._unclear(found, total, "neither ids nor grey levels")
         top = WHITE if high <= WHITE else 65535
+        pictures = [
+            name for name, counts in files.items()
+            if sum(n for v, n in counts.items() if DARK / WHITE < v / top <= 0.5) > MOST_SHARE * sum(counts.values())
+        ]  # fmt: skip
+        if pictures:
+            raise InputError(
+                f"{self.where}: most pixels of {shown(pictures)} are grey, as in pictures; give the folder of masks alone"
+            )
         if high > 65535 or high <= top // 2:
             raise self._unclear(found, total, f"no value above one half of {top}")
         faint = sum(n for value, n in total.items() if 0 < value <= FAINT)
@@ -272,7 +281,11 @@ class Survey:
         if few and (high < top or faint > bright):
             raise self._unclear(found, total, "classes, or grey levels")
         grey = sum(1 for counts in files.values() if set(counts) - {0, top})
-        return Rule(top=top), f"{grey} masks have grey levels: pixels above {top // 2} are targets"
+        note = f"{grey} masks have grey levels: pixels above {top // 2} are targets"
+        if few:  # perhaps classes, or a border that is to be ignored
+            held = " and ".join(f"{self._named(v)} ({total[v]} px)" for v in found if v <= top // 2 and v)
+            note += f", and {held} are not"
+        return Rule(top=top), note
 
     def _as_colours(self, files: Mapping[str, Mapping[Value, int]]) -> dict[Value, int]:
         total: dict[Value, int] = {}
@@ -318,8 +331,9 @@ def read_all(paths: Mapping[str, Path], where: str) -> tuple[dict[str, UInt8[nda
         except (UnreadableError, OSError) as error:
             faults.append(f"{path.name} ({error})")
             continue
-        if why := survey.add(path.name, layers[name]):
-            faults.append(f"{path.name} ({why})")
+        file = f"{name}{path.suffix}"  # frames of two sequences may have one name
+        if why := survey.add(file, layers[name]):
+            faults.append(f"{file} ({why})")
     refuse(faults, where)
     meaning = survey.decide()
     return {name: meaning.grey(one) for name, one in layers.items()}, meaning.notes

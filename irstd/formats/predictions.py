@@ -27,7 +27,8 @@ class Reading:
     fit: maps of another size are stretched to the image's, bilinearly. logits: floats are logits. stretch: each map's
     range becomes [0, 1]. threshold: maps are cut here, by scores above it. key: of the array in archives. images: see
     `irstd.formats.coco.read`. loose: a map may be one px larger or smaller than the mask it is compared with.
-    below: the one folder that all truth lies in, whose name is no part of the scenes'.
+    below: the one folder that all truth lies in, whose name is no part of the scenes'. as_given: maps in which most
+    pixels count as found are no fault.
     """
 
     fit: bool = False
@@ -38,6 +39,7 @@ class Reading:
     images: Path | str | None = None
     loose: bool = False
     below: str = ""
+    as_given: bool = False
 
 
 def read(path: Path, sizes: Mapping[str, Size], how: Reading = Reading()) -> Given:
@@ -288,11 +290,20 @@ def _take(given: Given, name: str, file: str, array: ndarray, top: Value, size: 
     if scores.min(initial=0) < 0 or scores.max(initial=0) > 1:
         given.wrong("range", file)
         return
+    share = float((scores > (0.5 if how.threshold is None else how.threshold)).mean())
+    if share > MOST_SHARE and not how.as_given:
+        given.wrong("most", f"{file} ({share:.1%})")
+        return
+    if not fits:
+        given.stretched.append(f"{array.shape[1]}×{array.shape[0]} to {size[1]}×{size[0]}")
     given.maps[name] = scores if fits else maps.fitted(scores, size)
 
 
 def _report(given: Given, how: Reading) -> None:
     """Notes on stretching and cutting, and a warning where no score can count."""
+    if how.fit:
+        sizes = shown(dict.fromkeys(given.stretched), 3)
+        given.notes.append(f"{len(given.stretched)} maps stretched to their image's size{sizes and f': {sizes} px'}")
     if how.stretch:
         low = "lowest is 0 and its highest" if how.stretch == "range" else "highest"
         given.notes.append(f"each map stretched by itself: its {low} is 1, so each has a detection")
@@ -304,10 +315,7 @@ def _report(given: Given, how: Reading) -> None:
             "or stretch responses with --stretch range"
         )
     if many := [name for name, scores in given.maps.items() if (scores > limit).mean() > MOST_SHARE]:
-        given.notes.append(
-            f"Most pixels count as found in {len(many)} of {len(given.maps)} maps ({shown(many, 3)}); if they are "
-            "inverted, or no scores, correct them"
-        )
+        given.notes.append(f"Most pixels count as found in {len(many)} of {len(given.maps)} maps ({shown(many, 3)})")
     if how.threshold is not None and given.maps:
         given.maps = {name: (scores > how.threshold).astype(float) for name, scores in given.maps.items()}
         given.notes.append(f"maps cut at scores above {how.threshold:g}: every convention sees the same mask, no curve")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -61,9 +63,15 @@ def read(path: Path, sizes: Mapping[str, Size] | None, names: Names | None = Non
         InputError: a column is missing, or a line is not what the header says.
     """
     content = SEPARATOR.sub(r"\1", text.read(path))
-    delimiter, header = _dialect(content)
-    columns = {key: next((header[n] for n in known if n in header), None) for key, known in COLUMNS.items()}
+    delimiter, words = _dialect(content)
+    known = {word for several in COLUMNS.values() for word in several}
+    if twice := [word for word, count in Counter(words).items() if count > 1 and word in known]:
+        raise InputError(f"{path.name} has several columns {twice[0]!r}; keep one")
+    header = {word: n for n, word in reversed(list(enumerate(words)))}
+    columns = {key: next((header[n] for n in several if n in header), None) for key, several in COLUMNS.items()}
     kind = _kind(columns, header, path.name)
+    if names is not None:
+        columns["name"] = _named(content, delimiter, header, names, path.name)
     named = columns["name"]
     assert named is not None  # else it is no kind
     used = {columns[key] for key in (*WANTED[kind], "name", "score")}
@@ -94,7 +102,21 @@ def read(path: Path, sizes: Mapping[str, Size] | None, names: Names | None = Non
     if kind == "sized":
         _refuse_unsized(found, extents, sizes or {}, path.name)
     _refuse_shares(found, path.name)
+    if again := len(found.every) - len({(mark.scene, mark.box, mark.score) for mark in found.every}):
+        found.notes.append(f"{again} lines say again what another one says: each counts")
     return found
+
+
+def _named(content: str, delimiter: str, header: Mapping[str, int], names: Names, file: str) -> int:
+    """The column of scenes: of several that may be, as `name` of a class and `image`, that in which most are known."""
+    scenes = {name.rpartition("/")[2] for name in names.known}
+    with io.StringIO(content, newline="") as opened:
+        lines = [cells for _, cells in itertools.islice(_lines(csv.reader(opened, delimiter=delimiter), file), 200)]
+
+    def hits(place: int) -> int:
+        return sum(stem_of(cells[place]).rpartition("/")[2] in scenes for cells in lines if len(cells) > place)
+
+    return max((header[word] for word in COLUMNS["name"] if word in header), key=hits)
 
 
 def _lines(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, list[str]]]:
@@ -111,17 +133,15 @@ def _lines(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, list[s
         raise InputError(f"{name}: line {line + 1} is no line of a table ({error}); correct it") from None
 
 
-def _dialect(content: str) -> tuple[str, dict[str, int]]:
-    """The separator whose columns are known best, and the columns by name."""
+def _dialect(content: str) -> tuple[str, list[str]]:
+    """The separator whose columns are known best, and the names of the columns, in small letters."""
     first = next((line for line in content.split("\n") if line.strip()), "")
-    words = {word for known in COLUMNS.values() for word in known}
-    best: tuple[int, str, dict[str, int]] = (-1, ",", {})
+    known = {word for several in COLUMNS.values() for word in several}
+    best: tuple[int, str, list[str]] = (-1, ",", [])
     for delimiter in (",", ";", "\t", "|"):
-        cells = next(csv.reader([first], delimiter=delimiter), [])
-        header = {cell.strip().lower(): n for n, cell in reversed(list(enumerate(cells)))}
-        known = len(words & set(header))
-        if known > best[0]:
-            best = known, delimiter, header
+        words = [cell.strip().lower() for cell in next(csv.reader([first], delimiter=delimiter), [])]
+        if len(known & set(words)) > best[0]:
+            best = len(known & set(words)), delimiter, words
     return best[1], best[2]
 
 

@@ -3,8 +3,8 @@
     python -m tests.faults.readers [SECONDS]            every reader, each for its share of SECONDS (600)
     python -m tests.faults.readers --one NAME SECONDS   one reader; its corpus and what felled it lie in runs/fuzz/NAME
 
-A fault is an exception that is no refusal, a file that takes more than 10 s, or more than 1 GB of memory. Atheris
-(libFuzzer, guided by the branches of this package) mutates small valid files; see `SEEDS`.
+A fault is an exception that is no refusal, a file that takes more than 10 s, or more than 1 GB of memory beside the
+200 MB of what reads it. Atheris (libFuzzer, guided by the branches of this package) mutates small valid files; see `SEEDS`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -223,7 +224,8 @@ def one(name: str, seconds: int) -> None:
             if not words.strip() or "Traceback" in words:
                 raise AssertionError(f"a refusal without words: {words!r}") from refusal
 
-    limits = [f"-max_total_time={seconds}", f"-timeout={LONGEST_S}", f"-rss_limit_mb={MOST_MB}", "-max_len=65536"]
+    most = MOST_MB + resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    limits = [f"-max_total_time={seconds}", f"-timeout={LONGEST_S}", f"-rss_limit_mb={most}", "-max_len=65536"]
     atheris.Setup([sys.argv[0], str(corpus), f"-artifact_prefix={OUT / name}/", "-print_final_stats=1", *limits], tried)
     atheris.Fuzz()
 
