@@ -11,6 +11,7 @@ from PIL import Image
 from irstd.apps import cli
 from irstd.data import catalogue, convert, croissant, own
 from irstd.errors import InputError
+from irstd.formats import pixels
 
 
 @pytest.fixture
@@ -96,6 +97,56 @@ def test_layouts_hold_the_dataset(tmp_path, masks, capsys, layout):
         assert (tmp_path / "NEW/img_idx/train_NEW.txt").read_text() == "s0\ns2\n"
     else:
         assert np.asarray(Image.open(tmp_path / "NEW/origin/masks_centroid/s2.png")).sum() in (255, 510)
+
+
+def test_what_two_levels_do_not_hold_is_among_what_is_lost(tmp_path, capsys):
+    ids = np.zeros((20, 30), np.uint8)
+    ids[5:8, 5:8], ids[5:8, 8:11], ids[14, 20] = 1, 2, 3
+    soft = np.zeros((20, 30), np.uint8)
+    soft[5, 5:9] = (60, 255, 130, 40)
+    for name, mask in (("ids", ids), ("soft", soft)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(mask).save(tmp_path / name / "a.png")
+
+    said = run(capsys, tmp_path / "ids", tmp_path / "p.csv", "--to", "points")
+    assert "2 targets of 1 scenes" in said and "Lost: ids of targets that touch and become one, in a.png; sizes" in said
+    assert "targets of several ids touch in a.png: those that do count as one" in said
+    said = run(capsys, tmp_path / "soft", tmp_path / "c.json", "--to", "coco")
+    assert "Lost: grey levels of soft masks." in said
+
+
+@pytest.mark.parametrize("layout", ["basicirstd", "pal", "croissant"])
+def test_layouts_say_what_they_lose_and_refuse_what_is_broken(tmp_path, capsys, layout):
+    dataset = tmp_path / "mine"
+    for kind in ("images", "masks"):
+        (dataset / kind).mkdir(parents=True)
+    for number in range(4):
+        mask = np.zeros((21 if number == 3 else 20, 30), np.uint8)
+        mask[5, 5:8] = (90, 255, 200)
+        Image.fromarray(mask).save(dataset / f"masks/s{number}.png")
+        Image.fromarray(np.full((20, 30, 3), (90, 80, 70 + number), np.uint8)).save(dataset / f"images/s{number}.bmp")
+    (dataset / "train.txt").write_text("s0\n")
+    (dataset / "test.txt").write_text("s1\ns3\n")
+
+    said = run(capsys, dataset, tmp_path / "NEW", "--to", layout)
+
+    assert "grey levels of soft masks" in said and "colours of " in said
+    assert "a line of pixels of the masks of s3, one px larger or smaller" in said
+    assert ("1 scenes that no list names are left out" in said) == (layout != "croissant")
+    assert ("left out of the lists" in said) == (layout == "basicirstd")
+    assert all(pixels.size_of(path) == (20, 30) for path in (tmp_path / "NEW").rglob("s3.png"))
+    Image.fromarray(np.zeros((40, 60), np.uint8)).save(dataset / "masks/s2.png")
+    with pytest.raises(SystemExit, match=r"masks/s2.png \(60×40 px, its image 30×20\) cannot be used"):
+        cli.main(["convert", str(dataset), str(tmp_path / "AGAIN"), "--to", layout])
+
+
+def test_pictures_that_no_label_names_are_said(tmp_path, masks, capsys):
+    folder, _ = masks
+    (tmp_path / "p.csv").write_text("name,row,col\ns0,5,5\ns1,,\n")
+
+    said = run(capsys, tmp_path / "p.csv", tmp_path / "out", "--to", "masks", "--images", folder)
+
+    assert "p.csv does not name s2, s3: taken as without a target" in said
 
 
 @pytest.fixture

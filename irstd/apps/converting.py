@@ -41,7 +41,7 @@ def run(given: argparse.Namespace) -> str:
     else:
         scoring.refuse_idle(given.coco_images, given.images, None, given.source)
         truth = convert.read(given.source, given.images, given.coco_images)
-        lost = convert.FORMS[given.to](truth, given.out)
+        lost = [*truth.lost, *convert.FORMS[given.to](truth, given.out)]
         notes = truth.notes
         what = f"{sum(map(len, truth.marks.values()))} targets of {len(truth.sizes)} scenes"
     told = "; ".join(lost) if lost else "nothing"

@@ -26,12 +26,15 @@ from irstd.metrics.regions import regions
 
 @dataclass
 class Truth:
-    """Truth of scenes. sizes: height and width, px. masks: None where there are marks only. notes: on reading."""
+    """Truth of scenes. sizes: height and width, px. masks: None where there are marks only. notes: on reading. lost:
+    what of the files is in none of these.
+    """
 
     sizes: dict[str, Size]
     marks: dict[str, list[Mark]]
     masks: dict[str, Bool[ndarray, "_H _W"]] | None = None
     notes: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
 
 
 def read(path: Path, pictures: Path | None = None, coco_images: Path | str | None = None) -> Truth:
@@ -45,10 +48,11 @@ def read(path: Path, pictures: Path | None = None, coco_images: Path | str | Non
     """
     if path.is_dir() and listing(path).files:
         named = own_names(listing(path).files, path, "masks")
-        grey, notes = masks.read_all(named, path.name)
+        grey, meaning = masks.read_all(named, path.name)
         drawn = {name: one > masks.WHITE // 2 for name, one in grey.items()}
         sizes = {name: one.shape for name, one in drawn.items()}
-        return Truth(sizes, {name: of_mask(name, one) for name, one in drawn.items()}, drawn, notes)
+        every = {name: of_mask(name, one) for name, one in drawn.items()}
+        return Truth(sizes, every, drawn, meaning.notes, meaning.lost)
     sizes = sizes_of(pictures) if pictures else None
     found = annotations.read(path, sizes, Names(sizes) if sizes else None, coco_images)
     if found.strangers:
@@ -63,6 +67,8 @@ def read(path: Path, pictures: Path | None = None, coco_images: Path | str | Non
     found.refuse_outside(known, path.name)
     whole = bool(found.every) and all(mark.mask is not None for mark in found.every)
     drawn = {name: marks.drawn(by_scene.get(name, []), size) for name, size in known.items()} if whole else None
+    if silent := [name for name in known if name not in by_scene and name not in found.empty]:
+        found.notes.append(f"{path.name} does not name {shown(silent)}: taken as without a target")
     return Truth(known, {name: by_scene.get(name, []) for name in known}, drawn, found.notes)
 
 
@@ -231,7 +237,7 @@ def to_basicirstd(dataset: Path, out: Path) -> list[str]:
     """Writes `images/`, `masks/`, `img_idx/train_NAME.txt` and `img_idx/test_NAME.txt`, NAME being the folder's."""
     found, truth, names = _dataset(dataset)
     empty_folder(out)
-    lost = _copy_images(found.images, names, out / "images")
+    lost = [*truth.lost, *_copy_images(found.images, names, out / "images")]
     lost += to_masks(_renamed(truth, names), out / "masks")
     split = next(iter(next(iter(found.roles.values()))))
     (out / "img_idx").mkdir()
@@ -240,7 +246,8 @@ def to_basicirstd(dataset: Path, out: Path) -> list[str]:
         lines = [names[name] for name in sorted(found.images) if roles[name] in wanted]
         (out / "img_idx" / f"{role}_{out.name}.txt").write_text("".join(f"{n}\n" for n in lines), encoding="utf-8")
     lost += ["the validation list: its scenes are in train"] if "val" in roles.values() else []
-    return lost + _of_roles(roles)
+    unused = sum(not role for role in roles.values())
+    return lost + ([f"{unused} scenes that no list names are left out of the lists"] if unused else [])
 
 
 def to_pal(dataset: Path, out: Path) -> list[str]:
@@ -249,7 +256,7 @@ def to_pal(dataset: Path, out: Path) -> list[str]:
     empty_folder(out)
     split = next(iter(next(iter(found.roles.values()))))
     roles = {name: row.get(split, "") for name, row in found.roles.items()}
-    lost: list[str] = []
+    lost = [*truth.lost]
     for folder, wanted in (("origin", ("train", "val")), ("val", ("test",))):
         chosen = {name for name in found.images if roles[name] in wanted}
         part = replace(
@@ -268,24 +275,21 @@ def to_pal(dataset: Path, out: Path) -> list[str]:
                     marks.drawn(centres, size).view(np.uint8) * np.uint8(255),
                 )
     lost += ["the validation list: its scenes are in origin/"] if "val" in roles.values() else []
-    return list(dict.fromkeys(lost)) + _of_roles(roles)
+    unused = sum(not role for role in roles.values())
+    lost += [f"{unused} scenes that no list names are left out"] if unused else []
+    return list(dict.fromkeys(lost))
 
 
 def to_croissant(dataset: Path, out: Path) -> list[str]:
     """Writes `images/`, `masks/`, `splits.csv` with every split, and `croissant.json`, which describes them."""
     found, truth, names = _dataset(dataset, several=True)
     empty_folder(out)
-    lost = _copy_images(found.images, names, out / "images")
+    lost = [*truth.lost, *_copy_images(found.images, names, out / "images")]
     lost += to_masks(_renamed(truth, names), out / "masks")
     raw.write_splits(out / croissant.SPLITS, {names[name]: row for name, row in found.roles.items()})
     text = json.dumps(croissant.describe(out), indent=1, ensure_ascii=False)
     (out / "croissant.json").write_text(f"{text}\n", encoding="utf-8")
     return lost
-
-
-def _of_roles(roles: Mapping[str, str]) -> list[str]:
-    unused = sum(not role for role in roles.values())
-    return [f"{unused} scenes that no list names are left out of the lists"] if unused else []
 
 
 def _dataset(folder: Path, *, several: bool = False) -> tuple[own.Own, Truth, dict[str, str]]:
@@ -294,14 +298,19 @@ def _dataset(folder: Path, *, several: bool = False) -> tuple[own.Own, Truth, di
     found = own.take(folder)
     if not several and len({split for row in found.roles.values() for split in row}) > 1:
         raise InputError(f"{folder.name}: lists of several splits; leave those of one in it")
+    if faults := own.broken(found, None):
+        raise InputError(f"{folder.name}: {shown(faults.values(), 20)} cannot be used; replace them")
+    sizes = {name: pixels.size_of(path) for name, path in found.images.items()}
     if found.marks is not None:
-        sizes = {name: pixels.size_of(path) for name, path in found.images.items()}
         by_scene = found.marks.of_scene()
         return found, Truth(sizes, {n: by_scene.get(n, []) for n in sizes}), flat_names(found.images)
-    grey, notes = masks.read_all(found.masks, folder.name)
-    drawn = {name: one > masks.WHITE // 2 for name, one in grey.items()}
+    grey, meaning = masks.read_all(found.masks, folder.name)
+    drawn = {name: masks.cut(one, sizes[name]) > masks.WHITE // 2 for name, one in grey.items()}
+    lost = list(meaning.lost)
+    if other := [name for name, one in grey.items() if one.shape != sizes[name]]:
+        lost.append(f"a line of pixels of the masks of {shown(other)}, one px larger or smaller than their image")
     every = {name: of_mask(name, one) for name, one in drawn.items()}
-    return found, Truth({n: m.shape for n, m in drawn.items()}, every, drawn, notes), flat_names(found.images)
+    return found, Truth(sizes, every, drawn, meaning.notes, lost), flat_names(found.images)
 
 
 def _renamed(truth: Truth, names: Mapping[str, str]) -> Truth:
@@ -316,7 +325,7 @@ def _renamed(truth: Truth, names: Mapping[str, str]) -> Truth:
 def _copy_images(found: Mapping[str, Path], names: Mapping[str, str], folder: Path) -> list[str]:
     """Images as PNG: PNG files as they are, others decoded; returns what is lost."""
     folder.mkdir(parents=True, exist_ok=True)
-    stretched = 0
+    stretched = coloured = 0
     for name, path in found.items():
         target = folder / f"{names[name]}.png"
         if path.suffix.lower() == ".png":
@@ -329,9 +338,11 @@ def _copy_images(found: Mapping[str, Path], names: Mapping[str, str], folder: Pa
         else:
             grey = images.read(path)
             stretched += grey.stretched is not None
+            coloured += values.ndim == 3
             _png(target, grey.levels)
     changed = [name for name in found if names[name] != name]
     return [
+        *([f"colours of {coloured} images"] if coloured else []),
         *([f"{stretched} images of floats are stretched to 8 bits, each by its own range"] if stretched else []),
         *([f"folders of {len(changed)} sequences' frames: / in names became _"] if changed else []),
     ]

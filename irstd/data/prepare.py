@@ -89,9 +89,7 @@ def read_pair(
         raise InputError(
             f"{name}: the mask is {got[1]}×{got[0]} px but the image {shape[1]}×{shape[0]}; replace the mask"
         )
-    fitted = np.zeros(shape, np.uint8)
-    height, width = (min(a, b) for a, b in zip(shape, got, strict=True))
-    fitted[:height, :width] = meaning.grey(layer)[:height, :width]
+    fitted = masks.cut(meaning.grey(layer), shape)
     odd = layer.colour or bool(((layer.codes != 0) & (layer.codes != 255)).any())
     return Pair(name, grey.levels, fitted > 127, grey.colour, shape != got, odd, grey.stretched is not None, grey.notes)
 

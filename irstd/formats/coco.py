@@ -76,12 +76,17 @@ def read(
             found.every.append(_mark(one, scene, size, f"annotation {number}"))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{path.name}: annotation {number} cannot be used ({error}); correct it") from None
-    sides = [value for one in annotations for value in one.get("bbox") or ()]
-    if sides and all(0 <= float(v) <= 1 for v in sides) and any(float(v) % 1 for v in sides):
-        raise InputError(
-            f"{path.name}: every bbox is from 0 to 1, in shares of the image's sides; give left, top, width, height in px"
-        )
+    _refuse_shares(annotations, path.name)
     return found
+
+
+def _refuse_shares(annotations: list[Mapping[str, Any]], file: str) -> None:
+    """Raises InputError where all boxes are shares of the sides, which would be the first pixel of each image."""
+    sides = [float(value) for one in annotations for value in one.get("bbox") or ()]
+    if sides and all(0 <= value <= 1 for value in sides) and any(value % 1 for value in sides):
+        raise InputError(
+            f"{file}: every bbox is from 0 to 1, shares of the image's sides; give left, top, width, height in px"
+        )
 
 
 def _json(path: Path) -> Any:

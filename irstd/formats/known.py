@@ -18,11 +18,13 @@ FIXES = {  # kind of problem: what it says of the names, and the fix
     ),
     "outside": (
         "places outside the image in",
-        "give row and col in px (row is y, col is x), and boxes as their format has them (COCO: left, top, width, height)",
+        "give row and col in px (row is y, col is x), and boxes as their format has them (COCO: left, top, width, "
+        "height)",
     ),
     "most": (
         "most pixels count as found in",
-        "maps have 1, or 255, at targets: turn them over if they are inverted, or score them as they are with --as-given",
+        "maps have 1, or 255, at targets: turn them over if they are inverted, or score them as they are with "
+        "--as-given",
     ),
 }
 LEFT_OUT = tuple(kind for kind in FIXES if kind != "most")

@@ -43,10 +43,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What values mean in a folder. groups: kind of values to its rule. notes: what was taken for what."""
+    """What values mean in a folder. groups: kind of values to its rule. notes: what was taken for what. lost: what of
+    the masks is not in two levels.
+    """
 
     groups: Mapping[str, Rule] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
 
     def grey(self, layer: Layer) -> UInt8[ndarray, "H W"]:
         """A mask as grey levels, targets above 127; 0 and 255 alone where the mask is not soft."""
@@ -170,6 +173,7 @@ class Survey:
         self.where = where
         self._counts: dict[str, dict[str, dict[Value, int]]] = {}  # kind, file, value
         self._coloured: set[str] = set()
+        self._touching: set[str] = set()  # files in which pixels of two values, neither of which is 0, are neighbours
 
     def add(self, name: str, one: Layer) -> str:
         """Counts a mask's values; returns why they are no mask's, or an empty text."""
@@ -180,6 +184,8 @@ class Survey:
             return f"{len(values)} different values, {values[0]:g} to {values[-1]:g}, are no mask's"
         if one.colour:
             self._coloured.add(name)
+        elif len(values) > 2 and values[0] == 0 and _touch(one.codes):
+            self._touching.add(name)
         held = self._counts.setdefault(_kind(one), {})
         held[name] = dict(zip(values.tolist(), counts.tolist(), strict=True))
         return ""
@@ -190,16 +196,21 @@ class Survey:
         Raises:
             InputError: more than one reading is left, most of a mask is target, or no mask has a target.
         """
-        groups, notes = {}, []
+        groups, notes, lost = {}, [], []
         many: dict[str, float] = {}
         targets = 0
         for kind, files in self._counts.items():
             if kind == "lossy":
                 rule = Rule(top=WHITE)
                 notes.append(f"{len(files)} masks are JPEG or alike: pixels above 127 are targets")
+                lost.append("grey levels of JPEG masks")
             else:
                 rule, note = self._rule(kind, files)
                 notes += [note] if note else []
+                lost += ["grey levels of soft masks"] if rule.top is not None else []
+                if rule.top is None and (touching := sorted(self._touching & files.keys())):
+                    notes.append(f"targets of several ids touch in {shown(touching)}: those that do count as one")
+                    lost.append(f"ids of targets that touch and become one, in {shown(touching)}")
             groups[kind] = rule
             if dim := [name for name, counts in files.items() if _dim(rule, counts)]:
                 notes.append(
@@ -220,7 +231,7 @@ class Survey:
             found = sorted({value for files in self._counts.values() for counts in files.values() for value in counts})
             values = shown((self._named(value) for value in found), 8)
             raise InputError(f"{self.where}: no mask has a target (values {values}); save targets as 255 on 0")
-        return Meaning(groups, notes)
+        return Meaning(groups, notes, lost)
 
     def _rule(self, kind: str, files: Mapping[str, Mapping[Value, int]]) -> tuple[Rule, str]:
         colour = kind == "8" and bool(self._coloured)
@@ -265,14 +276,7 @@ class Survey:
                 return Rule(), f"masks hold whole numbers up to {high:g}: ids, all above 0 are targets"
             raise self._unclear(found, total, "neither ids nor grey levels")
         top = WHITE if high <= WHITE else 65535
-        pictures = [
-            name for name, counts in files.items()
-            if sum(n for v, n in counts.items() if DARK / WHITE < v / top <= 0.5) > MOST_SHARE * sum(counts.values())
-        ]  # fmt: skip
-        if pictures:
-            raise InputError(
-                f"{self.where}: most pixels of {shown(pictures)} are grey, as in pictures; give the folder of masks alone"
-            )
+        self._refuse_pictures(files, top)
         if high > 65535 or high <= top // 2:
             raise self._unclear(found, total, f"no value above one half of {top}")
         faint = sum(n for value, n in total.items() if 0 < value <= FAINT)
@@ -286,6 +290,18 @@ class Survey:
             held = " and ".join(f"{self._named(v)} ({total[v]} px)" for v in found if v <= top // 2 and v)
             note += f", and {held} are not"
         return Rule(top=top), note
+
+    def _refuse_pictures(self, files: Mapping[str, Mapping[Value, int]], top: int) -> None:
+        """Raises InputError for masks most of whose pixels are neither dark nor targets."""
+        pictures = []
+        for name, counts in files.items():
+            grey = sum(count for value, count in counts.items() if DARK / WHITE < value / top <= 0.5)
+            pictures += [name] if grey > MOST_SHARE * sum(counts.values()) else []
+        if pictures:
+            raise InputError(
+                f"{self.where}: most pixels of {shown(pictures)} are grey, as in pictures; give the folder of masks "
+                "alone"
+            )
 
     def _as_colours(self, files: Mapping[str, Mapping[Value, int]]) -> dict[Value, int]:
         total: dict[Value, int] = {}
@@ -305,6 +321,19 @@ class Survey:
         return f"#{int(value):06x}" if colour or value > 65535 else f"{value:g}"
 
 
+def _touch(codes: ndarray) -> bool:
+    """Whether pixels of two values other than 0 are neighbours."""
+    for rows in bands.bands(*codes.shape):
+        part = codes[max(rows.start - 1, 0) : rows.stop]
+        for a, b in (
+            (part[1:], part[:-1]), (part[:, 1:], part[:, :-1]),
+            (part[1:, 1:], part[:-1, :-1]), (part[1:, :-1], part[:-1, 1:]),
+        ):  # fmt: skip
+            if ((a != b) & (a != 0) & (b != 0)).any():
+                return True
+    return False
+
+
 def _counts(rule: Rule, value: Value) -> bool:
     """Whether a value is a target's."""
     return value != rule.background if rule.top is None else value > rule.top / 2
@@ -315,7 +344,7 @@ def _dim(rule: Rule, counts: Iterable[Value]) -> bool:
     return rule.top is not None and FAINT / WHITE < max(counts) / rule.top <= 0.5
 
 
-def read_all(paths: Mapping[str, Path], where: str) -> tuple[dict[str, UInt8[ndarray, "_H _W"]], list[str]]:
+def read_all(paths: Mapping[str, Path], where: str) -> tuple[dict[str, UInt8[ndarray, "_H _W"]], Meaning]:
     """Masks of scenes as grey levels, and what their values were taken for.
 
     Args:
@@ -336,7 +365,17 @@ def read_all(paths: Mapping[str, Path], where: str) -> tuple[dict[str, UInt8[nda
             faults.append(f"{file} ({why})")
     refuse(faults, where)
     meaning = survey.decide()
-    return {name: meaning.grey(one) for name, one in layers.items()}, meaning.notes
+    return {name: meaning.grey(one) for name, one in layers.items()}, meaning
+
+
+def cut(grey: UInt8[ndarray, "_H _W"], size: tuple[int, int]) -> UInt8[ndarray, "_h _w"]:
+    """A mask one px larger or smaller than its image, cut, or continued with background."""
+    if grey.shape == tuple(size):
+        return grey
+    fitted = np.zeros(size, np.uint8)
+    height, width = (min(a, b) for a, b in zip(size, grey.shape, strict=True))
+    fitted[:height, :width] = grey[:height, :width]
+    return fitted
 
 
 def refuse(faults: Iterable[str], where: str) -> None:

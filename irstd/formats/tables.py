@@ -64,10 +64,7 @@ def read(path: Path, sizes: Mapping[str, Size] | None, names: Names | None = Non
     """
     content = SEPARATOR.sub(r"\1", text.read(path))
     delimiter, words = _dialect(content)
-    known = {word for several in COLUMNS.values() for word in several}
-    if twice := [word for word, count in Counter(words).items() if count > 1 and word in known]:
-        raise InputError(f"{path.name} has several columns {twice[0]!r}; keep one")
-    header = {word: n for n, word in reversed(list(enumerate(words)))}
+    header = _header(words, path.name)
     columns = {key: next((header[n] for n in several if n in header), None) for key, several in COLUMNS.items()}
     kind = _kind(columns, header, path.name)
     if names is not None:
@@ -102,9 +99,19 @@ def read(path: Path, sizes: Mapping[str, Size] | None, names: Names | None = Non
     if kind == "sized":
         _refuse_unsized(found, extents, sizes or {}, path.name)
     _refuse_shares(found, path.name)
-    if again := len(found.every) - len({(mark.scene, mark.box, mark.score) for mark in found.every}):
-        found.notes.append(f"{again} lines say again what another one says: each counts")
     return found
+
+
+def _header(words: list[str], file: str) -> dict[str, int]:
+    """Columns by name.
+
+    Raises:
+        InputError: one that would be read is there twice.
+    """
+    known = {word for several in COLUMNS.values() for word in several}
+    if twice := [word for word, count in Counter(words).items() if count > 1 and word in known]:
+        raise InputError(f"{file} has several columns {twice[0]!r}; keep one")
+    return {word: n for n, word in reversed(list(enumerate(words)))}
 
 
 def _named(content: str, delimiter: str, header: Mapping[str, int], names: Names, file: str) -> int:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from irstd import tables
 from irstd.errors import InputError
-from irstd.formats import predictions
+from irstd.formats import masks, predictions
 from irstd.metrics import detection, points
 from irstd.metrics.conventions import CONVENTIONS
 from irstd.metrics.counts import Pair, count
@@ -23,7 +23,7 @@ from irstd.results import literature, reading, store
 from irstd.scoring import totals
 from irstd.scoring.evaluation import overlaps, rounded
 from irstd.scoring.squares import squared
-from irstd.scoring.truth import WHITE, Truth, cut, of_arrays, of_dataset, of_folder, resized
+from irstd.scoring.truth import WHITE, Truth, of_arrays, of_dataset, of_folder, resized
 from irstd.tables import scoring as score_tables
 from irstd.tables.parts import by_part
 
@@ -44,7 +44,7 @@ def pairs(truth: Truth, given: predictions.Given, scenes: Iterable[str], side: i
     for name in scenes:
         grey, scores, found = truth.mask(name), given.maps.get(name), given.points.get(name)
         if scores is not None and truth.loose:
-            grey = cut(grey, scores.shape)
+            grey = masks.cut(grey, scores.shape)
         levels = None if scores is None else encode(scores)
         odd = bool(((grey > 0) & (grey < WHITE)).any())
         pair = Pair(

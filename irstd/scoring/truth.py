@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
 from numpy import ndarray
 
 from irstd.data.convert import sizes_of
@@ -118,7 +117,8 @@ def of_folder(path: Path, images: Path | None = None, coco_images: Path | str | 
         listed = listing(path)
         if listed.files:
             named = own_names(listed.files, path, "truth masks")
-            grey, notes = masks.read_all(named, path.name)
+            grey, meaning = masks.read_all(named, path.name)
+            notes = [*meaning.notes]
             passed = len(listed.files) - len(named)
             if passed:
                 notes.append(f"Not read in {path.name}: {passed} predictions that lie beside truth masks.")
@@ -162,20 +162,12 @@ def _of_marks(path: Path, images: Path | None, coco_images: Path | str | None) -
     if any(mark.mask is not None for mark in found.every):
         kind = "regions"
     notes = [*found.notes, f"Truth of {len(found.every)} {kind}: overlap (IoU) is with these."]
+    if silent := [name for name in known if name not in by_scene and name not in found.empty]:
+        notes.append(f"{path.name} does not name {shown(silent)}: taken as without a target.")
     if lost:
         notes.append(f"{lost} of them touch another one and count as one target with it.")
     grey = {name: mask.view(np.uint8) * np.uint8(WHITE) for name, mask in drawn.items()}
     return Truth(f"the marks in {path.name}", dict(known), grey.__getitem__, notes=notes)
-
-
-def cut(grey: UInt8[ndarray, "_H _W"], size: tuple[int, int]) -> UInt8[ndarray, "_h _w"]:
-    """A mask one px larger or smaller than its image, cut, or continued with background."""
-    if grey.shape == tuple(size):
-        return grey
-    fitted = np.zeros(size, np.uint8)
-    height, width = (min(a, b) for a, b in zip(size, grey.shape, strict=True))
-    fitted[:height, :width] = grey[:height, :width]
-    return fitted
 
 
 def resized(truth: Truth, maps: Mapping[str, ndarray]) -> list[str]:
