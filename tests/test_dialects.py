@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from irstd.errors import InputError
-from irstd.formats import predictions
+from irstd.formats import pixels, predictions
 from irstd.formats.predictions import Reading
 from irstd.scoring import truth as truths
 from tests.test_silence import SIZE, SIZES, TRUTH, put
@@ -67,6 +68,25 @@ class TestDialects:
 
 
 class TestValues:
+    @pytest.mark.parametrize(
+        ("name", "kind"), [("a.png", np.uint8), ("a.jpg", np.uint8), ("a.webp", np.uint8), ("a.tif", np.uint8),
+                           ("a.tif", np.uint16), ("a.tif", np.float64)],
+    )  # fmt: skip
+    @pytest.mark.parametrize("turned", [3, 6])
+    def test_pictures_that_viewers_turn_are_refused_for_libraries_differ(self, tmp_path, name, kind, turned):
+        image = np.zeros((8, 12), kind)
+        exif = Image.Exif()
+        exif[274] = turned
+        if kind == np.uint8:
+            Image.fromarray(image).save(tmp_path / name, exif=exif)
+        else:
+            tifffile.imwrite(tmp_path / name, image, extratags=[(274, "H", 1, turned, True)])
+
+        with pytest.raises(
+            pixels.UnreadableError, match=rf"stored turned or mirrored \(orientation {turned}\); save it"
+        ):
+            pixels.read(tmp_path / name)
+
     @pytest.mark.parametrize("kind", ["palette", "bits", "grey", "array", "one"])
     def test_inverted_maps_are_refused_unless_they_are_to_be_scored_so(self, tmp_path, kind):
         for name, mask in TRUTH.items():

@@ -221,3 +221,11 @@ class TestScenes:
         scenes.score_map(score, ax, threshold=0.5)
         assert len(ax.collections) == 1 and ax.figure.axes[1].get_ylabel() == "score, 0 to 1"
         plt.close(ax.figure)
+
+
+def test_greys_of_classical_detectors_can_be_seen_on_white_and_told_apart():
+    levels = sorted(float(grey) for grey in style.GREYS.values())
+    light = [(level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4) for level in levels]
+
+    assert min(1.05 / (one + 0.05) for one in light) >= 3  # WCAG's contrast of graphics
+    assert min(np.diff(levels)) >= 0.12

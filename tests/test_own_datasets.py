@@ -232,8 +232,50 @@ def test_all_broken_files_are_named_and_may_be_left_out(tmp_path):
 
     with pytest.raises(InputError) as error:
         taken(folder, tmp_path)
-    assert "3 files cannot be decoded: images/s03.png" in str(error.value) and "images/s07.png" in str(error.value)
+    assert "3 files cannot be used: images/s03.png" in str(error.value) and "images/s07.png" in str(error.value)
     assert taken(folder, tmp_path, skip_broken=True)[1] == (9, 4, 5)
+
+
+@pytest.mark.parametrize("name", ["split.json", "dataset_split.csv", "splits.mat"])
+def test_a_split_in_a_form_that_is_not_read_is_not_forgotten(tmp_path, name):
+    folder = own(tmp_path / "own", lists={"readme.md": "mine"})
+    (folder / name).write_text("{}")
+
+    with pytest.raises(InputError, match=rf"{name} may say which scenes train, and is not read; give train.txt and"):
+        taken(folder, tmp_path)
+
+
+def sequences(folder, lists):
+    """Five sequences of four frames."""
+    own(folder, lists=lists)
+    for kind in ("images", "masks"):
+        for number, path in enumerate(sorted((folder / kind).iterdir())):
+            for sequence in range(5):
+                place = folder / kind / f"q{sequence}/{number:03}.png"
+                place.parent.mkdir(exist_ok=True)
+                place.write_bytes(path.read_bytes())
+            path.unlink()
+    return folder
+
+
+def test_frames_of_a_sequence_are_of_one_role_where_there_are_no_lists(tmp_path):
+    prepared, _ = taken(sequences(tmp_path / "own", {"readme.md": "mine"}), tmp_path)
+
+    roles = {
+        kind: {prepared.names[n].split("/")[0] for n in found} for kind, found in prepared.roles("lists", 0.0).items()
+    }
+    assert roles["train"] and roles["test"] and not roles["train"] & roles["test"]
+    assert roles["train"] | roles["test"] == {f"q{n}" for n in range(5)}
+
+
+def test_lists_may_name_sequences(tmp_path):
+    folder = sequences(tmp_path / "own", {"train.txt": "q0\nq1/\nq2\n", "test.txt": "q3\nq4\n"})
+
+    prepared, found = taken(folder, tmp_path)
+
+    frames = len(prepared.names) // 5
+    assert found[1:] == (3 * frames, 2 * frames)
+    assert {prepared.names[n].split("/")[0] for n in prepared.roles("lists", 0.0)["test"]} == {"q3", "q4"}
 
 
 def test_usual_folders_are_found_and_others_are_named(tmp_path):

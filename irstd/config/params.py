@@ -56,7 +56,7 @@ class Folder:
 
     folder: Path
     levels: tuple[float, float] | None = None  # that become black and white in images of more than 8 bits
-    skip_broken: bool = False  # go on without scenes whose files cannot be decoded
+    skip_broken: bool = False  # go on without scenes whose files cannot be used
 
 
 @record

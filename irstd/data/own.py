@@ -262,7 +262,7 @@ def _tell(found: Own, parts: list[_Part], folder: Path) -> None:
 
 
 def broken(found: Own, levels: images.Levels | None) -> dict[str, str]:
-    """Scenes whose image or mask cannot be decoded, and why."""
+    """Scenes whose image or mask cannot be decoded, or whose sizes differ, and why."""
 
     def fault(name: str) -> str | None:
         path, shapes = found.images[name], []
@@ -295,10 +295,10 @@ def copy(
     Args:
         name: of the dataset in params.yaml. folder: made whole, or not at all.
         levels: that become black and white in images of more than 8 bits; each image's own if not given.
-        skip_broken: go on without scenes whose files cannot be decoded.
+        skip_broken: go on without scenes whose files cannot be used.
 
     Raises:
-        InputError: as `take`; or files cannot be decoded, all of which are named.
+        InputError: as `take`; or files cannot be used, all of which are named.
     """
     if not source.is_dir():
         raise InputError(
@@ -308,11 +308,11 @@ def copy(
     faults = broken(found, levels)
     if faults and not skip_broken:
         raise InputError(
-            f"{source.name}: {len(faults)} files cannot be decoded: {shown(faults.values(), 20)}; replace them, or go "
+            f"{source.name}: {len(faults)} files cannot be used: {shown(faults.values(), 20)}; replace them, or go "
             f"on without them with `skip_broken: true` in dataset.{name}.source"
         )
     if len(faults) == len(found.images):
-        raise InputError(f"{source.name}: no file can be decoded; replace them")
+        raise InputError(f"{source.name}: no file can be used; replace them")
     if faults:
         found.report.append(f"left out, broken: {shown(faults.values(), 20)}")
         found.images = {n: p for n, p in found.images.items() if n not in faults}

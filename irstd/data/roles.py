@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from irstd.formats.names import shown
 ROLES = {"train": "train", "trainval": "train", "origin": "train", "training": "train", "test": "test",
          "testing": "test",
          "val": "val", "valid": "val", "validation": "val"}  # fmt: skip
+OTHER = re.compile(r".*split.*\.(json|csv|tsv|ya?ml|xlsx?|mat|pkl|npy|npz)", re.IGNORECASE)
 
 
 @dataclass
@@ -51,8 +53,19 @@ def find(folder: Path, names: Mapping[str, Path], role_of: Mapping[str, str], sp
     if all(by_folder.values()) and len(set(by_folder.values())) > 1:
         said = "no lists: the folders of images say which train and which test"
         return Roles(_of_folders(by_folder, split), notes=[*listed.notes, said])
-    said = "no lists: a fifth of the scenes, by a hash of their names, is the test split"
+    if other := [path.name for path in sorted(folder.iterdir()) if OTHER.fullmatch(path.name)]:
+        raise InputError(
+            f"{shown(other)} may say which scenes train, and is not read; give train.txt and test.txt, or splits.csv "
+            "with a column `name` and one of train, val, test or nothing"
+        )
+    what = "sequences" if len(_sequences(names)) > 1 else "scenes"
+    said = f"no lists: a fifth of the {what}, by a hash of their names, is the test split"
     return Roles(by_hash(names, split), notes=[*listed.notes, said])
+
+
+def _sequences(names: Iterable[str]) -> set[str]:
+    """The folders of scenes, as SEQUENCE/FRAME; empty of scenes without one."""
+    return {name.rpartition("/")[0] for name in names}
 
 
 def _of_folders(role_of: Mapping[str, str], split: str) -> dict[str, dict[str, str]]:
@@ -82,16 +95,20 @@ def _of_table(path: Path, names: Mapping[str, Path]) -> dict[str, dict[str, str]
     return {name: table.get(name, none) for name in names}
 
 
-def by_hash(names: Iterable[str], split: str) -> dict[str, dict[str, str]]:
+def by_hash(names: Collection[str], split: str) -> dict[str, dict[str, str]]:
     """Every fifth scene, by a hash of its name, tests: stable when scenes are added, and never none.
+
+    Where scenes are of several sequences, every fifth sequence: frames of one are too alike to train and to test with.
 
     Raises:
         InputError: there is one scene only.
     """
-    digests = {name: int(hashlib.sha256(name.encode()).hexdigest(), 16) for name in names}
+    several = len(_sequences(names)) > 1
+    of = {name: name.rpartition("/")[0] or name if several else name for name in names}
+    digests = {one: int(hashlib.sha256(one.encode()).hexdigest(), 16) for one in of.values()}
     if len(digests) < 2:
         raise InputError("one scene cannot be split; add others, to train and to test with")
-    held = {name for name, digest in digests.items() if digest % 5 == 0}
+    held = {one for one, digest in digests.items() if digest % 5 == 0}
     if not held or len(held) == len(digests):
         held = {min(digests, key=digests.__getitem__)}
-    return {name: {split: "test" if name in held else "train"} for name in digests}
+    return {name: {split: "test" if one in held else "train"} for name, one in of.items()}

@@ -134,7 +134,7 @@ def _names_scenes(path: Path, known: Names) -> bool:
     told = 0
     for line in lines:
         try:
-            told += _scene(line, known) is not None
+            told += _scene(line, known) is not None or any(one.startswith(f"{line}/") for one in known.known)
         except InputError:
             told += 1
     return told >= max(1, len(lines) / 2)
@@ -199,10 +199,12 @@ def _scenes(path: Path, name: str, known: Names, faults: list[str]) -> list[str]
         except InputError as error:
             faults.append(f"{name}: {error}")
             continue
-        if scene is None:
-            absent.append(line)
-        else:
+        if scene is not None:
             found.append(scene)
+        elif frames := [one for one in known.known if one.startswith(f"{line.strip('/')}/")]:
+            found += frames  # a sequence
+        else:
+            absent.append(line)
     if absent:
         faults.append(f"{name} names {shown(map(repr, absent))}, which images/ does not hold; correct the list")
     return list(dict.fromkeys(found))

@@ -32,6 +32,7 @@ NUMERIC = (  # MATLAB's classes of numbers
 LARGEST_PX = 1 << 27  # of one picture or array, 134 million; what is larger is refused before it is decoded
 MOST_BYTES = 8 * LARGEST_PX  # of all arrays of a file together, 1 GiB
 LARGEST_SIDE = 1 << 20  # px
+ORIENTATION = 274  # of TIFF's and EXIF's tags
 COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
 EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", *COLOURS)
 Image.MAX_IMAGE_PIXELS = LARGEST_PX  # Pillow's own is lower than the largest scenes of the field
@@ -227,11 +228,29 @@ def _picture(path: Path) -> Pixels:
     try:
         with Image.open(path) as image:
             allowed((image.height, image.width))
-            return _decoded(path, image)
+            if isinstance(image, TiffImageFile):  # which Pillow turns on decoding, though not all kinds
+                _refuse_turned(image.tag_v2.get(ORIENTATION, 1))
+            found = _decoded(path, image)
+            _refuse_turned(_orientation(image))
+            return found
     except UnidentifiedImageError:
         if path.suffix.lower() in (".tif", ".tiff"):
             return _tiff(path)  # samples that Pillow does not know: doubles, half floats, 64-bit integers
         raise UnreadableError("not an image") from None
+
+
+def _orientation(image: Image.Image) -> object:
+    """What EXIF says of how a decoded picture is to be turned; 1 where it says nothing, or is damaged."""
+    try:
+        return image.getexif().get(ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - of damaged EXIF, whatever Pillow raises
+        return 1
+
+
+def _refuse_turned(orientation: object) -> None:
+    """Raises UnreadableError for a picture that viewers turn or mirror: libraries differ in whether they do."""
+    if orientation not in (0, 1):
+        raise UnreadableError(f"stored turned or mirrored (orientation {orientation}); save it upright")
 
 
 def _decoded(path: Path, image: Image.Image) -> Pixels:
@@ -318,6 +337,8 @@ def _tiff(path: Path) -> Pixels:
             series, page = opened.series[0], opened.pages.first
             allowed(series.shape, series.dtype.itemsize)
             values, axes, many = series.asarray(), series.axes, len(opened.series)
+            turned = page.tags.get(ORIENTATION)
+            _refuse_turned(1 if turned is None else int(turned.value))
             kind = tifffile.PHOTOMETRIC(page.photometric)
             palette = page.colormap if kind == tifffile.PHOTOMETRIC.PALETTE else None
     if "S" in axes:

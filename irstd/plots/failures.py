@@ -48,7 +48,7 @@ def who_finds(wide: DataFrame, ax: Axes, *, titles: dict[str, str]) -> Axes:
         wide: from `irstd.analysis.failures.found`; only targets that at least one method misses are drawn.
     """
     disputed = wide[(wide <= 0.5).any(axis=1)]
-    ax.imshow(1 - disputed.to_numpy().T, cmap="Greys", aspect="auto", vmin=0, vmax=1.15, interpolation="nearest")
+    ax.imshow(1 - disputed.to_numpy().T, cmap="Greys", aspect="auto", vmin=0, vmax=1.15)
     ax.set_yticks(range(wide.shape[1]), [titles.get(m, m) for m in wide], fontsize=8)
     ax.set_xticks(np.unique(np.linspace(0, max(len(disputed) - 1, 0), 6).astype(int)))
     ax.set(

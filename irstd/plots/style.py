@@ -22,11 +22,11 @@ PALETTE = "colorblind"
 LINES = ("-", "--", ":", "-.")  # beside colour, so that print without colours can be read
 TRUTH, HIT, MISS, FALSE = "#009E73", "#56B4E9", "#D55E00", "#E69F00"
 GREYS = {
-    "top_hat": "0.15",
-    "max_median": "0.4",
-    "mpcm": "0.6",
-    "pstnn": "0.75",
-}  # classical detectors, out of the palette
+    "top_hat": "0.0",
+    "max_median": "0.28",
+    "mpcm": "0.44",
+    "pstnn": "0.58",
+}  # classical detectors, out of the palette; the lightest is 3 to 1 on white
 OUTCOMES = {"hit": HIT, "miss": MISS, "false alarm": FALSE}
 
 
@@ -44,7 +44,7 @@ def theme() -> None:
             "axes.titlesize": 10,
             "legend.frameon": True,
             "image.cmap": "gray",
-            "image.interpolation": "nearest",
+            "image.interpolation": "none",  # an SVG holds pictures at their own size
         }
     )
 
