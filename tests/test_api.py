@@ -70,6 +70,9 @@ def test_arrays_files_and_the_command_line_agree(truth, tmp_path, monkeypatch):
         (lambda p, t: (p, {}), "truth has no mask; give one for each scene"),
         (lambda p, t: (p, t[..., None].repeat(2, 3)), "truth of 000000: bool of shape (64, 64, 2) is no mask"),
         (lambda p, t: ("nowhere", t), "nowhere does not exist"),
+        (lambda p, t: (None, t), "predictions of NoneType; give a path, (N, H, W), or scene to (H, W)"),
+        (lambda p, t: ({f"{n:06d}": np.stack([one] * 3).astype(float) for n, one in enumerate(p)}, t), "shape (3, 64, 64)"),
+        (lambda p, t: ({f"{n:06d}": np.argwhere(one) for n, one in enumerate(p)}, t), "two or three columns, as points are"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_scored_is_named(truth, change, words):
@@ -79,6 +82,15 @@ def test_what_cannot_be_scored_is_named(truth, change, words):
         irstd.score(given, against)
 
     assert words in str(error.value)
+
+
+def test_tensors_with_a_gradient_and_endings_of_masks_are_taken(truth):
+    torch = pytest.importorskip("torch")
+    maps = {f"s{n}": torch.tensor(one.astype(np.float32), requires_grad=True) for n, one in enumerate(truth)}
+
+    report = irstd.score(maps, {f"s{n}_mask": one for n, one in enumerate(truth)})
+
+    assert report.conventions.loc["irstd", "iou"] == 1
 
 
 def test_scenes_without_a_prediction_count_as_missed_only_if_said(truth):

@@ -323,7 +323,7 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("option", "said"),
         [
-            ({"threshold": 50.0}, "threshold is 50; a score is from 0 to 1"),
+            ({"threshold": 50.0}, "threshold is 50.0; give a number from 0 to 1"),
             ({"size": 3}, "size is 3; give a side from 8 to 8192 px"),
             ({"key": "T"}, "key goes with a path"),
         ],
@@ -337,6 +337,7 @@ class TestOptions:
         ("option", "said"),
         [
             ({"stretch": "minmax"}, "stretch is 'minmax'; known are None, 'range', 'max'"),
+            ({"threshold": "0.5"}, "threshold is '0.5'; give a number from 0 to 1"),
             ({"missing": "nothingg"}, "missing is 'nothingg'; known are 'error', 'nothing'"),
         ],
     )

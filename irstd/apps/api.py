@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -111,10 +112,10 @@ def score(
     return report
 
 
-def _refuse(*, threshold: float | None, size: int | None, stretch: str | None, missing: str) -> None:
+def _refuse(*, threshold: object, size: int | None, stretch: str | None, missing: str) -> None:
     """Raises InputError for what the command line would refuse as well."""
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise InputError(f"threshold is {threshold:g}; a score is from 0 to 1")
+    if threshold is not None and not (isinstance(threshold, Real) and 0 <= float(threshold) <= 1):
+        raise InputError(f"threshold is {threshold!r}; give a number from 0 to 1")
     if size is not None and not scoring.LEAST_SIDE <= size <= scoring.MOST_SIDE:
         raise InputError(f"size is {size}; give a side from {scoring.LEAST_SIDE} to {scoring.MOST_SIDE} px")
     for name, value, allowed in (("stretch", stretch, (None, *STRETCHES)), ("missing", missing, ("error", "nothing"))):
@@ -124,17 +125,35 @@ def _refuse(*, threshold: float | None, size: int | None, stretch: str | None, m
 
 def _named(arrays: Any, what: str, names: list[str] | None) -> dict[str, ndarray]:
     """Arrays by scene: those of a mapping, or a row of them in the order of `names`, or numbered."""
-    import numpy as np  # noqa: PLC0415
+    from irstd.formats.names import plain, stem_of  # noqa: PLC0415 - loads NumPy
 
     if isinstance(arrays, Mapping):
-        return {str(name): np.asarray(array) for name, array in arrays.items()}
-    rows = list(arrays)
-    if rows and np.ndim(rows[0]) < 2:
-        raise InputError(f"{what} of shape {np.shape(arrays)} are no images; give (N, H, W), or scene to (H, W)")
+        found = {str(name): _array(array) for name, array in arrays.items()}
+        if names is None:  # of truth: endings of masks' names are dropped, as of files
+            short = {name: plain(stem_of(name)) for name in found}
+            found = (
+                {short[name]: array for name, array in found.items()} if len({*short.values()}) == len(short) else found
+            )
+        return found
+    try:
+        rows = [_array(row) for row in arrays]
+    except TypeError:
+        raise InputError(f"{what} of {type(arrays).__name__}; give a path, (N, H, W), or scene to (H, W)") from None
+    if rows and rows[0].ndim < 2:
+        raise InputError(
+            f"{what} of shape {(len(rows), *rows[0].shape)} are no images; give (N, H, W), or scene to (H, W)"
+        )
     if names is not None and len(rows) != len(names):
         raise InputError(f"{what}: {len(rows)} arrays for {len(names)} scenes; give one for each, or name them")
     keys = names if names is not None else [f"{number:06d}" for number in range(len(rows))]
-    return {name: np.asarray(row) for name, row in zip(keys, rows, strict=True)}
+    return dict(zip(keys, rows, strict=True))
+
+
+def _array(given: Any) -> ndarray:
+    """An array of NumPy, from whatever is one: tensors on a GPU, or with a gradient, too."""
+    import numpy as np  # noqa: PLC0415
+
+    return np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,10 @@ def of_arrays(arrays: Mapping[str, ndarray], sizes: Mapping[str, Size], how: Rea
     given = Given()
     loaded: dict[str, tuple[str, ndarray]] = {}
     _named(arrays, "the arrays", given, loaded, sizes)
+    if loaded and all(a.shape[1] in (2, 3) and a.shape != tuple(sizes[name]) for name, (_, a) in loaded.items()):
+        raise InputError(
+            "the arrays are of two or three columns, as points are; write them to a CSV of name, row, col, score"
+        )
     return _scored(given, loaded, "the arrays", sizes, how)
 
 
@@ -236,7 +240,7 @@ def _named(
             loaded[scene] = key, maps.flat(pixels.Pixels(array))[0]
         except UnreadableError as error:
             given.wrong("unreadable", f"{key} ({error})")
-    if not loaded:
+    if not loaded and not given.problems.get("unreadable"):
         shapes = shown(f"{key} of shape {array.shape}" for key, array in held.items())
         raise InputError(
             f"{where} holds {shapes or 'no array'}, none named after a scene; name arrays after scenes: "
