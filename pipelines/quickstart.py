@@ -3,8 +3,9 @@
 DVC runs one stage after the other. So runs are trained beside it, while it does what needs no training; their stages
 then find finished checkpoints.
 
-dvc.lock is put back as it was. It says what was computed, in hashes that differ from one kind of processor to the next,
-and git keeps it; DVC's run cache remembers as well, so that `dvc repro` of the same stages runs nothing again.
+dvc.lock is put back as it was, if need be by the next call, after a kill. It says what was computed, in hashes that
+differ from one kind of processor to the next, and git keeps it; DVC's run cache remembers as well, so that `dvc repro`
+of the same stages runs nothing again.
 """
 
 import json
@@ -21,6 +22,7 @@ from pipelines import RECORD, RUNS, reports, run
 
 DATASET = "synthetic"
 LOCK, HELD = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
+BEFORE = RUNS / "dvc.lock.before"  # as it was; there while a quick start runs, and after one that was killed
 
 
 def targets(given: params.Params, dataset: str) -> list[str]:
@@ -75,6 +77,17 @@ def unlock() -> None:
     HELD.unlink(missing_ok=True)
 
 
+def put_back() -> None:
+    """Makes dvc.lock what it was before a quick start, if one has begun and not ended."""
+    if not BEFORE.exists():
+        return
+    if before := BEFORE.read_bytes():
+        LOCK.write_bytes(before)
+    else:
+        LOCK.unlink(missing_ok=True)
+    BEFORE.unlink()
+
+
 def repro(*wanted: str) -> None:
     """`dvc repro` of some stages.
 
@@ -92,7 +105,11 @@ def main() -> None:
     given = params.load()
     if DATASET not in given.datasets:
         raise InputError(f"params.yaml: datasets: {DATASET!r} is not there; add it again, the quick start draws it")
-    before = LOCK.read_bytes() if LOCK.exists() else None
+    put_back()
+    BEFORE.parent.mkdir(parents=True, exist_ok=True)
+    part = BEFORE.with_suffix(".part")
+    part.write_bytes(LOCK.read_bytes() if LOCK.exists() else b"")
+    part.replace(BEFORE)
     cores, ahead = os.cpu_count() or 1, untrained(given, DATASET)
     try:
         if cores > 1 and len(ahead) > 1:
@@ -104,10 +121,7 @@ def main() -> None:
                 list(done)
         repro(*targets(given, DATASET))
     finally:
-        if before is None:
-            LOCK.unlink(missing_ok=True)
-        else:
-            LOCK.write_bytes(before)
+        put_back()
     reports.main()
 
 

@@ -46,13 +46,8 @@ def _value(values, key):
     return values
 
 
-@pytest.fixture
-def reruns(checkout, monkeypatch):
-    """Which stages a change of a file makes run again: those whose dependencies differ, and all that depend on them.
-
-    Of what is computed it is taken that it differs wherever its stage runs again.
-    """
-    folder, needs, above, _ = checkout
+def work_in(folder, monkeypatch):
+    """Makes the copy the working folder, and that of the code whose digests are taken."""
     monkeypatch.chdir(folder)
     found = provenance._source_of
 
@@ -62,9 +57,47 @@ def reruns(checkout, monkeypatch):
 
     monkeypatch.setattr(provenance, "_source_of", inside)
 
+
+def forget():
+    for function in (provenance.imports, provenance.code_digest):
+        function.cache_clear()
+
+
+@pytest.fixture
+def pages(checkout, monkeypatch):
+    """Which pages a change of a file writes anew."""
+    folder = checkout[0]
+    work_in(folder, monkeypatch)
+
     def look():
-        for function in (provenance.imports, provenance.code_digest):
-            function.cache_clear()
+        forget()
+        return {name: reports.inputs(one, RECORDED) for name, one in report_list.reports(GIVEN, RECORDED).items()}
+
+    def changed(name, edit):
+        path = folder / name
+        before, text = look(), path.read_text()
+        path.write_text(edit(text))
+        try:
+            assert path.read_text() != text, "the edit changes nothing"
+            after = look()
+        finally:
+            path.write_text(text)
+        return {name for name in after if before[name] != after[name]}, set(after)
+
+    return changed
+
+
+@pytest.fixture
+def reruns(checkout, monkeypatch):
+    """Which stages a change of a file makes run again: those whose dependencies differ, and all that depend on them.
+
+    Of what is computed it is taken that it differs wherever its stage runs again.
+    """
+    folder, needs, above, _ = checkout
+    work_in(folder, monkeypatch)
+
+    def look():
+        forget()
         return plan.resolve(params.load()), yaml.safe_load((folder / "params.yaml").read_text())
 
     def planned(name, edit):
@@ -147,6 +180,9 @@ class TestPlan:
     def test_a_docstring_reruns_nothing(self, reruns):
         assert reruns("irstd/data/augment.py", swap('"""Random changes', '"""Changes at random')) == {"reports"}
 
+    def test_a_docstring_changes_no_page(self, pages):
+        assert pages("irstd/plots/curves.py", lambda text: text.replace('"""', '"""Of old, ', 1))[0] == set()
+
     def test_a_sentence_of_an_error_reruns_nothing(self, reruns):
         assert reruns("irstd/errors.py", lambda text: text + "\nX = 1\n") == {"reports"}
 
@@ -154,7 +190,7 @@ class TestPlan:
         assert reruns("params.yaml", lambda text: f"# a comment\n{text}") == set()
 
     def test_a_rate_that_no_budget_uses_reruns_nothing(self, reruns):
-        assert not self._trained(reruns("params.yaml", self._of_recipe("ggl_net", "grad_clip", None)))
+        assert reruns("params.yaml", self._of_recipe("ggl_net", "grad_clip", None)) == set()
 
     def _of_recipe(self, row, key, budget, value=3):
         """Sets a field of a row's recipe, or of one of its budgets; the budgets in use override what they name."""
@@ -237,13 +273,22 @@ class TestPlan:
             assert {f"table {kind}" for kind in written} <= set(plan.code(stage)), name
         assert {"table history", "table watched"} <= set(plan.code("train"))
 
-    def test_a_plot_its_pages_alone(self, reruns):
-        assert reruns("irstd/plots/curves.py", lambda text: text + "\nX = 1\n") == {"reports"}
+    def test_a_plot_its_pages_alone(self, reruns, pages):
+        def edit(text):
+            return text + "\nX = 1\n"
 
-    def test_a_notebook_its_pages_alone(self, reruns):
-        assert reruns("notebooks/08_ranking.ipynb", swap('"nbformat"', '"nbformat" ')) == {"reports"}
+        changed, every = pages("irstd/plots/efficiency.py", edit)
 
-    def test_a_source_of_datasets_is_asked_again_and_nothing_trains_unless_pixels_differ(self, reruns):
+        assert reruns("irstd/plots/efficiency.py", edit) == {"reports"}
+        assert "efficiency" in changed and not changed & {"ranking", "datasets", "metrics", "nuaa-sirst-conventions"}
+        assert len(changed) < len(every) / 2
+
+    def test_a_notebook_its_pages_alone(self, reruns, pages):
+        edit = swap("from irstd.plots import style", "from irstd.plots import style  # and no more")
+        assert reruns("notebooks/08_ranking.ipynb", edit) == {"reports"}
+        assert pages("notebooks/08_ranking.ipynb", edit)[0] == {"ranking"}
+
+    def test_a_source_of_datasets_asks_for_each_of_them_again(self, reruns):
         planned = reruns("irstd/data/catalogue.py", lambda text: text + "\nX = 1\n")
 
         assert {f"download@{d}" for d in GIVEN.datasets} <= planned
@@ -317,3 +362,23 @@ def test_a_list_of_dvc_that_a_kill_cut_short_does_not_stop_the_quick_start(tmp_p
         quickstart.unlock()
         assert quickstart.HELD.exists() == left
     quickstart.unlock()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_dvc_lock_is_as_before_also_when_the_quick_start_before_was_killed(tmp_path, monkeypatch, there):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    if there:
+        quickstart.LOCK.write_text("as git has it")
+    monkeypatch.setattr(quickstart, "repro", lambda *_: quickstart.LOCK.write_text("stages of here"))
+    monkeypatch.setattr(quickstart, "untrained", lambda *_: [])
+    monkeypatch.setattr(quickstart.reports, "main", lambda: None)
+
+    for killed in (False, True, False):
+        with monkeypatch.context() as patch:
+            if killed:
+                patch.setattr(quickstart, "put_back", lambda: None)
+            quickstart.main()
+        assert quickstart.BEFORE.exists() == killed
+
+    assert (quickstart.LOCK.read_text() == "as git has it") if there else not quickstart.LOCK.exists()
