@@ -75,8 +75,8 @@ class TestHome:
 
         said = home.answer(cells, home.beside(cells, pd.DataFrame([stated()]), PAPERS), TITLES).splitlines()[0]
         assert said == (
-            f"- **{CELL['dataset']}**: {TITLES[CELL['method']]} with IoU 60.00 [50.0, 70.0] %, and as finder of points "
-            "other with F1 within 5 px 90.00 [80.0, 95.0] %."
+            f"- **{CELL['dataset']}**: {TITLES[CELL['method']]} with IoU 60.00 [50.0, 70.0] % (other within the intervals), "
+            "and as finder of points other with F1 within 5 px 90.00 [80.0, 95.0] %."
         )
 
     def test_every_report_is_linked_once(self):
@@ -141,7 +141,7 @@ class TestFailures:
         )
         text = failure_tables.answer(wide, about, failures.concentration(per_image.assign(false_pixels=[4, 0])), TITLES)
         assert "Of 4 targets, 1 are found by all 2 methods and 1 by none." in text
-        assert "a median area of 3 (of the others 9)" in text and "100 % (M (variant))" in text
+        assert "area 3 (the others' median is 9)" in text and "100 % (M (variant))" in text
 
     def test_one_method_alone_has_nobody_beside_it(self):
         index = pd.MultiIndex.from_tuples([("s", 0)], names=["name", "target"])

@@ -230,7 +230,8 @@ def answer(cells: DataFrame, titles: dict[str, str]) -> str:
     sentences = []
     for dataset, group in cells.groupby("dataset", sort=False):
         best = group.loc[group["iou"].astype(float).idxmax()] if group["iou"].notna().any() else group.iloc[0]
-        lead = "" if len(group) == 1 else f", the best of {len(group)} runs"
+        rivals = group["iou"].notna().sum()
+        lead = f", the best of {rivals} runs" if rivals > 1 else ""
         sentences.append(
             f"On **{dataset}** ({best['images']} test images, {best['targets']} targets) "
             f"{label(best['method'], titles)} finds {best['pd'] * best['targets']:.0f} targets (Pd {best['pd']:.1%}) "
@@ -247,7 +248,7 @@ def answer(cells: DataFrame, titles: dict[str, str]) -> str:
         sentences.append(
             f"{len(short)} of {len(cells)} runs had a reduced budget "
             f"({', '.join(sorted(set(short['budget'])))}): "
-            "they show that the pipeline works, and are not comparable with published figures."
+            "published figures of longer trainings, where they stand beside, are no measure of the methods."
         )
     if len(set(cells["seed"])) == 1:
         sentences.append(

@@ -7,6 +7,8 @@ from pandas import DataFrame
 
 from irstd.tables import NONE, label, number
 
+FEW = 5  # values from which on a median says more than each of them
+
 
 def hardest(wide: DataFrame, targets: DataFrame, titles: dict[str, str], most: int) -> DataFrame:
     """The targets that the fewest methods find, and what they are like.
@@ -84,10 +86,10 @@ def answer(wide: DataFrame, targets: DataFrame, spread: DataFrame, titles: dict[
     if len(never):
         hard, rest = about.loc[never], about.loc[wide.index.difference(never)]
         pairs = [
-            (what, hard[column].abs().median(), rest[column].abs().median(), form)
+            (what, _middle(hard[column].abs(), form), rest[column].abs().median(), form)
             for what, column, form in (("area", "area_px", ".0f"), ("signal-to-clutter ratio", "scr", ".1f"))
         ]
-        told = " and ".join(f"a median {w} of {number(h, f)} (of the others {number(r, f)})" for w, h, r, f in pairs)
+        told = " and ".join(f"{w} {h} (the others' median is {number(r, f)})" for w, h, r, f in pairs)
         sentences.append(f"Those that nobody finds have {told}; {(hard['border_px'] == 0).sum()} touch the border.")
     halves = [
         f"{100 * rows[rows['false_pixels'] >= 0.5]['images'].iloc[0]:.0f} % ({label(method, titles)})"
@@ -96,6 +98,13 @@ def answer(wide: DataFrame, targets: DataFrame, spread: DataFrame, titles: dict[
     if halves:
         sentences.append(f"Half of a method's false pixels are in a few images: {', '.join(halves)} of them.")
     return " ".join(sentences)
+
+
+def _middle(values: pd.Series, form: str) -> str:
+    """The median of a column in words; of a few values, each of them."""
+    if len(values) < FEW:
+        return " and ".join(", ".join(number(float(v), form) for v in sorted(values)).rsplit(", ", 1))
+    return f"of {number(values.median(), form)} in the median"
 
 
 def shares(table: DataFrame, titles: dict[str, str]) -> DataFrame:

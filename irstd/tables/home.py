@@ -192,4 +192,10 @@ def _best(rows: DataFrame, score: str, titles: Mapping[str, str]) -> str:
     """The best row under a score, with its interval."""
     one = rows.loc[rows[score].astype(float).idxmax()]
     name = {"iou": "IoU", "point_f1_5px": "F1 within 5 px"}[score]
-    return f"{label(one['method'], dict(titles))} with {name} {percent(one[score], one['interval'][score])} %"
+    near = [
+        label(rival["method"], dict(titles))
+        for _, rival in rows.drop(one.name).iterrows()
+        if (rival["interval"].get(score) or (0, 0))[1] >= one[score]
+    ]
+    said = f" ({' and '.join(near)} within the intervals)" if near else ""
+    return f"{label(one['method'], dict(titles))} with {name} {percent(one[score], one['interval'][score])} %{said}"
