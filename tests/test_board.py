@@ -88,16 +88,31 @@ def test_sources_become_bibtex():
             "source": [
                 "arXiv 2512.09497, Table 1",
                 "abstract (doi 10.3788/gzxb20265502.0210002)",
-                "README (github.com/A/B, 12ab)",
+                "README (github.com/A/B, 12ab345); dated 2025-03-04; scored: native size",
+                "Net, CVPR 2024 (arXiv 2403.19366)",
             ]
         }
     )
 
     found = command.bibliography(rows)
 
-    assert set(found) == {"2512.09497", "10.3788/gzxb20265502.0210002", "github.com/A/B"}
-    assert found["github.com/A/B"] == "@misc{github-com-A-B,\n  url = {https://github.com/A/B}\n}"
-    assert "eprint = {2512.09497}, archiveprefix = {arXiv}" in found["2512.09497"]
+    assert set(found) == {"2512.09497", "2403.19366", "10.3788/gzxb20265502.0210002", "github.com/A/B"}
+    assert found["github.com/A/B"] == (
+        "@misc{github-com-A-B,\n  title = {{README}},\n  year = {2025},\n  note = {commit 12ab345},\n"
+        "  url = {https://github.com/A/B}\n}"
+    )
+    assert "title = {{arXiv 2512.09497}},\n  eprint = {2512.09497}, archiveprefix = {arXiv}" in found["2512.09497"]
+    assert "title = {{Net, CVPR 2024}}" in found["2403.19366"]
+    assert "  doi = {10.3788/gzxb20265502.0210002},\n" in found["10.3788/gzxb20265502.0210002"]
+
+
+def test_every_published_source_with_an_address_has_an_entry_with_a_title():
+    rows = board.of_papers(literature.published())
+    found = command.bibliography(rows)
+
+    for source in rows["source"].unique():
+        assert any(one in source for one in found) or not re.search(r"arXiv|github|10\.\d{4}", source), source
+    assert all("  title = {{" in entry and entry.count("{") == entry.count("}") for entry in found.values())
 
 
 @pytest.fixture(scope="module")

@@ -105,11 +105,22 @@ def page_of(rows: pd.DataFrame, menu: Menu | None = None) -> str:
 
 
 def bibliography(rows: pd.DataFrame) -> dict[str, str]:
-    """BibTeX of what sources name by an arXiv number, a DOI or a repository: what it is called there to its entry."""
+    """BibTeX of what sources name by an arXiv number, a DOI or a repository: what it is called there to its entry.
+
+    An entry says what the source says: its words as the title, the year that it is dated, the commit that was read.
+    """
     found: dict[str, str] = {}
     for source in rows["source"].unique():
-        for pattern, (start, field) in IDS.items():
-            for one in re.findall(pattern, source):
-                said = f"  {field.format(one)},\n" if field else ""
-                found[one] = f"@misc{{{re.sub(r'[^a-zA-Z0-9]+', '-', one)},\n{said}  url = {{{start}{one}}}\n}}"
+        dated = re.search(r"\bdated (\d{4})", source)
+        for part in source.split("; "):
+            words = re.split(r"\s*\(|, (?=arXiv|doi |10\.)", part)[0].removeprefix("base ")
+            commit = re.search(r"github\.com/[^,)]+, ([0-9a-f]{7,})", part)
+            for pattern, (start, field) in IDS.items():
+                for one in re.findall(pattern, part):
+                    lines = [f"title = {{{{{words}}}}}", *([f"year = {{{dated[1]}}}"] if dated else [])]
+                    lines += [field.format(one)] if field else []
+                    lines += [f"note = {{commit {commit[1]}}}"] if commit else []
+                    lines += [f"url = {{{start}{one}}}"]
+                    entry = f"@misc{{{re.sub(r'[^a-zA-Z0-9]+', '-', one)},\n  " + ",\n  ".join(lines) + "\n}"
+                    found[one] = max(found.get(one, ""), entry, key=len)  # several rows name it, some with less
     return found
