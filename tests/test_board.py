@@ -101,7 +101,10 @@ def test_sources_become_bibtex():
         "@misc{github-com-A-B,\n  title = {{README}},\n  year = {2025},\n  note = {commit 12ab345},\n"
         "  url = {https://github.com/A/B}\n}"
     )
-    assert "title = {{arXiv 2512.09497, Table 1}},\n  eprint = {2512.09497}, archiveprefix = {arXiv}" in found["2512.09497"]
+    assert (
+        "title = {{arXiv 2512.09497, Table 1}},\n  eprint = {2512.09497}, archiveprefix = {arXiv}"
+        in found["2512.09497"]
+    )
     assert "title = {{Net, CVPR 2024}}" in found["2403.19366"]
     assert "  doi = {10.3788/gzxb20265502.0210002},\n" in found["10.3788/gzxb20265502.0210002"]
 

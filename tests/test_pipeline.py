@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -233,3 +234,13 @@ def test_a_folder_of_ones_own_goes_through_the_whole_pipeline(tmp_path):
     assert metrics["images"] > 0 and "irstd:" in metrics["convention"]
     assert (folder / "runs/site/html/own.html").stat().st_size > 100_000
     assert "quick, 2 of 400 epochs" in (folder / "runs/site/own.md").read_text()
+
+    pages = {path: path.stat().st_mtime_ns for path in (folder / "runs/site").rglob("*") if path.is_file()}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    again = dvc(folder, "repro")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+    assert again.returncode == 0 and "Running stage" not in again.stdout
+    assert pages == {path: path.stat().st_mtime_ns for path in (folder / "runs/site").rglob("*") if path.is_file()}
+    # Of the processor, since what runs beside the tests takes its share of the clock.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 10
