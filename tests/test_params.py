@@ -197,3 +197,21 @@ def test_a_budget_may_be_another_with_changes(text):
         params.parse(text.replace("cpu: { of: night", "cpu: { of: nigt", 1))
     with pytest.raises(InputError, match=r"ggl_net.budgets.cpu.of: 'cpu' leads back to it"):
         params.parse(text.replace("cpu: { of: night", "cpu: { of: cpu", 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a sentence", "params.yaml is a str, and no keys with values"),
+        ("- a\n- b", "params.yaml is a list, and no keys with values"),
+        ("seeds: 2020-13-40", "params.yaml cannot be read (month must be in 1..12)"),
+        ("seeds: 2020-10-10", "params.yaml: top level: Object of type date is not JSON serializable; give numbers"),
+        ("2020-10-10: 3", "params.yaml: top level: keys must be str"),
+        ("a: &a\n  b: *a", "params.yaml: top level: Circular reference detected"),
+        ("[" * 5000, "params.yaml cannot be read ("),
+    ],
+)
+def test_what_yaml_can_hold_and_parameters_cannot_is_said(text, words):
+    with pytest.raises(InputError) as error:
+        params.parse(text)
+    assert str(error.value).startswith(words)

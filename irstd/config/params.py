@@ -303,7 +303,7 @@ def _entry(entries: Mapping[str, Any], name: str, kind: str) -> Any:
     return entries[name]
 
 
-def check(kind: type, values: Mapping[str, Any], path: str) -> Any:
+def check(kind: type, values: Mapping[Any, Any], path: str) -> Any:
     """An object of dataclass `kind` from plain `values`.
 
     Raises:
@@ -312,7 +312,11 @@ def check(kind: type, values: Mapping[str, Any], path: str) -> Any:
     """
     try:
         # JSON mode, since its strictness takes a list for a tuple and still no string for a number.
-        return TypeAdapter(_closed(kind)).validate_json(json.dumps(values))
+        text = json.dumps(values)
+    except (TypeError, ValueError, RecursionError) as error:  # dates, bytes, what holds itself
+        raise InputError(f"params.yaml: {path or 'top level'}: {error}; give numbers, words, lists and keys") from None
+    try:
+        return TypeAdapter(_closed(kind)).validate_json(text)
     except ValidationError as error:
         raise InputError(sentence(error.errors(), kind, path)) from None
 
@@ -324,18 +328,31 @@ def _closed(kind: type) -> type:
     return kind
 
 
-def parse(text: str) -> Params:
-    """Params from the text of a params.yaml.
+def _values(text: str) -> dict[Any, Any]:
+    """What a YAML file holds.
 
     Raises:
-        InputError: not YAML, or a wrong key or value anywhere in it.
+        InputError: it is no YAML, or holds no keys.
     """
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         raise InputError(f"params.yaml: line {where.line + 1 if where else '?'} is not YAML; mend it there") from None
-    params = check(Params, values or {}, "")
+    except (ValueError, OverflowError, RecursionError) as error:  # of dates that are none, and endless nesting
+        raise InputError(f"params.yaml cannot be read ({error}); correct it") from None
+    if values is not None and not isinstance(values, dict):
+        raise InputError(f"params.yaml is a {type(values).__name__}, and no keys with values; take it from git again")
+    return values or {}
+
+
+def parse(text: str) -> Params:
+    """Params from the text of a params.yaml.
+
+    Raises:
+        InputError: not YAML, or a wrong key or value anywhere in it.
+    """
+    params = check(Params, _values(text), "")
     for name in params.method:
         row = params.row(name)
         if row.recipe:
