@@ -42,7 +42,7 @@ def test_a_run_has_a_row_for_each_convention_and_size():
     ]  # fmt: skip
     first = rows.iloc[0]
     assert (first["method"], first["labels"], first["parameters"]) == ("Net, seed 1", "masks", 12)
-    assert (first["budget"], first["made by"]) == ("cpu, 60 of 300 epochs", "this workbench, record")
+    assert (first["budget"], first["made by"]) == ("cpu, 60/300 epochs", "this workbench, record")
     assert (first["iou_low"], first["iou_high"]) == (0.4, 0.6)
     assert (first["point_f1_low"], first["point_f1_high"]) == (0.7, 0.8)
     assert rows["point_f1"].tolist()[0] == 0.75 and rows["point_f1"].isna().tolist() == [False, True, True]

@@ -233,7 +233,7 @@ def test_a_folder_of_ones_own_goes_through_the_whole_pipeline(tmp_path):
     metrics = json.loads((folder / "runs/results/own/ggl_net/0/metrics.json").read_text())
     assert metrics["images"] > 0 and "irstd:" in metrics["convention"]
     assert (folder / "runs/site/html/own.html").stat().st_size > 100_000
-    assert "quick, 2 of 400 epochs" in (folder / "runs/site/own.md").read_text()
+    assert "quick, 2/400 epochs, " in (folder / "runs/site/own.md").read_text()
 
     pages = {path: path.stat().st_mtime_ns for path in (folder / "runs/site").rglob("*") if path.is_file()}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -161,7 +161,7 @@ class TestTables:
     def test_budget_and_selection_stand_beside_every_score(self, cells):
         table = tables.scores(cells, TITLES)
 
-        assert list(table["budget"]) == ["quick, 5 of 100 epochs"] * 2
+        assert list(table["budget"]) == ["quick, 5/100 epochs"] * 2
         assert list(table["epoch chosen on"]) == ["validation scenes", "the TEST split (papers' habit; optimistic)"]
 
     def test_the_answer_says_that_a_budget_was_reduced(self, cells):

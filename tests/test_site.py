@@ -122,6 +122,7 @@ WATCH = """() => ({
   broken: [...document.images].filter(i => !i.complete || i.naturalWidth === 0).length,
   images: document.images.length,
   small: parseFloat(getComputedStyle(document.querySelector('main p')).fontSize),
+  shrunk: [...document.querySelectorAll('main > figure img')].filter(i => i.clientWidth < Math.min(600, i.naturalWidth)).length,
 })"""
 
 
@@ -146,7 +147,7 @@ def test_every_page_can_be_read_on_a_phone_and_on_a_desk_from_the_file_system(fo
             for width in (390, 1280):
                 found, said = look(browser, page.as_uri(), width)
                 images += found["images"]
-                if found["wide"] or found["broken"] or said or found["small"] < 14:
+                if found["wide"] or found["broken"] or said or found["small"] < 14 or found["shrunk"]:
                     faults.append((page.name, width, found, said))
 
     assert faults == []

@@ -87,6 +87,21 @@ class TestHome:
         ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"budget": "night", "pixels": 1_603_174_400.0}, "night, 72/400 epochs, 1.6 Gpx"),
+        ({"budget": "night", "pixels": None}, "night, 72/400 epochs"),
+        ({"budget": "full", "pixels": 17.4e9}, "full, 72 epochs, 17 Gpx"),
+        ({"budget": "cpu", "full_epochs": 0}, "nothing to train"),
+    ],
+)
+def test_pixels_seen_stand_beside_epochs(changes, said):
+    cell = pd.Series({"recipe": {"epochs": 72}, "full_epochs": 400, "budget": "night"} | changes)
+
+    assert tables.budget(cell) == said
+
+
 def test_the_readmes_headline_is_that_of_the_reports():
     section = (ROOT / "README.md").read_text().split("\n## Results so far\n")[1].split("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]

@@ -91,7 +91,9 @@ class _Site(mistune.HTMLRenderer):
         # What it is called, and the heading that it answers.
         text = _unlinked(text)
         told = f"{self.under}: {text}" if self.under else text
-        return f'<figure><img src="{source}" alt="{_quoted(told)}"{width}>{files}</figure>'
+        # Where it is wider than the screen the keyboard moves it; a link inside takes the focus otherwise.
+        focus = "" if files else ' tabindex="0"'
+        return f'<figure{focus}><img src="{source}" alt="{_quoted(told)}"{width}>{files}</figure>'
 
 
 def _quoted(words: str) -> str:

@@ -61,11 +61,20 @@ def cells(folder: Path | str, datasets: Sequence[str] | None = None, *, checked:
                     "method": method,
                     "seed": int(seed),
                     "origin": origins.get((dataset, method, int(seed)), RECORD),
+                    "pixels": _pixels(path.with_name("history.csv")),
                 }
             )
     if not rows:
         raise InputError(f"there are no results for {', '.join(datasets or ['any dataset'])} yet; run `dvc repro`")
     return pd.DataFrame(rows)
+
+
+def _pixels(history: Path) -> float | None:
+    """Pixels of training images that a run has seen; None where its history does not say."""
+    if not history.exists():
+        return None
+    table = pd.read_csv(history)
+    return float(table["pixels"].iloc[-1]) if "pixels" in table and len(table) else None
 
 
 def _refuse_word(datasets: object) -> None:

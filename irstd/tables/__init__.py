@@ -57,11 +57,13 @@ def percent(value: float | None, ends: list[float] | None = None) -> str:
 
 
 def budget(cell: pd.Series) -> str:
-    """How long a cell was trained, of how long its recipe asks for."""
+    """How long a cell was trained, of how long its recipe asks for; and how many pixels it saw, where that is known."""
     epochs, full = cell["recipe"]["epochs"], cell["full_epochs"]
     if not full:
         return "nothing to train"
-    return f"full, {epochs} epochs" if cell["budget"] == "full" else f"{cell['budget']}, {epochs} of {full} epochs"
+    told = f"full, {epochs} epochs" if cell["budget"] == "full" else f"{cell['budget']}, {epochs}/{full} epochs"
+    seen = cell.get("pixels")
+    return told if seen is None or pd.isna(seen) else f"{told}, {seen / 1e9:.2g} Gpx"
 
 
 def keys(cell: pd.Series, titles: dict[str, str]) -> dict[str, object]:
