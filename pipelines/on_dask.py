@@ -108,8 +108,11 @@ def _send(client: Client, cells: dict[str, list[str]], folder: str, threads: int
         return [*clean, sys.executable, "-m", "pipelines.cell", name, *cells[name]]
 
     # All at once: of tasks that come one by one, Dask gives the first to whichever worker is there first.
-    futures: list[Future] = client.map(subprocess.run, [words(name) for name in cells], **common)
-    names, killed = dict(zip(futures, cells, strict=True)), dict.fromkeys(cells, 0)
+    # No list of them is kept: what nobody asks for any more is not computed again where a worker dies.
+    names: dict[Future, str] = dict(
+        zip(client.map(subprocess.run, [words(name) for name in cells], **common), cells, strict=True)
+    )
+    killed = dict.fromkeys(cells, 0)
     waiting = as_completed(names)
     for future in waiting:
         name = names.pop(future)

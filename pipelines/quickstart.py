@@ -18,11 +18,11 @@ from pathlib import Path
 
 from irstd.config import params
 from irstd.errors import InputError
-from pipelines import RECORD, RUNS, reports, run
+from pipelines import RECORD, RUNS, alone, reports, run
 
 DATASET = "synthetic"
 LOCK, HELD = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
-BEFORE = RUNS / "dvc.lock.before"  # as it was; there while a quick start runs, and after one that was killed
+BEFORE = Path(".dvc/tmp")  # holds dvc.lock as it was while a quick start runs, and after one that was killed
 
 
 def targets(given: params.Params, dataset: str) -> list[str]:
@@ -78,14 +78,22 @@ def unlock() -> None:
 
 
 def put_back() -> None:
-    """Makes dvc.lock what it was before a quick start, if one has begun and not ended."""
-    if not BEFORE.exists():
-        return
-    if before := BEFORE.read_bytes():
-        LOCK.write_bytes(before)
-    else:
-        LOCK.unlink(missing_ok=True)
-    BEFORE.unlink()
+    """Makes dvc.lock what it was before a quick start, if one has begun and not ended; unless git has another now."""
+    for kept in sorted(BEFORE.glob("dvc.lock.before-*")):
+        if kept == _kept():
+            if before := kept.read_bytes():
+                LOCK.write_bytes(before)
+            else:
+                LOCK.unlink(missing_ok=True)
+        kept.unlink()
+
+
+def _kept() -> Path:
+    """Where dvc.lock is kept, by what git has of it."""
+    said = subprocess.run(
+        ["git", "rev-parse", "--verify", "--quiet", f"HEAD:{LOCK}"], capture_output=True, text=True, check=False
+    )
+    return BEFORE / f"dvc.lock.before-{said.stdout.strip() or 'none'}"
 
 
 def repro(*wanted: str) -> None:
@@ -105,11 +113,16 @@ def main() -> None:
     given = params.load()
     if DATASET not in given.datasets:
         raise InputError(f"params.yaml: datasets: {DATASET!r} is not there; add it again, the quick start draws it")
+    with alone(BEFORE / "quickstart.lock", "runs the quick start"):
+        _build(given)
+    reports.main()
+
+
+def _build(given: params.Params) -> None:
     put_back()
-    BEFORE.parent.mkdir(parents=True, exist_ok=True)
-    part = BEFORE.with_suffix(".part")
+    part = BEFORE / "dvc.lock.part"
     part.write_bytes(LOCK.read_bytes() if LOCK.exists() else b"")
-    part.replace(BEFORE)
+    part.replace(_kept())
     cores, ahead = os.cpu_count() or 1, untrained(given, DATASET)
     try:
         if cores > 1 and len(ahead) > 1:
@@ -122,7 +135,6 @@ def main() -> None:
         repro(*targets(given, DATASET))
     finally:
         put_back()
-    reports.main()
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ def pytest_collection_modifyitems(items):
 def _frozen(monkeypatch):
     """For tests, this checkout's results are the frozen ones: its own change with every run."""
     read = overlaid.of_checkout
-    monkeypatch.setattr(overlaid, "of_checkout", lambda root: RECORDED if root.resolve() == ROOT else read(root))
+    monkeypatch.setattr(
+        overlaid, "of_checkout", lambda root: RECORDED if root.resolve() == ROOT.resolve() else read(root)
+    )
 
 
 @pytest.fixture(autouse=True, scope="session")

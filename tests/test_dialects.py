@@ -40,9 +40,9 @@ class TestDialects:
         [
             (
                 "0 0.9 0.15 0.25 0.05 0.06",
-                "line 1 has a box that reaches out of the image; the order is class, x and y",
+                r"most boxes reach out of their image \(a.txt line 1\); the order of a line is class, x",
             ),
-            ("0 0.6 0.7 0.65 0.75", "line 1 has a box that reaches out of the image"),
+            ("0 0.6 0.7 0.65 0.75", "most boxes reach out of their image"),
             ("0.101562 0.2 0.05 0.06 0.9", "line 1 begins with 0.101562, which is no class"),
         ],
     )
@@ -53,10 +53,25 @@ class TestDialects:
     def test_yolo_boxes_at_the_border_may_reach_a_hair_over_it(self, tmp_path):
         assert len(self.read(tmp_path, "labels/a.txt", "0 0.995 0.5 0.02 0.05").points["a"]) == 1
 
+    def test_one_box_of_several_may_reach_out(self, tmp_path):
+        found = self.read(tmp_path, "labels/a.txt", "0 0.99 0.5 0.1 0.05\n0 0.5 0.5 0.05 0.05\n")
+
+        assert len(found.points["a"]) == 2
+
+    @pytest.mark.parametrize("box", [[None, 1, 2, 3], 5, ["x", 1, 2, 3]])
+    def test_a_box_of_an_unknown_image_is_not_looked_at(self, tmp_path, box):
+        known = {"image_id": "a", "bbox": [10, 10, 3, 3], "score": 0.9}
+
+        found = self.read(tmp_path, "a.json", [known, {"image_id": "z", "bbox": box}])
+
+        assert found.problems == {"extra": ["z"]} and len(found.points["a"]) == 1
+
     def test_of_two_columns_that_name_the_one_that_names_scenes_is_taken(self, tmp_path):
         found = self.read(tmp_path, "p.csv", "image,name,xmin,ymin,xmax,ymax\na.png,target,10,10,13,13\n")
 
         assert found.points["a"].tolist() == [[11, 11, 1]]
+        found = self.read(tmp_path, "p.csv", "frame,name,row,col\na,pred_b.png,1,1\nz,pred_a.png,2,2\n")
+        assert found.points["b"].tolist() == [[1, 1, 1]] and found.points["a"].tolist() == [[2, 2, 1]]
 
     def test_a_column_that_is_there_twice_is_refused_and_lines_that_are_counted(self, tmp_path):
         with pytest.raises(InputError, match=r"p.csv has several columns 'row'; keep one"):
@@ -127,7 +142,11 @@ class TestValues:
             predictions.read(tmp_path, {f"{n:03}": TRUTH["a"].shape for n in range(1, 5)}).refuse()
 
         assert "seem to be numbered from another first number" in str(error.value)
-        assert "--skip extra" not in str(error.value)
+        assert "--skip" not in str(error.value) and "--missing" not in str(error.value)
+        for missing, skipped in (("error", ["extra", "missing"]), ("nothing", ["extra"])):
+            given = predictions.read(tmp_path, {f"{n:03}": TRUTH["a"].shape for n in range(1, 5)})
+            with pytest.raises(InputError, match="another first number"):
+                given.settle({f"{n:03}": TRUTH["a"].shape for n in range(1, 5)}, missing, skipped)
 
     def test_skipping_what_is_wrong_with_every_point_is_refused(self, tmp_path):
         (tmp_path / "p.csv").write_text("name,row,col,score\na,2,3,70\nb,2,3,80\n")
@@ -137,6 +156,15 @@ class TestValues:
         with pytest.raises(InputError) as error:
             given.refuse(["range"])
         assert "scores outside [0, 1] in line 2, line 3" in str(error.value) and "--skip" not in str(error.value)
+        region = {"image_id": "a", "segmentation": [[1, 1, 4, 1, 4, 4, 1, 4]], "score": 70}
+        (tmp_path / "p.json").write_text(json.dumps([region]))
+        with pytest.raises(InputError, match="scores outside"):
+            predictions.read(tmp_path / "p.json", SIZES).refuse(["range"])
+
+    def test_files_that_find_nothing_may_leave_a_stranger_out(self, tmp_path):
+        (tmp_path / "p.csv").write_text("name,row,col\na,,\nb,,\nz,2,3\n")
+
+        predictions.read(tmp_path / "p.csv", SIZES).refuse(["extra"])
 
     def test_pictures_are_no_soft_masks(self, tmp_path, rng):
         put(tmp_path, TRUTH, lambda _, m: np.maximum(rng.integers(20, 90, SIZE), m * 250).astype(np.uint8))
@@ -147,6 +175,15 @@ class TestValues:
         ):
             truths.of_folder(tmp_path, None, None)
         assert set(truths.of_folder(tmp_path / "s", None, None).sizes) == set(SIZES)
+
+    @pytest.mark.parametrize("kind", ["jpg", "npy", "png"])
+    def test_bright_pictures_in_any_file_are_no_masks(self, tmp_path, rng, kind):
+        levels = rng.integers(60, 200, SIZE).astype(np.uint8)
+        shown = (levels / 255).astype(np.float32) if kind == "npy" else levels
+        put(tmp_path, TRUTH, lambda *_: shown, f".{kind}")
+
+        with pytest.raises(InputError, match="are grey, as in pictures"):
+            truths.of_folder(tmp_path, None, None)
 
     def test_the_values_of_all_masks_count_where_frames_of_sequences_have_one_name(self, tmp_path):
         for sequence, levels in (("one", 255), ("two", 100)):

@@ -93,10 +93,10 @@ def runs(folder, name):
 
 
 def trains(folder, name):
-    """The process that runs a cell, once it has a checkpoint to go on from."""
+    """The process that trains a cell, once it has a checkpoint to go on from."""
     row, seed = name.removeprefix("synthetic-").rsplit("-", 1)
     saved = list((folder / "runs/checkpoints/synthetic" / row / seed).glob("*.pt"))
-    return runs(folder, name) if saved else None
+    return runs(folder, name) if saved and state(folder, name).get("stage") == "train" else None
 
 
 def catch(folder, number, when):
@@ -106,8 +106,8 @@ def catch(folder, number, when):
     def look():
         for name in CELLS:
             if name not in found and len(found) < number and (process := when(folder, name)):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    send(process, signal.SIGSTOP)
+                send(process, signal.SIGSTOP)
+                if when(folder, name) == process:
                     found[name] = process
         return len(found) == number
 
@@ -117,7 +117,8 @@ def catch(folder, number, when):
 
 def send(process, number):
     for one in [process, *process.children(recursive=True)]:
-        one.send_signal(number)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.send_signal(number)
 
 
 @pytest.fixture(scope="module")

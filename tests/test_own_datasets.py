@@ -278,6 +278,26 @@ def test_lists_may_name_sequences(tmp_path):
     assert {prepared.names[n].split("/")[0] for n in prepared.roles("lists", 0.0)["test"]} == {"q3", "q4"}
 
 
+def test_a_sequence_may_be_called_as_a_frame_of_another(tmp_path):
+    folder = sequences(tmp_path / "own", {"train.lst": "q1/\n002\n", "test.lst": "q3\nq4\n"})
+    for kind in ("images", "masks"):
+        (folder / kind / "q2").rename(folder / kind / "002")
+
+    prepared, _ = taken(folder, tmp_path)
+
+    assert {prepared.names[n].split("/")[0] for n in prepared.roles("lists", 0.0)["train"]} == {"q1", "002"}
+
+
+def test_boxes_called_after_a_split_are_no_split(tmp_path):
+    folder = own(tmp_path / "own", lists={"readme.md": "mine"})
+    at = truth_of_points(folder, "clicks")
+    next(path for path in folder.iterdir() if path.suffix == ".csv").rename(folder / "my_split_boxes.csv")
+
+    prepared, _ = taken(folder, tmp_path)
+
+    assert sum(map(len, prepared.points)) == len(at)
+
+
 def test_usual_folders_are_found_and_others_are_named(tmp_path):
     folder = own(tmp_path / "a")
     (folder / "images").rename(folder / "IRSTD1k_Img")

@@ -233,7 +233,7 @@ class TestTables:
             in score_tables.ranking_answer({"pd": one}, {})
         )
         sure = score_tables.Ranking(scores, scores, one.mean_ranks, 0.5, 0.01)
-        assert "apart from b, c over these datasets" in score_tables.ranking_answer({"pd": sure}, {})
+        assert "told apart from b, c over these datasets" in score_tables.ranking_answer({"pd": sure}, {})
 
     @pytest.mark.parametrize(
         ("by_seed", "ends", "told"),

@@ -75,7 +75,7 @@ class TestHome:
 
         said = home.answer(cells, home.beside(cells, pd.DataFrame([stated()]), PAPERS), TITLES).splitlines()[0]
         assert said == (
-            f"- **{CELL['dataset']}**: {TITLES[CELL['method']]} with IoU 60.00 [50.0, 70.0] % (other within the intervals), "
+            f"- **{CELL['dataset']}**: {TITLES[CELL['method']]} with IoU 60.00 [50.0, 70.0] % (which the interval of other reaches), "
             "and as finder of points other with F1 within 5 px 90.00 [80.0, 95.0] %."
         )
 

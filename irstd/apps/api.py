@@ -136,9 +136,10 @@ def _named(arrays: Any, what: str, names: list[str] | None) -> dict[str, ndarray
             )
         return found
     try:
-        rows = [_array(row) for row in arrays]
+        given = iter(arrays)
     except TypeError:
         raise InputError(f"{what} of {type(arrays).__name__}; give a path, (N, H, W), or scene to (H, W)") from None
+    rows = [_array(row) for row in given]
     if rows and rows[0].ndim < 2:
         raise InputError(
             f"{what} of shape {(len(rows), *rows[0].shape)} are no images; give (N, H, W), or scene to (H, W)"
@@ -150,10 +151,13 @@ def _named(arrays: Any, what: str, names: list[str] | None) -> dict[str, ndarray
 
 
 def _array(given: Any) -> ndarray:
-    """An array of NumPy, from whatever is one: tensors on a GPU, or with a gradient, too."""
+    """An array of NumPy, from whatever is one: tensors on a GPU, with a gradient, or of bfloat16, too."""
     import numpy as np  # noqa: PLC0415
 
-    return np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+    if hasattr(given, "detach"):
+        given = given.detach().cpu()
+        given = given.float() if given.is_floating_point() else given
+    return np.asarray(given)
 
 
 @dataclass(frozen=True)

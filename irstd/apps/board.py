@@ -113,7 +113,7 @@ def bibliography(rows: pd.DataFrame) -> dict[str, str]:
     for source in rows["source"].unique():
         dated = re.search(r"\bdated (\d{4})", source)
         for part in source.split("; "):
-            words = re.split(r"\s*\(|, (?=arXiv|doi |10\.)", part)[0].removeprefix("base ")
+            words = re.split(r"\s+\(|, (?=arXiv|doi |10\.)", part)[0].removeprefix("base ")
             commit = re.search(r"github\.com/[^,)]+, ([0-9a-f]{7,})", part)
             for pattern, (start, field) in IDS.items():
                 for one in re.findall(pattern, part):

@@ -81,7 +81,10 @@ def run(given: argparse.Namespace, root: Path) -> str:
     )
     # Two sources state one method differently, or one source at two sizes.
     words = ["method", "split", "labels", *(["size", "source"] if given.published else [])]
+    if given.form == "latex" and given.published:  # a source is longer than a column of a paper
+        words.remove("source")
     made = paper.table(shown, given.scores, words, intervals=given.intervals)
     if given.form == "latex":
-        return paper.latex(made, given.caption)
+        named = dict.fromkeys(f"% {one['method']}, {one['size']}: {one['source']}" for _, one in shown.iterrows())
+        return "\n".join([paper.latex(made, given.caption), *(named if given.published else ())])
     return paper.markdown(made) if given.form == "markdown" else paper.plain(made).to_csv(index=False).rstrip()

@@ -108,7 +108,7 @@ def take(folder: Path, split: str = "lists") -> Own:
         faults += _take_marks(folder, parts, found, names)
     if not twice:
         try:
-            told = roles.find(folder, found.images, role_of, split)
+            told = roles.find(folder, found.images, role_of, split, found.used)
             found.roles = told.of
             found.used += told.used
             found.report += told.notes

@@ -115,7 +115,7 @@ def survey(files: Mapping[str, tuple[Path, Path]], where: str) -> masks.Meaning:
         except (UnreadableError, OSError) as error:
             return str(error)
 
-    named = {f"{name}{mask.suffix}": mask for name, (_, mask) in files.items()}  # of two sequences, frames may be alike
+    named = {masks.shown_as(name, mask): mask for name, (_, mask) in files.items()}
     with ThreadPoolExecutor() as pool:
         for name, layer in zip(named, pool.map(load, named.values()), strict=True):
             why = layer if isinstance(layer, str) else counted.add(name, layer)

@@ -31,11 +31,14 @@ class Roles:
     notes: list[str] = field(default_factory=list)
 
 
-def find(folder: Path, names: Mapping[str, Path], role_of: Mapping[str, str], split: str) -> Roles:
+def find(
+    folder: Path, names: Mapping[str, Path], role_of: Mapping[str, str], split: str, used: Collection[Path] = ()
+) -> Roles:
     """Roles by a table, by lists, by folders; or else by a hash.
 
     Args:
         names: of the scenes, to their images. role_of: of each scene the role of its part of the dataset, or empty.
+        used: files that were read for something else.
         split: what to call the split where there is one.
 
     Raises:
@@ -53,18 +56,20 @@ def find(folder: Path, names: Mapping[str, Path], role_of: Mapping[str, str], sp
     if all(by_folder.values()) and len(set(by_folder.values())) > 1:
         said = "no lists: the folders of images say which train and which test"
         return Roles(_of_folders(by_folder, split), notes=[*listed.notes, said])
-    if other := [path.name for path in sorted(folder.iterdir()) if OTHER.fullmatch(path.name)]:
+    if other := [p.name for p in sorted(folder.iterdir()) if OTHER.fullmatch(p.name) and p not in used]:
         raise InputError(
             f"{shown(other)} may say which scenes train, and is not read; give train.txt and test.txt, or splits.csv "
-            "with a column `name` and one of train, val, test or nothing"
+            "with a column `name` and for each split one of train, val, test or nothing; or take it out"
         )
-    what = "sequences" if len(_sequences(names)) > 1 else "scenes"
-    said = f"no lists: a fifth of the {what}, by a hash of their names, is the test split"
-    return Roles(by_hash(names, split), notes=[*listed.notes, said])
+    of = by_hash(names, split)
+    what = "sequences, whole," if len(_sequences(names)) > 1 else "scenes"
+    tested = sum(row[split] == "test" for row in of.values())
+    said = f"no lists: every fifth of the {what} tests, by a hash of its name: {tested} of {len(of)} scenes"
+    return Roles(of, notes=[*listed.notes, said])
 
 
 def _sequences(names: Iterable[str]) -> set[str]:
-    """The folders of scenes, as SEQUENCE/FRAME; empty of scenes without one."""
+    """The folders of scenes called SEQUENCE/FRAME; an empty word stands for that of scenes without one."""
     return {name.rpartition("/")[0] for name in names}
 
 

@@ -46,9 +46,6 @@ def read(
         InputError: it is of no known format, or damaged.
     """
     found = _read(path, sizes, names, images)
-    plain = [mark for mark in found.every if mark.mask is None]
-    if again := len(plain) - len({(mark.scene, mark.box, mark.score) for mark in plain}):
-        found.notes.append(f"{again} of {len(plain)} marks are there twice: each counts")
     if len(found.classes) > 1:
         several = shown(sorted(found.classes))
         found.notes.append(f"{len(found.classes)} classes ({several}): all are taken as targets, without distinction")

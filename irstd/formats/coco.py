@@ -76,14 +76,15 @@ def read(
             found.every.append(_mark(one, scene, size, f"annotation {number}"))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{path.name}: annotation {number} cannot be used ({error}); correct it") from None
-    _refuse_shares(annotations, path.name)
+    _refuse_shares(found.every, path.name)
     return found
 
 
-def _refuse_shares(annotations: list[Mapping[str, Any]], file: str) -> None:
+def _refuse_shares(marks: list[Mark], file: str) -> None:
     """Raises InputError where all boxes are shares of the sides, which would be the first pixel of each image."""
-    sides = [float(value) for one in annotations for value in one.get("bbox") or ()]
-    if sides and all(0 <= value <= 1 for value in sides) and any(value % 1 for value in sides):
+    boxes = [mark.box for mark in marks if mark.mask is None]
+    sides = [v for a, b, c, d in boxes for v in (a + 0.5, b + 0.5, c - a, d - b)]
+    if sides and all(0 <= v <= 1 for v in sides) and any(v % 1 for v in sides):
         raise InputError(
             f"{file}: every bbox is from 0 to 1, shares of the image's sides; give left, top, width, height in px"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,7 +13,7 @@ from numpy import ndarray
 from irstd.errors import InputError
 from irstd.formats.known import FIXES, LEFT_OUT
 from irstd.formats.marks import Size
-from irstd.formats.names import shown, stem_of
+from irstd.formats.names import shown
 
 Missing = Literal["error", "nothing"]
 
@@ -23,7 +22,8 @@ Missing = Literal["error", "nothing"]
 class Given:
     """What was predicted. maps, points, boxes: by scene; scores of maps in [0, 1]; points are row, col, score; boxes
     are top, left, bottom, right, score. problems: kind (of `FIXES`) to names. notes: what was assumed. stretched: sizes
-    of maps that were given another one.
+    of maps that were given another one. shifted: whether files seem to be numbered from another first number than
+    scenes. spoiled: whether there were points, boxes or regions, and none can be used.
     """
 
     maps: dict[str, Float[ndarray, "_H _W"]] = field(default_factory=dict)
@@ -32,11 +32,13 @@ class Given:
     problems: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     stretched: list[str] = field(default_factory=list)
+    shifted: bool = False
+    spoiled: bool = False
 
     @property
     def left(self) -> bool:
-        """Whether any prediction can be scored: a map, or a point."""
-        return bool(self.maps) or any(len(found) for found in self.points.values())
+        """Whether any prediction can be scored."""
+        return bool(self.maps or self.points) and not self.spoiled
 
     def wrong(self, kind: str, name: str) -> None:
         """Notes a problem."""
@@ -48,27 +50,20 @@ class Given:
         """Raises InputError for the problems that may not be skipped, a sentence per kind."""
         sentences = []
         for kind, names in self.problems.items():
-            if kind in skipped and kind in LEFT_OUT and self.left:
+            passable = self.left and kind in LEFT_OUT and not (self.shifted and kind in ("extra", "missing"))
+            if kind in skipped and passable:
                 continue
             what, fix = FIXES[kind]
             sentence = f"{what} {shown(names)}; {fix}"
-            if shifted := kind == "extra" and self._shifted():
-                sentence += ": they seem to be numbered from another first number than the scenes"
-            if kind == "missing" and self.left:
+            if self.shifted and kind == "extra":
+                sentence += ": files seem to be numbered from another first number than scenes; rename them"
+            if kind == "missing" and passable:
                 sentence += ", or say with --missing nothing that nothing was found there"
-            if self.left and kind in LEFT_OUT and not shifted:
+            if passable:
                 sentence += f", or go on without them with --skip {kind}"
             sentences.append(sentence)
         if sentences:
             raise InputError("\n       ".join(sentences))
-
-    def _shifted(self) -> bool:
-        """Whether the first or the last number alone is one that no scene has, and the other end is missing."""
-        ends = [self.problems.get(kind, []) for kind in ("extra", "missing")]
-        if any(len(names) != 1 for names in ends):
-            return False
-        first, last = (re.findall(r"\d+", stem_of(names[0])) for names in ends)
-        return bool(first and last) and abs(int(first[-1]) - int(last[-1])) == len(self.maps) + 1
 
     def settle(self, sizes: Mapping[str, Size], missing: Missing, skipped: Iterable[str]) -> None:
         """Takes scenes without a prediction as `missing` says, and refuses the problems that may not be skipped.
@@ -76,7 +71,7 @@ class Given:
         Raises:
             InputError: there are some; see `refuse`.
         """
-        if missing == "nothing" and self.left:
+        if missing == "nothing" and self.left and not self.shifted:
             self.take_missing_as_nothing(sizes)
         self.refuse(skipped)
 

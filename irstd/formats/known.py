@@ -23,8 +23,8 @@ FIXES = {  # kind of problem: what it says of the names, and the fix
     ),
     "most": (
         "most pixels count as found in",
-        "maps have 1, or 255, at targets: turn them over if they are inverted, or score them as they are with "
-        "--as-given",
+        "maps have 1, or 255, at targets: turn them over if they are inverted, raise --threshold if it is too low, or "
+        "score them as they are with --as-given",
     ),
 }
 LEFT_OUT = tuple(kind for kind in FIXES if kind != "most")

@@ -78,6 +78,11 @@ def read(folder: Path, sizes: Mapping[str, Size] | None, names: Names | None = N
             faults.append(f"{path.name} ({error})")
     if faults:
         raise InputError(f"{folder.name}: labels that cannot be read: {shown(faults)}; correct them")
+    if 2 * len(found.out) > len(found.every):
+        raise InputError(
+            f"{folder.name}: most boxes reach out of their image ({shown(found.out, 3)}); the order of a line is "
+            "class, x and y of the centre, width, height, and perhaps score"
+        )
     return found
 
 
@@ -104,10 +109,7 @@ def yolo(path: Path, scene: str, size: Size | None, found: Marks) -> list[Mark]:
         if kind % 1:
             raise ValueError(f"line {number} begins with {kind:g}, which is no class; give `class x y width height`")
         if any(a - b / 2 < -BEYOND or a + b / 2 > 1 + BEYOND for a, b in ((x, wide), (y, tall))):
-            raise ValueError(
-                f"line {number} has a box that reaches out of the image; the order is class, x and y of the centre, "
-                "width, height, and perhaps score"
-            )
+            found.out.append(f"{path.name} line {number}")
         if size is None:
             raise ValueError("shares of an image whose size is not known; give the images with --images")
         height, width = size

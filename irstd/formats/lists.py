@@ -134,7 +134,7 @@ def _names_scenes(path: Path, known: Names) -> bool:
     told = 0
     for line in lines:
         try:
-            told += _scene(line, known) is not None or any(one.startswith(f"{line}/") for one in known.known)
+            told += bool(_sequence(line, known)) or _scene(line, known) is not None
         except InputError:
             told += 1
     return told >= max(1, len(lines) / 2)
@@ -194,20 +194,27 @@ def _scenes(path: Path, name: str, known: Names, faults: list[str]) -> list[str]
         faults.append(str(error))
         return []
     for line in lines:
+        if frames := _sequence(line, known):
+            found += frames
+            continue
         try:
             scene = _scene(line, known)
         except InputError as error:
             faults.append(f"{name}: {error}")
             continue
-        if scene is not None:
-            found.append(scene)
-        elif frames := [one for one in known.known if one.startswith(f"{line.strip('/')}/")]:
-            found += frames  # a sequence
-        else:
+        if scene is None:
             absent.append(line)
+        else:
+            found.append(scene)
     if absent:
         faults.append(f"{name} names {shown(map(repr, absent))}, which images/ does not hold; correct the list")
     return list(dict.fromkeys(found))
+
+
+def _sequence(line: str, known: Names) -> list[str]:
+    """The frames of the sequence that a line names; none where it names a scene, or nothing."""
+    start = f"{line.strip('/')}/"
+    return [] if stem_of(line) in known.known else [one for one in known.known if one.startswith(start)]
 
 
 def _scene(line: str, known: Names) -> str | None:

@@ -64,14 +64,14 @@ def stated(height: object, width: object) -> Size:
 
 
 def same(size: Size, wanted: Size | None) -> Size:
-    """The size of an image that a file states, where another is not `wanted`.
+    """The size of an image that a file states; or `wanted`, from which it may differ by a pixel, as masks do.
 
     Raises:
-        ValueError: another one is.
+        ValueError: it differs by more.
     """
-    if wanted is not None and size != tuple(wanted):
+    if wanted is not None and max(abs(a - b) for a, b in zip(size, wanted, strict=True)) > 1:
         raise ValueError(f"it is for an image of {size[1]}×{size[0]} px, not {wanted[1]}×{wanted[0]}")
-    return size
+    return size if wanted is None else wanted
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Marks:
 
     every: all marks. strangers: names that are of no scene. empty: scenes that are there and hold nothing. sizes: of
     scenes, where the file says them. notes: what was assumed. files: how many were read. scored: whether any mark has a
-    score of its own.
+    score of its own. out: places of boxes that reach out of their image.
     """
 
     every: list[Mark] = field(default_factory=list)
@@ -91,6 +91,7 @@ class Marks:
     files: int = 1
     classes: set[str] = field(default_factory=set)
     scored: bool = False
+    out: list[str] = field(default_factory=list)
 
     def of_scene(self) -> dict[str, list[Mark]]:
         """Marks by scene."""
@@ -98,6 +99,11 @@ class Marks:
         for mark in self.every:
             found.setdefault(mark.scene, []).append(mark)
         return found
+
+    def again(self) -> int:
+        """How many points and boxes are equal to another one."""
+        plain = [(mark.scene, mark.box, mark.score) for mark in self.every if mark.mask is None]
+        return len(plain) - len(set(plain))
 
     def refuse_outside(self, sizes: Mapping[str, Size], where: str) -> None:
         """Raises InputError that names marks whose centre is in no pixel of their scene."""

@@ -27,6 +27,7 @@ FAINT = 32  # grey levels up to here are no soft edge of a target
 NEAR_GREY = 48  # by how much the channels of a JPEG may differ where it is grey
 MOST_SHARE = 0.5  # of a mask's pixels that can be small targets
 DARK = 8  # grey levels up to here are the ground of a soft mask
+MUCH_GREY = 0.1  # share of pixels between ground and targets, more than soft edges take
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,7 @@ class Survey:
                 rule = Rule(top=WHITE)
                 notes.append(f"{len(files)} masks are JPEG or alike: pixels above 127 are targets")
                 lost.append("grey levels of JPEG masks")
+                self._refuse_pictures(files, WHITE)
             else:
                 rule, note = self._rule(kind, files)
                 notes += [note] if note else []
@@ -267,6 +269,7 @@ class Survey:
                 raise self._unclear(found, total, "fractions outside 0 to 1")
             if high <= 0.5:
                 raise self._unclear(found, total, "no value above one half")
+            self._refuse_pictures(files, 1.0)
             return Rule(top=1.0), "soft masks: pixels above one half are targets"
         if low < 0:
             raise self._unclear(found, total, "negative numbers")
@@ -291,12 +294,14 @@ class Survey:
             note += f", and {held} are not"
         return Rule(top=top), note
 
-    def _refuse_pictures(self, files: Mapping[str, Mapping[Value, int]], top: int) -> None:
-        """Raises InputError for masks most of whose pixels are neither dark nor targets."""
+    def _refuse_pictures(self, files: Mapping[str, Mapping[Value, int]], top: Value) -> None:
+        """Raises InputError for masks most of whose pixels are not dark, and many of these no targets."""
         pictures = []
         for name, counts in files.items():
+            whole = sum(counts.values())
+            light = sum(count for value, count in counts.items() if value / top > DARK / WHITE)
             grey = sum(count for value, count in counts.items() if DARK / WHITE < value / top <= 0.5)
-            pictures += [name] if grey > MOST_SHARE * sum(counts.values()) else []
+            pictures += [name] if light > MOST_SHARE * whole and grey > MUCH_GREY * whole else []
         if pictures:
             raise InputError(
                 f"{self.where}: most pixels of {shown(pictures)} are grey, as in pictures; give the folder of masks "
@@ -344,6 +349,11 @@ def _dim(rule: Rule, counts: Iterable[Value]) -> bool:
     return rule.top is not None and FAINT / WHITE < max(counts) / rule.top <= 0.5
 
 
+def shown_as(name: str, path: Path) -> str:
+    """A mask's file in messages, with its sequence, since frames of two may have one name."""
+    return f"{name.rpartition('/')[0]}/{path.name}".lstrip("/")
+
+
 def read_all(paths: Mapping[str, Path], where: str) -> tuple[dict[str, UInt8[ndarray, "_H _W"]], Meaning]:
     """Masks of scenes as grey levels, and what their values were taken for.
 
@@ -358,9 +368,9 @@ def read_all(paths: Mapping[str, Path], where: str) -> tuple[dict[str, UInt8[nda
         try:
             layers[name] = load(path)
         except (UnreadableError, OSError) as error:
-            faults.append(f"{path.name} ({error})")
+            faults.append(f"{shown_as(name, path)} ({error})")
             continue
-        file = f"{name}{path.suffix}"  # frames of two sequences may have one name
+        file = shown_as(name, path)
         if why := survey.add(file, layers[name]):
             faults.append(f"{file} ({why})")
     refuse(faults, where)

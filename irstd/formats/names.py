@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -142,6 +142,23 @@ class Names:
             return None
         self.guessed[whole] = told[0]
         return told[0]
+
+
+def shifted(scenes: Iterable[str], extra: Sequence[str], missing: Sequence[str]) -> bool:
+    """Whether scenes have one run of numbers, and files the run that begins one earlier or later.
+
+    >>> shifted(["f1", "f2", "f3"], extra=["f0.png"], missing=["f3"]), shifted(["f1", "f3"], ["f5.png"], ["f3"])
+    (True, False)
+    """
+    found = [re.fullmatch(r"(.*?)(\d+)", name) for name in scenes]
+    if len(extra) != 1 or len(missing) != 1 or not all(found) or len({one[1] for one in found if one}) != 1:
+        return False
+    numbers = sorted(int(one[2]) for one in found if one)
+    strange = re.findall(r"\d+", stem_of(extra[0]))
+    if not strange or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        return False
+    ends = ((numbers[0] - 1, numbers[-1]), (numbers[-1] + 1, numbers[0]))
+    return (int(strange[-1]), int(re.findall(r"\d+", missing[0])[-1])) in ends
 
 
 def below(files: Iterable[Path], folder: Path) -> str:

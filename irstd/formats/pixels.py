@@ -112,6 +112,8 @@ def size_of(path: Path, key: str | None = None) -> tuple[int, int]:
     with _decoding(path):
         try:
             with Image.open(path) as image:
+                if isinstance(image, TiffImageFile) or image.format == "JPEG":  # of others it takes decoding
+                    _refuse_turned(_orientation(image))
                 return image.height, image.width
         except (OSError, SyntaxError, ValueError) as error:
             if path.suffix.lower() not in (".tif", ".tiff"):
@@ -249,7 +251,7 @@ def _orientation(image: Image.Image) -> object:
 
 def _refuse_turned(orientation: object) -> None:
     """Raises UnreadableError for a picture that viewers turn or mirror: libraries differ in whether they do."""
-    if orientation not in (0, 1):
+    if orientation in range(2, 9):
         raise UnreadableError(f"stored turned or mirrored (orientation {orientation}); save it upright")
 
 

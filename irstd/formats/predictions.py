@@ -16,7 +16,7 @@ from irstd.formats.given import Given
 from irstd.formats.known import Stretch
 from irstd.formats.marks import Mark, Marks, Size, boxes, drawn, outside, points
 from irstd.formats.masks import MOST_SHARE, Value
-from irstd.formats.names import Names, listing, predicted, refuse_twins, shown
+from irstd.formats.names import Names, listing, predicted, refuse_twins, shifted, shown
 from irstd.formats.pixels import ANY, UnreadableError
 
 
@@ -140,6 +140,7 @@ def _maps(path: Path, files: _Files | Mapping[str, Path], sizes: Mapping[str, Si
         for name in sizes:
             if name not in files.scenes:
                 given.wrong("missing", name)
+        given.shifted = shifted(sizes, *(given.problems.get(kind, []) for kind in ("extra", "missing")))
         _load(files.scenes, given, loaded, how)
     else:
         _unpack(path, given, loaded, sizes)
@@ -229,6 +230,7 @@ def _named(
 ) -> None:
     """Adds arrays that are named after scenes to `loaded`, and what is wrong with others to `given`."""
     names = Names(sizes)
+    unreadable = set()
     for key, array in held.items():
         scene = names.find(key)
         if scene is None:
@@ -240,14 +242,15 @@ def _named(
             loaded[scene] = key, maps.flat(pixels.Pixels(array))[0]
         except UnreadableError as error:
             given.wrong("unreadable", f"{key} ({error})")
-    if not loaded and not given.problems.get("unreadable"):
+            unreadable.add(scene)
+    if not loaded and not unreadable:
         shapes = shown(f"{key} of shape {array.shape}" for key, array in held.items())
         raise InputError(
             f"{where} holds {shapes or 'no array'}, none named after a scene; name arrays after scenes: "
             f"{', '.join(list(sizes)[:3])}, …"
         )
     for name in sizes:
-        if name not in loaded and name not in given.problems.get("unreadable", []):
+        if name not in loaded and name not in unreadable:
             given.wrong("missing", name)
 
 
@@ -327,9 +330,7 @@ def _report(given: Given, how: Reading) -> None:
 
 def _marks(found: Marks, path: Path, sizes: Mapping[str, Size], how: Reading) -> Given:
     """Points and boxes, or maps where there are regions."""
-    given = Given(notes=[f"{path.name}: {note}" for note in found.notes])
-    if found.every and not found.scored:
-        given.notes.append(f"{path.name}: no scores: all count as 1")
+    given = Given(notes=_said(found, path.name, sizes))
     _refuse_marks(found, path, sizes, how)
     for stranger in found.strangers:
         given.wrong("extra", stranger)
@@ -337,6 +338,7 @@ def _marks(found: Marks, path: Path, sizes: Mapping[str, Size], how: Reading) ->
     for mark in found.every:
         if _sound(mark, sizes[mark.scene], given):
             by_scene.setdefault(mark.scene, []).append(mark)
+    given.spoiled = bool(found.every) and not by_scene
     if any(mark.mask is not None for mark in found.every):
         limit = how.threshold
         for name, size in sizes.items():
@@ -348,10 +350,19 @@ def _marks(found: Marks, path: Path, sizes: Mapping[str, Size], how: Reading) ->
         given.points = {name: points(by_scene.get(name, [])) for name in sizes}
         if not found.points_only:
             given.boxes = {name: boxes(by_scene.get(name, [])) for name in sizes}
-    silent = len(sizes) - len({mark.scene for mark in found.every} & set(sizes))
-    if silent:
-        given.notes.append(f"{silent} scenes have no detection: taken as nothing found")
     return given
+
+
+def _said(found: Marks, file: str, sizes: Mapping[str, Size]) -> list[str]:
+    """What to know of points and boxes as they are in a file."""
+    notes = [f"{file}: {note}" for note in found.notes]
+    if found.every and not found.scored:
+        notes.append(f"{file}: no scores: all count as 1")
+    if again := found.again():
+        notes.append(f"{file}: {again} of {len(found.every)} marks are there twice: each counts")
+    if silent := len(sizes) - len({mark.scene for mark in found.every} & set(sizes)):
+        notes.append(f"{silent} scenes have no detection: taken as nothing found")
+    return notes
 
 
 def _refuse_marks(found: Marks, path: Path, sizes: Mapping[str, Size], how: Reading) -> None:

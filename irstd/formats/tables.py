@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
-import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -116,14 +116,20 @@ def _header(words: list[str], file: str) -> dict[str, int]:
 
 def _named(content: str, delimiter: str, header: Mapping[str, int], names: Names, file: str) -> int:
     """The column of scenes: of several that may be, as `name` of a class and `image`, that in which most are known."""
-    scenes = {name.rpartition("/")[2] for name in names.known}
+    places = [header[word] for word in COLUMNS["name"] if word in header]
+    if len(places) == 1:
+        return places[0]
     with io.StringIO(content, newline="") as opened:
-        lines = [cells for _, cells in itertools.islice(_lines(csv.reader(opened, delimiter=delimiter), file), 200)]
+        lines = [cells for _, cells in _lines(csv.reader(opened, delimiter=delimiter), file)]
 
     def hits(place: int) -> int:
-        return sum(stem_of(cells[place]).rpartition("/")[2] in scenes for cells in lines if len(cells) > place)
+        tried, count = Names(names.known), 0
+        for cells in lines:
+            with contextlib.suppress(InputError):  # it names several
+                count += len(cells) > place and tried.find(cells[place].strip()) is not None
+        return count
 
-    return max((header[word] for word in COLUMNS["name"] if word in header), key=hits)
+    return max(places, key=hits)
 
 
 def _lines(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, list[str]]]:

@@ -89,8 +89,9 @@ def markdown(notebook: nbformat.NotebookNode, above: str = "../reports/") -> str
     body, _ = MarkdownExporter(config=config).from_notebook_node(notebook, {"output_files_dir": ""})
     # What a reader is told who cannot see a figure is what `irstd.plots.style` says of it.
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    said = iter([one.metadata["image/png"]["alt"] for one in outputs if "alt" in one.get("metadata", {}).get("image/png", {})])
-    named = re.sub(r"!\[png\]\(", lambda _: f"![{next(said)}](", body)
+    shown = [one.get("metadata", {}) for one in outputs if "image/png" in one.get("data", {})]
+    said = iter([one.get("image/png", {}).get("alt", "a figure") for one in shown])
+    named = re.sub(r"!\[png\]\(", lambda _: f"![{next(said, 'a figure')}](", body)
     # Notebooks link reports from where they lie, so that these links work in Jupyter too.
     for start in (quote(above), above, "../reports/"):
         named = named.replace(f"]({start}", "](")

@@ -179,6 +179,8 @@ def _around(folder: Path, card: Mapping[str, Any]) -> list[str]:
             same = False
         if not same:
             wrong.append(f"{name} is missing, or does not say what {CARD} does")
+    if more := sorted(path.name for path in (folder / HUB).parent.glob("*") if path.name != Path(HUB).name):
+        wrong.append(f"no part of a submission: {shown(f'{Path(HUB).parent}/{one}' for one in more)}")
     return wrong
 
 

@@ -250,7 +250,7 @@ def answer(cells: DataFrame, titles: dict[str, str]) -> str:
         sentences.append(
             f"{len(short)} of {len(cells)} runs had a reduced budget "
             f"({', '.join(sorted(set(short['budget'])))}): "
-            "published figures of longer trainings, where they stand beside, are no measure of the methods."
+            "published figures beside them are of longer trainings."
         )
     if len(set(cells["seed"])) == 1:
         sentences.append(

@@ -197,5 +197,5 @@ def _best(rows: DataFrame, score: str, titles: Mapping[str, str]) -> str:
         for _, rival in rows.drop(one.name).iterrows()
         if (rival["interval"].get(score) or (0, 0))[1] >= one[score]
     ]
-    said = f" ({' and '.join(near)} within the intervals)" if near else ""
+    said = f" (which the interval of {' and of '.join(near)} reaches)" if near else ""
     return f"{label(one['method'], dict(titles))} with {name} {percent(one[score], one['interval'][score])} %{said}"

@@ -388,7 +388,7 @@ def ranking_answer(ranked: dict[str, Ranking], titles: dict[str, str]) -> str:
         # Nemenyi's test follows Friedman's, and says nothing where that finds no difference (Demšar, 2006).
         apart = [m for m, r in one.mean_ranks.items() if one.p < CLAIM and r - one.mean_ranks[best] > one.difference]
         beaten = ", ".join(label(m, titles) for m in apart)
-        told = f"apart from {beaten} over these datasets" if beaten else "and no method is apart from another"
+        told = f"told apart from {beaten} over these datasets" if beaten else "and no two methods are told apart"
         asked = f", critical difference {one.difference:.2f}" if one.p < CLAIM else ", so no two are compared"
         sentences.append(
             f"{SCORES[score]}: {label(best, titles)} has the best mean rank ({one.mean_ranks[best]:.2f} of "

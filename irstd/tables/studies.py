@@ -204,8 +204,8 @@ def orientation_answer(learnt: DataFrame, choices: DataFrame, turning: DataFrame
         [
             f"Widths have moved from 1.5 px to {sigma.min():.2f} … {sigma.max():.2f} px and angles by up to "
             f"{angle.abs().max():.1f}° over {len(learnt)} layers.",
-            f"The angle chosen most often takes {most.min():.0%} to {most.max():.0%} of a layer's pixels, of "
-            f"{1 / choices.groupby('layer')['share'].size().max():.0%} by chance.",
+            f"The angle chosen most often takes {most.min():.0%} to {most.max():.0%} of a layer's pixels "
+            f"({1 / choices.groupby('layer')['share'].size().max():.0%} by chance).",
             f"The chosen answer to a turning target never falls below {swing.min():.0%} of its best.",
             f"Turned images cost {errors.min():.1f} % (interpolation alone) to {errors.max():.0f} % "
             f"({errors.idxmax()}) of the answer.",
