@@ -211,7 +211,7 @@ class TestTables:
         ]
         answer = score_tables.ranking_answer({"pd": one}, TITLES)
         assert (
-            "(1.00 of 3) over 3 datasets, apart from b over these datasets" in answer
+            "(1.00 of 3) over 3 datasets, told apart from b over these datasets" in answer
             and "Drawn scenes are left out" in answer
         )
 
@@ -229,7 +229,7 @@ class TestTables:
         one = score_tables.Ranking(scores, scores, {"a": 1.0, "b": 2.0, "c": 3.0}, 0.5, 0.2)
 
         assert (
-            "no method is apart from another (Friedman p 0.200, so no two are compared)"
+            "no two methods are told apart (Friedman p 0.200, so no two are compared)"
             in score_tables.ranking_answer({"pd": one}, {})
         )
         sure = score_tables.Ranking(scores, scores, one.mean_ranks, 0.5, 0.01)
