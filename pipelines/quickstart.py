@@ -79,8 +79,9 @@ def unlock() -> None:
 
 def put_back() -> None:
     """Makes dvc.lock what it was before a quick start, if one has begun and not ended; unless git has another now."""
+    ours = _kept()
     for kept in sorted(BEFORE.glob("dvc.lock.before-*")):
-        if kept == _kept():
+        if kept == ours:
             if before := kept.read_bytes():
                 LOCK.write_bytes(before)
             else:

@@ -58,6 +58,17 @@ def work_in(folder, monkeypatch):
     monkeypatch.setattr(provenance, "_source_of", inside)
 
 
+def around(path, edit, look):
+    """What `look` sees before and after an edit of a file, which is taken back."""
+    before, text = look(), path.read_text()
+    path.write_text(edit(text))
+    try:
+        assert path.read_text() != text, "the edit changes nothing"
+        return before, look()
+    finally:
+        path.write_text(text)
+
+
 def forget():
     for function in (provenance.imports, provenance.code_digest):
         function.cache_clear()
@@ -74,14 +85,7 @@ def pages(checkout, monkeypatch):
         return {name: reports.inputs(one, RECORDED) for name, one in report_list.reports(GIVEN, RECORDED).items()}
 
     def changed(name, edit):
-        path = folder / name
-        before, text = look(), path.read_text()
-        path.write_text(edit(text))
-        try:
-            assert path.read_text() != text, "the edit changes nothing"
-            after = look()
-        finally:
-            path.write_text(text)
+        before, after = around(folder / name, edit, look)
         return {name for name in after if before[name] != after[name]}, set(after)
 
     return changed
@@ -101,14 +105,7 @@ def reruns(checkout, monkeypatch):
         return plan.resolve(params.load()), yaml.safe_load((folder / "params.yaml").read_text())
 
     def planned(name, edit):
-        path = folder / name
-        before, text = look(), path.read_text()
-        path.write_text(edit(text))
-        try:
-            assert path.read_text() != text, "the edit changes nothing"
-            after = look()
-        finally:
-            path.write_text(text)
+        before, after = around(folder / name, edit, look)
         changed = {f"runs/plan/{k}.json" for k in {*before[0], *after[0]} if before[0].get(k) != after[0].get(k)}
         direct = {
             stage for stage, (paths, keys) in needs.items()

@@ -130,10 +130,8 @@ def _named(arrays: Any, what: str, names: list[str] | None) -> dict[str, ndarray
     if isinstance(arrays, Mapping):
         found = {str(name): _array(array) for name, array in arrays.items()}
         if names is None:  # of truth: endings of masks' names are dropped, as of files
-            short = {name: plain(stem_of(name)) for name in found}
-            found = (
-                {short[name]: array for name, array in found.items()} if len({*short.values()}) == len(short) else found
-            )
+            short = {plain(stem_of(name)): array for name, array in found.items()}
+            return short if len(short) == len(found) else found
         return found
     try:
         given = iter(arrays)

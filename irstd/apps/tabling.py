@@ -80,9 +80,9 @@ def run(given: argparse.Namespace, root: Path) -> str:
         ]
     )
     # Two sources state one method differently, or one source at two sizes.
-    words = ["method", "split", "labels", *(["size", "source"] if given.published else [])]
-    if given.form == "latex" and given.published:  # a source is longer than a column of a paper
-        words.remove("source")
+    words = ["method", "split", "labels", *(["size"] if given.published else [])]
+    if given.published and given.form != "latex":  # a source is longer than a column of a paper
+        words.append("source")
     made = paper.table(shown, given.scores, words, intervals=given.intervals)
     if given.form == "latex":
         named = dict.fromkeys(f"% {one['method']}, {one['size']}: {one['source']}" for _, one in shown.iterrows())

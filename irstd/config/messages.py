@@ -35,7 +35,7 @@ def sentence(errors: list[Any], kind: type, path: str) -> str:
     location = tuple(error["loc"])
     # The tag of a union is in the location, but not in the file.
     written = [str(p) for p in location if str(p) not in ("catalogue", "folder", "made") or p == location[-1]]
-    *above, key = [*([path] if path else []), *written] or ["top level"]
+    *above, key = [*([path] if path else []), *written]
     place = ".".join(above) or "top level"
     if error["type"] in unknown:
         return f"params.yaml: {place}: unknown key {key!r}; {hint(str(key), _keys(kind, location[:-1]))}"

@@ -67,9 +67,8 @@ def read(path: Path, pictures: Path | None = None, coco_images: Path | str | Non
     found.refuse_outside(known, path.name)
     whole = bool(found.every) and all(mark.mask is not None for mark in found.every)
     drawn = {name: marks.drawn(by_scene.get(name, []), size) for name, size in known.items()} if whole else None
-    if silent := [name for name in known if name not in by_scene and name not in found.empty]:
-        found.notes.append(f"{path.name} does not name {shown(silent)}: taken as without a target")
-    return Truth(known, {name: by_scene.get(name, []) for name in known}, drawn, found.notes)
+    notes = [*found.notes, *found.unnamed(known, path.name)]
+    return Truth(known, {name: by_scene.get(name, []) for name in known}, drawn, notes)
 
 
 def sizes_of(folder: Path) -> dict[str, Size]:
@@ -246,8 +245,7 @@ def to_basicirstd(dataset: Path, out: Path) -> list[str]:
         lines = [names[name] for name in sorted(found.images) if roles[name] in wanted]
         (out / "img_idx" / f"{role}_{out.name}.txt").write_text("".join(f"{n}\n" for n in lines), encoding="utf-8")
     lost += ["the validation list: its scenes are in train"] if "val" in roles.values() else []
-    unused = sum(not role for role in roles.values())
-    return lost + ([f"{unused} scenes that no list names are left out of the lists"] if unused else [])
+    return lost + [f"{one} of the lists" for one in _unlisted(roles)]
 
 
 def to_pal(dataset: Path, out: Path) -> list[str]:
@@ -275,9 +273,7 @@ def to_pal(dataset: Path, out: Path) -> list[str]:
                     marks.drawn(centres, size).view(np.uint8) * np.uint8(255),
                 )
     lost += ["the validation list: its scenes are in origin/"] if "val" in roles.values() else []
-    unused = sum(not role for role in roles.values())
-    lost += [f"{unused} scenes that no list names are left out"] if unused else []
-    return list(dict.fromkeys(lost))
+    return list(dict.fromkeys([*lost, *_unlisted(roles)]))
 
 
 def to_croissant(dataset: Path, out: Path) -> list[str]:
@@ -290,6 +286,11 @@ def to_croissant(dataset: Path, out: Path) -> list[str]:
     text = json.dumps(croissant.describe(out), indent=1, ensure_ascii=False)
     (out / "croissant.json").write_text(f"{text}\n", encoding="utf-8")
     return lost
+
+
+def _unlisted(roles: Mapping[str, str]) -> list[str]:
+    unused = sum(not role for role in roles.values())
+    return [f"{unused} scenes that no list names are left out"] if unused else []
 
 
 def _dataset(folder: Path, *, several: bool = False) -> tuple[own.Own, Truth, dict[str, str]]:

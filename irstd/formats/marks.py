@@ -100,6 +100,12 @@ class Marks:
             found.setdefault(mark.scene, []).append(mark)
         return found
 
+    def unnamed(self, known: Iterable[str], file: str) -> list[str]:
+        """What to say where a file does not name some of the scenes; it says nothing of an empty one that it names."""
+        named = {mark.scene for mark in self.every} | set(self.empty)
+        silent = [name for name in known if name not in named]
+        return [f"{file} does not name {shown(silent)}: taken as without a target"] if silent else []
+
     def again(self) -> int:
         """How many points and boxes are equal to another one."""
         plain = [(mark.scene, mark.box, mark.score) for mark in self.every if mark.mask is None]

@@ -41,6 +41,11 @@ class Reading:
     below: str = ""
     as_given: bool = False
 
+    @property
+    def limit(self) -> Value:
+        """What a pixel's score must exceed to count as found."""
+        return 0.5 if self.threshold is None else self.threshold
+
 
 def read(path: Path, sizes: Mapping[str, Size], how: Reading = Reading()) -> Given:
     """The predictions at `path` for the scenes of `sizes`.
@@ -297,8 +302,7 @@ def _take(given: Given, name: str, file: str, array: ndarray, top: Value, size: 
     if scores.min(initial=0) < 0 or scores.max(initial=0) > 1:
         given.wrong("range", file)
         return
-    share = float((scores > (0.5 if how.threshold is None else how.threshold)).mean())
-    if share > MOST_SHARE and not how.as_given:
+    if not how.as_given and (share := float((scores > how.limit).mean())) > MOST_SHARE:
         given.wrong("most", f"{file} ({share:.1%})")
         return
     if not fits:
@@ -315,13 +319,13 @@ def _report(given: Given, how: Reading) -> None:
         low = "lowest is 0 and its highest" if how.stretch == "range" else "highest"
         given.notes.append(f"each map stretched by itself: its {low} is 1, so each has a detection")
     highest = max((float(scores.max(initial=0)) for scores in given.maps.values()), default=1.0)
-    limit = 0.5 if how.threshold is None else how.threshold
+    limit = how.limit
     if given.maps and highest <= limit:
         given.notes.append(
             f"No score exceeds {limit:g}: the highest is {highest:.3g}, so nothing counts as found; lower --threshold, "
             "or stretch responses with --stretch range"
         )
-    if many := [name for name, scores in given.maps.items() if (scores > limit).mean() > MOST_SHARE]:
+    if how.as_given and (many := [name for name, s in given.maps.items() if (s > limit).mean() > MOST_SHARE]):
         given.notes.append(f"Most pixels count as found in {len(many)} of {len(given.maps)} maps ({shown(many, 3)})")
     if how.threshold is not None and given.maps:
         given.maps = {name: (scores > how.threshold).astype(float) for name, scores in given.maps.items()}

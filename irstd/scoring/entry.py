@@ -174,7 +174,7 @@ def _around(folder: Path, card: Mapping[str, Any]) -> list[str]:
     for name, text in stated.items():
         path = folder / name
         try:
-            same = path.read_text(encoding="utf-8") == text if text or path.exists() else True
+            same = (path.read_text(encoding="utf-8") if path.exists() else "") == text
         except (OSError, UnicodeDecodeError):
             same = False
         if not same:

@@ -162,8 +162,7 @@ def _of_marks(path: Path, images: Path | None, coco_images: Path | str | None) -
     if any(mark.mask is not None for mark in found.every):
         kind = "regions"
     notes = [*found.notes, f"Truth of {len(found.every)} {kind}: overlap (IoU) is with these."]
-    if silent := [name for name in known if name not in by_scene and name not in found.empty]:
-        notes.append(f"{path.name} does not name {shown(silent)}: taken as without a target.")
+    notes += found.unnamed(known, path.name)
     if lost:
         notes.append(f"{lost} of them touch another one and count as one target with it.")
     grey = {name: mask.view(np.uint8) * np.uint8(WHITE) for name, mask in drawn.items()}
