@@ -3,8 +3,9 @@
 NAME is a run, DATASET-METHOD-SEED; `DATASET-METHOD` and `DATASET` stand for all their runs. Its results are taken from
 runs/results, with what they stand on: the dataset's tables, the method's card, its transfer, robustness and the card of
 its weights, the weights too if `publish.in_git` names them; but no costs measured beside other work, and no piece of a
-scene of a dataset that `public` does not name. `race` stands for the tables of pipelines/race.py. Without a name the
-pages alone are written anew, from the record as it is.
+scene of a dataset that `public` does not name. Runs on synthetic scenes are for trying things, and stay in runs/.
+`race` stands for the tables of pipelines/race.py. Without a name the pages alone are written anew, from the record as
+it is.
 Nothing else writes to the record.
 """
 
@@ -93,6 +94,10 @@ def main(*names: str) -> None:
     if RACE in names and not race():
         raise InputError("there is no race yet; run `python -m pipelines.race`")
     # Whatever is wrong is said before anything is written.
+    if drawn := [cell["dataset"] for cell in cells if asked.is_synthetic(cell["dataset"])]:
+        raise InputError(
+            f"{drawn[0]}: results on synthetic scenes are not published; `make report` shows those in runs/"
+        )
     sums.check(RECORD / "results")
     wanted = [(cell, files(cell, asked.public)) for cell in cells]
     try:

@@ -42,7 +42,9 @@ def reports(given: params.Params, results: Path, *, private: bool = True) -> dic
     Raises:
         InputError: a dataset is called like a report.
     """
-    datasets, methods, baselines = list(given.datasets), list(given.methods), list(given.baselines)
+    methods, baselines = list(given.methods), list(given.baselines)
+    # Synthetic scenes are shown where they were drawn; the record has none.
+    datasets = [d for d in given.datasets if (results / d).is_dir() or not given.is_synthetic(d)]
     studies, every, look = given.studies, [*given.methods, *given.baselines], given.orientation
     galleries = str(UP / RUNS / "gallery")
     found = {"start": Report("00_start")}

@@ -17,7 +17,7 @@ from tests.conftest import RECORDED, ROOT
 
 RESULTS = RECORDED
 OTHER = {  # notebook: other parameters, words that must be in what it then says, files that it must leave
-    "00_start": ({"seed": 5, "scr": 8.0, "threshold": 0.3}, ["seed 5", "background: cloud", "at 0.3"], ["scene.svg", "conventions.csv"]),
+    "00_start": ({"seed": 5, "scr": 8.0, "threshold": 0.3, "dataset": "synthetic"}, ["seed 5", "background: cloud", "at 0.3"], ["scene.svg", "conventions.csv"]),
     "10_datasets": ({"datasets": ["irstd-1k", "absent"]}, ["Not described yet", "1492"], ["places.svg", "ranges.csv"]),
     "11_efficiency": ({"methods": ["ggl_net"], "beside": "nudt-sirst"}, ["8,988,093", "DNANet"], ["accuracy-over-size.svg", "cost.csv"]),
     "12_failures": ({"dataset": "nudt-sirst", "methods": ["mpcm", "point_regression"], "most": 3}, ["945", "No crops are kept here"], ["who-finds-what.svg", "hardest.csv"]),

@@ -135,6 +135,15 @@ class TestPublish:
         else:
             assert made in publish.files(cell, ())
 
+    def test_runs_on_synthetic_scenes_are_refused(self, monkeypatch):
+        monkeypatch.chdir(ROOT)
+
+        with pytest.raises(InputError, match="synthetic: results on synthetic scenes are not published; `make report`"):
+            publish.main("nuaa-sirst-mpcm", "synthetic-ggl_net-0")
+
+    def test_the_record_has_no_results_on_synthetic_scenes(self):
+        assert list((ROOT / "reports").rglob("*synthetic*")) == []
+
     @pytest.mark.parametrize("public", [("synthetic",), ()])
     def test_pieces_of_scenes_are_published_of_public_datasets_alone(self, folders, monkeypatch, public):
         monkeypatch.setattr(publish, "RESULTS", folders[1])

@@ -8,7 +8,7 @@ import pytest
 
 from irstd.apps import revisions
 from irstd.errors import InputError
-from tests.conftest import ROOT
+from tests.conftest import RECORDED, ROOT
 
 GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
 
@@ -19,12 +19,12 @@ def repository(tmp_path):
     root, results = tmp_path / "repo", "reports/results"
     shutil.copytree(ROOT / "notebooks", root / "notebooks")
     subprocess.run([*GIT, "init", "-q"], cwd=root, check=True)
-    shutil.copytree(ROOT / results / "methods", root / results / "methods")
+    shutil.copytree(RECORDED / "methods", root / results / "methods")
     for method in ("ggl_net", "mpcm"):
-        shutil.copytree(ROOT / results / "synthetic" / method, root / results / "synthetic" / method)
+        shutil.copytree(RECORDED / "synthetic" / method, root / results / "synthetic" / method)
         for words in (["add", "-A"], ["commit", "-qm", method]):
             subprocess.run([*GIT, *words], cwd=root, check=True)
-    shutil.copytree(ROOT / results / "synthetic/pstnn", root / results / "synthetic/pstnn")
+    shutil.copytree(RECORDED / "synthetic/pstnn", root / results / "synthetic/pstnn")
     return root
 
 

@@ -233,6 +233,14 @@ class Params:
         """
         return _entry(self.dataset, name, "dataset")
 
+    def is_synthetic(self, name: str) -> bool:
+        """Whether the scenes of the dataset `name` are drawn here, for trying things: the record has no results of it.
+
+        Raises:
+            InputError: params.yaml has no such dataset.
+        """
+        return isinstance(self.data(name).source, Made)
+
     def full_recipe(self, row: str) -> Recipe:
         """The row's own recipe, as `budget: full` takes it.
 

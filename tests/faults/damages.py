@@ -190,7 +190,7 @@ FAULTS: dict[str, Fault] = {
     "record: a column less": Fault(text(f"{RUN}/history.csv", lambda t: t.replace("loss", "lost", 1)), REPORT, ("history.csv", "loss")),
     "record: curves empty": Fault(data(f"{RUN}/sweep.csv", b""), REPORT, ("sweep.csv",)),
     "record: bytes that are no text": Fault(data(f"{RUN}/watched.csv", b"\xff\xfe\x00\x01"), REPORT, ("watched.csv",)),
-    "record: a scene of no height": Fault(cell("reports/results/synthetic/scenes.csv", "height", "nan?"), REPORT, ("scenes.csv", "was changed")),
+    "record: a scene of no height": Fault(cell("reports/results/nuaa-sirst/scenes.csv", "height", "nan?"), REPORT, ("scenes.csv", "was changed")),
     "record: a method's card gone": Fault(all_of(gone("runs/results/methods"), gone("reports/results/methods/ggl_net.json")), REPORT, ("ggl_net.json", "missing")),
     "record: a method's card cut": Fault(text("runs/results/methods/ggl_net.json", lambda t: t[:50]), REPORT, ("ggl_net.json",)),
     "record: a number that is missing": Fault(cell(f"{RUN}/per_image.csv", "targets", "nan"), REPORT, ("per_image.csv is damaged: targets in row 1 is empty",)),
@@ -269,7 +269,7 @@ def world(folder: Path) -> Path:
     copy(folder)
     set_params(folder, TINY)
     set_params(folder, {"baselines": [], "method": {"ggl_net": {"budgets": {"quick": {"epochs": 3}}}}})
-    done = dvc(folder, "repro", "score@synthetic-ggl_net-0", "method-card@ggl_net")
+    done = dvc(folder, "repro", "score@synthetic-ggl_net-0", "summarise-dataset@synthetic", "method-card@ggl_net")
     assert done.returncode == 0, done.stderr
     packed = called(folder, Fault(all_of(), ["pipelines.pack_weights", "synthetic", "ggl_net", "0"], ()))
     assert packed.returncode == 0, packed.stderr
