@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from irstd.errors import InputError
-from irstd.formats import bands, coco, lists, maps, masks, pixels, text
+from irstd.formats import bands, coco, lists, maps, masks, pixels, text, tiff
 from irstd.formats.names import Names, plain, stem_of
 from irstd.formats.pixels import Pixels, UnreadableError
 from tests.conftest import ROOT
@@ -240,20 +240,25 @@ def test_colours_read_by_bands_are_those_of_the_whole(tmp_path, rng, monkeypatch
     )
 
 
-def test_a_tiff_whose_pages_go_round_in_a_circle_is_refused(tmp_path):
-    """tifffile reads such pages for ever."""
+@pytest.mark.parametrize(
+    ("big", "tags", "after", "sentence"),
+    [
+        (False, 1, (8).to_bytes(4, "little"), "its pages go round in a circle"),
+        (True, 1, (16).to_bytes(8, "little"), "its pages go round in a circle"),
+        (False, 1, b"", "it is cut short"),
+        (False, 1, b"\x08", "it is cut short"),
+        (False, 0xFFFF, bytes(4), "it is cut short"),
+        (True, 2**64 - 1, bytes(8), "it is cut short"),
+    ],
+)
+def test_a_tiff_whose_pages_do_not_end_is_refused(tmp_path, big, tags, after, sentence):
+    """tifffile reads pages that lead back for ever, and of a page that is cut short any bytes as the place of the next."""
     path = tmp_path / "a.tif"
-    path.write_bytes(
-        b"II*\0"
-        + (8).to_bytes(4, "little")
-        + bytes(2)
-        + (14).to_bytes(4, "little")
-        + bytes(2)
-        + (8).to_bytes(4, "little")
-    )
+    head = b"II+\0\x08\0\0\0" + (16).to_bytes(8, "little") if big else b"II*\0" + (8).to_bytes(4, "little")
+    path.write_bytes(head + tags.to_bytes(8 if big else 2, "little") + bytes(20 if big else 12) + after)
 
-    with pytest.raises(UnreadableError, match="its pages go round in a circle"):
-        pixels.read(path)
+    with pytest.raises(ValueError, match=sentence):
+        tiff.check(path)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])

@@ -12,25 +12,32 @@ def check(path: Path) -> None:
     """Follows the chain of pages, each of which names the next by its place in the file.
 
     Raises:
-        ValueError: it has no end, or is too long.
+        ValueError: it has no end, is too long, or a page is cut short. tifffile takes the last bytes that there are for
+            the next page's place, which may lead back for ever.
     """
     with path.open("rb") as file:
         order = ">" if file.read(2) == b"MM" else "<"
+        size = path.stat().st_size
 
         def number(kind: str) -> int:
             held = file.read(struct.calcsize(kind))
-            return struct.unpack(order + kind, held)[0] if len(held) == struct.calcsize(kind) else 0
+            if len(held) < struct.calcsize(kind):
+                raise ValueError("it is cut short")
+            return struct.unpack(order + kind, held)[0]
 
         big = number("H") == BIG
         file.seek(8 if big else 4)
         place = number("Q" if big else "I")
         seen: set[int] = set()
-        while place:
+        while 0 < place < size:  # a page beyond the end is not read
             if place in seen:
                 raise ValueError("its pages go round in a circle")
             if len(seen) == MOST_PAGES:
                 raise ValueError(f"it has more than {MOST_PAGES:,} pages; save them in several files")
             seen.add(place)
             file.seek(place)
-            file.seek(number("Q") * 20 if big else number("H") * 12, 1)
+            tags = number("Q") * 20 if big else number("H") * 12
+            if tags > size:
+                raise ValueError("it is cut short")
+            file.seek(tags, 1)
             place = number("Q" if big else "I")
