@@ -27,7 +27,7 @@ docs: $(READY) ## the documentation as one site with search, in runs/docs: guide
 	sphinx-build --quiet --fail-on-warning --jobs auto -c docs . runs/docs
 	@echo "Open the documentation: $(CURDIR)/runs/docs/index.html"
 
-cells: $(READY) ## write cells.yaml anew, after a change of the lists in params.yaml
+cells: $(READY) ## rewrite cells.yaml after a change of the lists in params.yaml
 	python -c "from pipelines.plan import write_cells; write_cells()"
 
 test: $(READY) ## the tests; under 10 minutes on 2 cores
@@ -68,8 +68,8 @@ faults: $(READY) ## damage, kills of the pipeline, mutated files for every reade
 detectors: $(READY) ## what RetinaNet and YOLOv8n need besides; ultralytics is AGPL-3.0 software
 	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[detectors]'
 
-lock: $(READY) ## write constraints.txt anew from the environment
-	{ echo "# Exact versions of everything; \`make lock\` writes them anew from the environment."; \
+lock: $(READY) ## rewrite constraints.txt from the environment
+	{ echo "# Exact versions of everything; \`make lock\` rewrites them from the environment."; \
 	  pip freeze --exclude-editable | sed 's/^torch==/torch===/'; } > constraints.txt
 
 clean: ## remove what runs made; keeps the environment, data and the cache

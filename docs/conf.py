@@ -117,13 +117,13 @@ def _read(_app: object, name: str, source: list[str]) -> None:
 
 def _docstring(_app: object, kind: str, _name: str, _of: object, _options: object, lines: list[str]) -> None:
     """Ours are written to be read as they stand: bars are absolute values, columns are aligned."""
-    told: list[str] = []
+    shown: list[str] = []
     for paragraph in "\n".join(lines).split("\n\n"):
         aligned = kind == "module" and paragraph.startswith("    ")
-        told += ["::", ""] if aligned else []
+        shown += ["::", ""] if aligned else []
         code = aligned or paragraph.lstrip().startswith(">>>")
-        told += [*(paragraph if code else paragraph.replace("|", r"\|").replace("*", r"\*")).split("\n"), ""]
-    lines[:] = told
+        shown += [*(paragraph if code else paragraph.replace("|", r"\|").replace("*", r"\*")).split("\n"), ""]
+    lines[:] = shown
     first = next((n for n, line in enumerate(lines) if n and FIELD.match(line)), 0)
     if kind == "class" and first and not lines[first - 1]:
         end = lines.index("", first)

@@ -9,7 +9,7 @@ MOST = 40  # options that a message lists
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used; the message is one sentence that ends in the mend."""
+    """Something the user gave cannot be used; the message is one sentence that ends in the fix."""
 
 
 def hint(name: str, options: Iterable[str]) -> str:

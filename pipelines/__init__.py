@@ -28,7 +28,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def run(main: Callable[..., None]) -> None:
-    """Calls a stage's `main` with the command line's words; what the user must mend is one sentence and exit 1."""
+    """Calls a stage's `main` with the command line's words; what the user must fix is one sentence and exit 1."""
     parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
     for name, parameter in inspect.signature(main).parameters.items():
         parser.add_argument(name, nargs="*" if parameter.kind is parameter.VAR_POSITIONAL else None)
@@ -39,7 +39,7 @@ def run(main: Callable[..., None]) -> None:
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """Ends the process with one sentence where the user must mend something."""
+    """Ends the process with one sentence where the user must fix something."""
     try:
         yield
     except InputError as error:
@@ -47,9 +47,7 @@ def sentences() -> Iterator[None]:
     except OSError as error:
         # The disk is full, a folder may not be written, a file vanished.
         path = Path(error.filename).name if isinstance(error.filename, str) else "a file"
-        sys.exit(
-            f"error: {path}: {error.strerror or error}; mend that and run `dvc repro` again, finished work is kept"
-        )
+        sys.exit(f"error: {path}: {error.strerror or error}; fix that and run `dvc repro` again, finished work is kept")
 
 
 def counted(number: int, what: str) -> str:

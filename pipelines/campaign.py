@@ -116,7 +116,7 @@ def train(folder: Path, state: Path, number: int, end: float, step: str) -> None
 
     first: list[tuple[float, int]] = []  # when the first epoch here ended, and pixels until then; it warms up
 
-    def told(row: dict[str, Any]) -> None:
+    def on_epoch(row: dict[str, Any]) -> None:
         now = time.monotonic(), row["pixels"]
         if not first:
             first.append(now)
@@ -132,14 +132,14 @@ def train(folder: Path, state: Path, number: int, end: float, step: str) -> None
         # Most of a step is passes over memory, and most kernels are small: joined, both are fewer.
         torch_dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
         if not any(isinstance(module, ODConv2d) for module in network.modules()):
-            # Its temperature changes with each epoch: it would be compiled anew.
+            # Its temperature changes with each epoch: it would be compiled again.
             network.compile(dynamic=False, mode=STEPS[step])
         chosen = replace(chosen, loss=torch.compile(chosen.loss, dynamic=False))
     fitted = loop.fit(
         chosen, options, network, recipe, prepared, training=[places[n] for n in wanted.learn],
         validation=[places[n] for n in wanted.choose], seed=facts.seed, on=on, clicks=clicks,
         in_precision=in_precision, checkpoint=state / f"{given['name']}.pt", checkpoint_s=wanted.checkpoint_s,
-        on_epoch=told,
+        on_epoch=on_epoch,
     )  # fmt: skip
     made = {
         **given["facts"],

@@ -16,8 +16,8 @@ def main(dataset: str) -> None:
         shutil.rmtree(building, ignore_errors=True)
         download.finish(building, folder, synthetic.write(source.scenes, building), "made from a seed")
     elif isinstance(source, params.Folder):
-        told = download.copy_own(dataset, source.folder, folder, levels=source.levels, skip_broken=source.skip_broken)
-        print("\n".join([f"{dataset}: {told[0]}", *told[1:]]))
+        notes = download.copy_own(dataset, source.folder, folder, levels=source.levels, skip_broken=source.skip_broken)
+        print("\n".join([f"{dataset}: {notes[0]}", *notes[1:]]))
     else:
         mirror = os.environ.get("IRSTD_MIRROR")
         origin = download.obtain(dataset, folder, ARCHIVES, mirror=mirror, progress=True)

@@ -41,7 +41,7 @@ def _prepared(names: list[str], cells: dict[str, Any]) -> None:
     datasets = dict.fromkeys(cells[name]["dataset"] for name in names)
     words = [sys.executable, "-m", "dvc", "repro", "--quiet", "plan", *(f"prepare@{d}" for d in datasets)]
     if subprocess.run(words, check=False).returncode:
-        raise InputError("the datasets could not be prepared; mend what DVC says above")
+        raise InputError("the datasets could not be prepared; fix what DVC says above")
 
 
 def queue(wanted: list[str]) -> tuple[dict[str, list[str]], str]:
@@ -142,7 +142,7 @@ def main() -> None:
         )
     if bad:
         sys.exit(
-            f"error: {len(bad)} of {len(cells)} cells are not joined; mend that and call this again, the rest is kept"
+            f"error: {len(bad)} of {len(cells)} cells are not joined; fix that and call this again, the rest is kept"
         )
 
 

@@ -42,7 +42,7 @@ from pipelines.lookup import method_of
 
 WEIGHTS = "best.safetensors"
 HISTORY = ("history.csv", "watched.csv")
-TOLD = ("commit", "hardware", "precision", "wall_s")
+STATED = ("commit", "hardware", "precision", "wall_s")
 APART = 0.1  # between thresholds, for the same reason
 CLOSE = 0.02  # between scores in bfloat16, as GPUs validate, and in single precision
 
@@ -55,7 +55,7 @@ def _provenance(path: Path, name: str) -> dict[str, Any]:
     """
     try:
         made = json.loads(path.read_text())
-        needed = {*TOLD, "threshold", "best_epoch", "recipe", "options", "scenes", "code", "weights_sha256"}
+        needed = {*STATED, "threshold", "best_epoch", "recipe", "options", "scenes", "code", "weights_sha256"}
         whole = needed <= set(made)
     except (ValueError, TypeError):
         whole = False
@@ -222,8 +222,8 @@ def main(folder: str, dataset: str, method: str, seed: str) -> None:
     commit = [sys.executable, "-m", "dvc", "commit", "--force", f"train@{name}"]
     done = subprocess.run(commit, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise InputError(f"DVC could not import {name} ({reason(done)}); mend that, and run this again")
-    facts = {key: made[key] for key in TOLD}
+        raise InputError(f"DVC could not import {name} ({reason(done)}); fix that, and run this again")
+    facts = {key: made[key] for key in STATED}
     _record({"dataset": dataset, "method": method, "seed": int(seed), **facts, "sha256": made["weights_sha256"]})
     if before not in (None, made["commit"]):
         print(f"The weights of {name} that were here, of commit {before}, are replaced.")

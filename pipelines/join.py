@@ -66,7 +66,7 @@ def _unfit(name: str, cell: dict[str, Any], state: dict[str, Any], sums: dict[st
     if dataset not in sums:
         sums[dataset] = Prepared(PREPARED / dataset).checksum()
     if json.loads(made[0].read_text())["data_sha256"] != sums[dataset]:
-        return f"{dataset} was prepared anew since it was trained; {again}"
+        return f"{dataset} was prepared again since it was trained; {again}"
     return None
 
 
@@ -93,7 +93,7 @@ def stages_of(cells: dict[str, Sequence[str]]) -> Iterator[list[Any]]:
             "another DVC command runs in this folder; wait until it is done, and call this again"
         ) from None
     except (DvcException, KeyError) as error:
-        raise InputError(f"DVC does not take the cells ({error}); mend that, and call this again") from None
+        raise InputError(f"DVC does not take the cells ({error}); fix that, and call this again") from None
 
 
 def _enter(cells: dict[str, Sequence[str]]) -> None:

@@ -102,7 +102,7 @@ def _send(client: Client, cells: dict[str, list[str]], folder: str, threads: int
     common = {"cwd": folder, "stdin": subprocess.DEVNULL, "pure": False, "retries": RETRIES}
 
     def words(name: str) -> list[str]:
-        # Dask has its workers give freed memory back at once: a training would ask for it anew at each step, and spend
+        # Dask has its workers give freed memory back at once: a training would ask for it again at each step, and spend
         # half of its time so.
         clean = ["env", "-u", "MALLOC_TRIM_THRESHOLD_", *variables]
         return [*clean, sys.executable, "-m", "pipelines.cell", name, *cells[name]]
@@ -133,7 +133,7 @@ def run(
     cells: dict[str, list[str]], place: Path, *, workers: int | None, threads: int, hosts: list[str],
     address: str | None, ssh_port: int, dashboard: str,
 ) -> None:  # fmt: skip
-    """Runs the cells, and says of each how it ended; where each stands is told by `pipelines.cell.stands`.
+    """Runs the cells, and says of each how it ended; `pipelines.cell.stands` has where each stands.
 
     Args:
         cells: the stages to run of each. place: the checkout to run them in, which all workers see.

@@ -2,7 +2,7 @@
 
     cells/RUN.json      a run's options, merged recipe, split, precision, digest of its method's code
     methods/ROW.json    a row's method and options, digest of the method's code
-    evaluate.json       how predictions are scored; a file, since DVC reads params.yaml anew for each stage of which
+    evaluate.json       how predictions are scored; a file, since DVC reads params.yaml again for each stage of which
                         it is a parameter
     code/STAGE.json     the modules that a stage imports, a digest of what the code of each does, and the columns of
                         the tables that it names
@@ -40,7 +40,7 @@ READS_SOURCES = ("download", "prepare")
 
 
 def write_cells() -> None:
-    """Writes cells.yaml anew from params.yaml."""
+    """Rewrites cells.yaml from params.yaml."""
     CELLS.write_text(params.load().cells_text())
 
 
@@ -58,7 +58,7 @@ def code(stage: str) -> dict[str, str]:
 
 def _check(given: params.Params) -> None:
     if not CELLS.is_file() or CELLS.read_text() != given.cells_text():
-        raise InputError(f"{CELLS} is not what params.yaml asks for now; run `make cells`, which writes it anew")
+        raise InputError(f"{CELLS} is not what params.yaml asks for now; run `make cells`, which rewrites it")
     steps.precision(given.train.precision, devices.device(given.train.device))
 
 

@@ -4,7 +4,7 @@ NAME is a run, DATASET-METHOD-SEED; `DATASET-METHOD` and `DATASET` stand for all
 runs/results, with what they stand on: the dataset's tables, the method's card, its transfer, robustness and the card of
 its weights, the weights too if `publish.in_git` names them; but no costs measured beside other work, and no piece of a
 scene of a dataset that `public` does not name. Runs on synthetic scenes are for trying things, and stay in runs/.
-`race` stands for the tables of pipelines/race.py. Without a name the pages alone are written anew, from the record as
+`race` stands for the tables of pipelines/race.py. Without a name the pages alone are rewritten, from the record as
 it is.
 Nothing else writes to the record.
 """

@@ -55,7 +55,7 @@ def untrained(given: params.Params, dataset: str) -> list[dict]:
 
 
 def train(cell: dict) -> None:
-    """Trains a run, and says so when it has ended; a fault is left to its stage, which finds it again and tells it."""
+    """Trains a run, and says so when it has ended; its stage finds a fault again and reports it."""
     words = [str(cell[kind]) for kind in ("dataset", "method", "seed")]
     start = time.monotonic()
     done = subprocess.run([sys.executable, "-m", "pipelines.train", *words], capture_output=True, check=False)
@@ -106,7 +106,7 @@ def repro(*wanted: str) -> None:
     unlock()
     if subprocess.run([sys.executable, "-m", "dvc", "repro", *wanted], check=False).returncode:
         raise InputError(
-            "a stage failed; mend what it says above, and run `make quickstart` again: finished work is kept"
+            "a stage failed; fix what it says above, and run `make quickstart` again: finished work is kept"
         )
 
 

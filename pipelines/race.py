@@ -185,7 +185,7 @@ def summarise(given: dict[str, Any]) -> None:
 
 
 def over(before: pd.DataFrame, now: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Rows of the record, which may be of another machine, but for those that were made anew here."""
+    """Rows of the record, which may be of another machine, but for those that were made again here."""
     made = set(now[keys].itertuples(index=False, name=None))
     known = [row in made for row in before[keys].itertuples(index=False, name=None)]
     return pd.concat([before[~np.array(known, bool)], now], ignore_index=True)

@@ -1,4 +1,4 @@
-"""Score packed weights on changed images: DATASET METHOD SEED -> a row a change and level, on some test scenes."""
+"""Score packed weights on changed images: DATASET METHOD SEED -> one row per change and level, on some test scenes."""
 
 import numpy as np
 import pandas as pd

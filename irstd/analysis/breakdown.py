@@ -32,7 +32,7 @@ def by(table: pd.DataFrame, column: str) -> pd.DataFrame:
         table: from `joined`. column: one of `EDGES`.
 
     Returns:
-        A row a method and bin with targets: method, place (of the bin), bin, targets, pd, low, high.
+        One row per method and bin with targets: method, place (of the bin), bin, targets, pd, low, high.
     """
     edges = EDGES[column]
     names = [_name(low, high) for low, high in zip(edges, [*edges[1:], np.inf], strict=True)]

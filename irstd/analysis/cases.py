@@ -63,7 +63,7 @@ def pairs(case: Case) -> list[Pair]:
 
 
 def scored() -> pd.DataFrame:
-    """A row a case and convention: Pd, false pixels and IoU; empty where the convention does not say or stops."""
+    """One row per case and convention: Pd, false pixels and IoU; empty where the convention does not say or stops."""
     rows = []
     for case in CASES:
         for convention in CONVENTIONS.values():
@@ -84,7 +84,7 @@ def scored() -> pd.DataFrame:
 
 
 def drawn() -> pd.DataFrame:
-    """A row a pixel that is true or predicted: case, image, row, col, true, score; for drawing the cases."""
+    """One row per pixel that is true or predicted: case, image, row, col, true, score; for drawing the cases."""
     rows = []
     for case in CASES:
         for number, image in enumerate(pairs(case)):

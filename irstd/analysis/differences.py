@@ -21,7 +21,7 @@ def paired(per_image: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
         per_image: tables of results of one dataset, with `method` and `seed`.
 
     Returns:
-        A row a score of `RATIOS`: score, seeds, one, other, difference, and low and high, the 95 % interval of it
+        One row per score of `RATIOS`: score, seeds, one, other, difference, and low and high, the 95 % interval of it
         when images are drawn with replacement (the same for both rows and all seeds), of these trainings alone;
         `by_seed` lists the difference of each, and seed_low and seed_high are the ends of the 95 % t interval over
         those (nan with one seed), on these images alone. Shares in [0, 1], Fa per million.
@@ -71,7 +71,7 @@ def pairwise(per_image: pd.DataFrame, rows: list[str], score: str) -> pd.DataFra
         score: one of `RATIOS`.
 
     Returns:
-        A row a pair: one, other (the better first), one_seeds and other_seeds (their trainings), difference, low and
+        One row per pair: one, other (the better first), one_seeds, other_seeds (their trainings), difference, low and
         high (95 % interval, images drawn with replacement), p (permutation test), p_holm.
     """
     columns, ratio = RATIOS[score]
@@ -108,7 +108,7 @@ def over_seeds(per_image: pd.DataFrame, rows: list[str], score: str) -> pd.DataF
         score: one of `RATIOS`.
 
     Returns:
-        A row a method: method, seeds, mean, low and high (95 % interval of these trainings' mean, images drawn with
+        One row per method: method, seeds, mean, low and high (95 % interval of these trainings' mean, images drawn with
         replacement), by_seed (a list), seed_low and seed_high (95 % t interval over the seeds on these images, cut
         where a score ends; nan with one seed). Shares in [0, 1], Fa per million.
     """

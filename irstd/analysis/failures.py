@@ -9,7 +9,7 @@ import pandas as pd
 
 
 def found(per_target: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
-    """The share of its trainings in which each method finds each target: a row a target, a column a method.
+    """The share of its trainings in which each method finds each target: one row per target, one column per method.
 
     Args:
         per_target: of one dataset, with `method` and `seed`.
@@ -47,7 +47,7 @@ def concentration(per_image: pd.DataFrame) -> pd.DataFrame:
         per_image: of one dataset, with `method` and `seed`; without false pixels for methods of points.
 
     Returns:
-        A row a method and image, worst first: method, images (share so far), false_pixels (share so far). Methods
+        One row per method and image, worst first: method, images (share so far), false_pixels (share so far). Methods
         without false pixels have no row.
     """
     tables = []

@@ -67,9 +67,9 @@ def effects(
             score, base = (float(pooled(side.sum(0), points=method in points)) for side in judged)
             low, high = interval(*judged, points=method in points)
             false = [float(side["false"].sum() / side["pixels"].sum() * 1e6) for side in (now, before)]
-            told = (dataset, method, arm, change, AVERAGED, against, of_weights, seed)
-            told += (score, score - base, low, high, *false)
-            rows.append(dict(zip(SCHEMAS["race_effects"], told, strict=True)))
+            row = (dataset, method, arm, change, AVERAGED, against, of_weights, seed)
+            row += (score, score - base, low, high, *false)
+            rows.append(dict(zip(SCHEMAS["race_effects"], row, strict=True)))
     return DataFrame(rows, columns=list(SCHEMAS["race_effects"]))
 
 

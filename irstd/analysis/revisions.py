@@ -21,7 +21,7 @@ def compared(before: Path, after: Path) -> pd.DataFrame:
     """Every cell that has scores in one of two folders of results.
 
     Returns:
-        A row a cell: dataset, method, seed, `change` (`added`, `removed`, `changed` or `same`), and each score of
+        One row per cell: dataset, method, seed, `change` (`added`, `removed`, `changed` or `same`), and each score of
         `SCORES` as SCORE_before and SCORE_after.
     """
     tables = []

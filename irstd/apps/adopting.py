@@ -180,9 +180,9 @@ def run(given: argparse.Namespace, root: Path) -> str:
         found.append(
             f"weights of {given.weights.name}: `irstd predict --weights {given.trained_on}/{given.name} PICTURES`"
         )
-    told = "\n".join(f"  {one}" for one in found)
+    listed = "\n".join(f"  {one}" for one in found)
     return f"""Found of {name} in {file}:
-{told}
+{listed}
 
 {written[0]}  written: what was found; the clone stays where it is
 {", ".join(map(str, written[1:]))}  changed: {given.name!r} is in `methods`, with a recipe

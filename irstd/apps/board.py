@@ -42,8 +42,8 @@ def run(given: argparse.Namespace, root: Path) -> str:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page_of(rows), encoding="utf-8")
     kinds = rows["made by"].value_counts()
-    told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    return f"{len(rows)} rows: {told}.\n\nOpen {out}: it needs no network."
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return f"{len(rows)} rows: {counts}.\n\nOpen {out}: it needs no network."
 
 
 def every(results: Path, submissions: list[Path]) -> pd.DataFrame:

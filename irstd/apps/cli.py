@@ -71,7 +71,7 @@ def diff_of(before: str, after: str | None, out: Path | None) -> str:
 
 
 def main(words: list[str] | None = None) -> None:
-    """Runs the command line; what the user must mend is one sentence and exit 1."""
+    """Runs the command line; what the user must fix is one sentence and exit 1."""
     parser = argparse.ArgumentParser(
         "irstd", description="Infrared small target detection: datasets, methods, and scores that can be compared.",
         epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -130,7 +130,7 @@ def main(words: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        sys.exit(f"error: {error.filename or 'a file'}: {error.strerror or error}; mend that and run the command again")
+        sys.exit(f"error: {error.filename or 'a file'}: {error.strerror or error}; fix that and run the command again")
 
 
 if __name__ == "__main__":

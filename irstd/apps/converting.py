@@ -44,5 +44,5 @@ def run(given: argparse.Namespace) -> str:
         lost = [*truth.lost, *convert.FORMS[given.to](truth, given.out)]
         notes = truth.notes
         what = f"{sum(map(len, truth.marks.values()))} targets of {len(truth.sizes)} scenes"
-    told = "; ".join(lost) if lost else "nothing"
-    return "\n".join([*notes, f"{what} written to {given.out} as {given.to}. Lost: {told}."])
+    losses = "; ".join(lost) if lost else "nothing"
+    return "\n".join([*notes, f"{what} written to {given.out} as {given.to}. Lost: {losses}."])

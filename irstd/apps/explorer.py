@@ -191,11 +191,11 @@ class Explorer:
         """Another source: its scenes, the worst first, and its own threshold."""
         self.current: Source = self.sources[self.source.value]()
         threshold = self.current.threshold if self.wanted is None else self.wanted
-        told = []
+        options = []
         for name in self.current.names:
             counts = self.current.view(name).judged(threshold).counts
             missed = counts.targets - counts.detected
-            told.append(
+            options.append(
                 (
                     -missed,
                     -counts.false_regions,
@@ -205,8 +205,8 @@ class Explorer:
             )
         with self._quiet():
             self.threshold.value = threshold
-            self.scene.options = [(text, name) for *_, name, text in sorted(told)]
-            self.scene.index = 0 if told else None
+            self.scene.options = [(text, name) for *_, name, text in sorted(options)]
+            self.scene.index = 0 if options else None
             self.place.index = None
         self._chosen(None)
 

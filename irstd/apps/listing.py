@@ -1,7 +1,7 @@
 """`irstd datasets` and `irstd methods`: what there is.
 
 Sizes of methods stand in a table beside this file, with a digest of the code they were counted from, so that they are
-printed at once and without torch; what has changed since, and what others install, is counted anew.
+printed at once and without torch; what has changed since, and what others install, is counted when it is printed.
 `python -m irstd.apps.listing` writes the table.
 """
 
@@ -49,7 +49,7 @@ def datasets(root: Path) -> str:
         folder, prepared = root / "data/raw" / name, root / "data/prepared" / name
         row = {"on disk": name, "images": "–", "masks": "–", "targets": "–", "splits": "–", "verified": "–"}
         if folder.is_dir():
-            said = own.told(folder)
+            said = own.notes(folder)
             if said.get("labels", "masks") == "masks":
                 files = raw.pairs(folder)
                 row |= {"images": len(files), "masks": len(files)}
@@ -136,7 +136,7 @@ def read(path: Path = SIZES) -> list[dict[str, str]]:
 
 
 def write(path: Path = SIZES) -> None:
-    """Writes the table of sizes of our own methods anew; rows of methods whose extra is not installed are kept."""
+    """Rewrites the table of sizes of our own methods; rows of methods whose extra is not installed are kept."""
     before = {row["name"]: row for row in read(path)} if path.is_file() else {}
     with path.open("w", newline="") as opened:
         out = csv.DictWriter(opened, COLUMNS, lineterminator="\n")

@@ -9,7 +9,7 @@ from typing import Any
 
 from irstd.apps import scoring
 from irstd.errors import InputError
-from irstd.formats.known import TOLD
+from irstd.formats.known import STATED
 
 SIZES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9}
 
@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--dataset", required=True, help="of the catalogue; its test scenes, every one")
     scoring.add_reading(parser)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="new; runs/submissions/DATASET-NAME if not given")
-    for key, what in TOLD.items():
+    for key, what in STATED.items():
         kind = {"type": count, "metavar": "NUMBER"} if key == "parameters" else {"default": "", "metavar": "TEXT"}
         parser.add_argument(f"--{key.replace('_', '-')}", help=what, **kind)
     parser = commands.add_parser("verify", help="compute every number of submissions again")
@@ -56,18 +56,18 @@ def submit(given: argparse.Namespace, root: Path) -> str:
     if given.hub_dataset and not re.fullmatch(r"[\w.-]+/[\w.-]+", given.hub_dataset):
         raise InputError(f"--hub-dataset {given.hub_dataset!r} names no dataset of the Hub; give OWNER/NAME")
     if given.skip:
-        raise InputError("a submission leaves nothing out; mend the predictions, and leave out --skip")
+        raise InputError("a submission leaves nothing out; fix the predictions, and leave out --skip")
     one, dataset = scoring.read(given, root), scoring.dataset(given.dataset, given.split, root)
-    told = {
+    stated = {
         "name": one.name,
         "dataset": given.dataset,
         "split": dataset.split,
         "checksum": dataset.prepared.checksum(),
-        **{key: _line(value) for key in TOLD if (value := getattr(given, key)) not in ("", None)},
+        **{key: _line(value) for key in STATED if (value := getattr(given, key)) not in ("", None)},
     }
     plain = "".join(c if c.isalnum() or c in "._-" else "-" for c in one.name)
     folder = given.out or root / "runs/submissions" / f"{given.dataset}-{plain}"
-    report = entry.make(folder, one.truth, one.found, one.above, told)
+    report = entry.make(folder, one.truth, one.found, one.above, stated)
     row = report.conventions.loc["irstd"]
     shown = ", ".join(
         f"{title} {tables.percent(row[key])} %" for key, title in (("iou", "IoU"), ("pd", "Pd"), ("f1", "F1"))

@@ -155,7 +155,7 @@ def _unused(foreign: Foreign, side: int) -> frozenset[str]:
     """Parameters of the foreign network that the loss does not reach.
 
     Raises:
-        InputError: slopes are not finite, or there is none.
+        InputError: gradients are not finite, or there are none.
     """
     import torch  # noqa: PLC0415
 
@@ -174,6 +174,6 @@ def _unused(foreign: Foreign, side: int) -> frozenset[str]:
     learnt = {name: p for name, p in network.network.named_parameters() if p.requires_grad}
     wild = [name for name, p in learnt.items() if p.grad is not None and not p.grad.isfinite().all()]
     if wild or not learnt:
-        what = f"slopes of {wild[0]} that are not finite" if wild else "nothing to learn"
+        what = f"gradients of {wild[0]} that are not finite" if wild else "nothing to learn"
         raise InputError(f"{foreign.name} has {what}; with maps of probabilities say --outputs probabilities")
     return frozenset(name for name, p in learnt.items() if p.grad is None)

@@ -346,7 +346,7 @@ def _values(text: str) -> dict[Any, Any]:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
-        raise InputError(f"params.yaml: line {where.line + 1 if where else '?'} is not YAML; mend it there") from None
+        raise InputError(f"params.yaml: line {where.line + 1 if where else '?'} is not YAML; fix it there") from None
     except (ValueError, OverflowError, RecursionError) as error:  # of dates that are none, and endless nesting
         raise InputError(f"params.yaml cannot be read ({error}); correct it") from None
     if values is not None and not isinstance(values, dict):

@@ -70,7 +70,7 @@ class Augmentation:
             matrix = self._matrix(len(chosen), image)
             height, width = image.shape[-2:]
             layers = image[chosen] if mask is None else torch.cat([image[chosen], mask[chosen]], 1)
-            # px are px (align_corners): without it points and pixels part by a fraction of one
+            # `align_corners` keeps points and pixels aligned: without it they are a fraction of a pixel apart
             layers = warp_affine(layers, matrix[:, :2], (height, width), align_corners=True, padding_mode=wanted.border)
             image[chosen] = layers[:, :1]
             if mask is not None:

@@ -21,7 +21,7 @@ class Source:
 
     kind: `url` (a direct link), `drive` (a Google Drive id), `hand` (a page where a person clicks).
     images, masks: regular expressions that match a member's whole path; group `name` is the scene's name.
-    page: what to tell a person; for `hand`, with the access code.
+    page: how a person obtains it; for `hand`, with the access code.
     """
 
     kind: str

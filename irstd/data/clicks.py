@@ -1,4 +1,4 @@
-"""Single-point labels: what an annotator's clicks tell, and nothing more.
+"""Single-point labels: what an annotator's clicks give, and nothing more.
 
 A view of a prepared dataset without masks. Its points are the targets' centroids, moved at random as coarse
 clicks are, or clicks read from a file.

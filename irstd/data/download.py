@@ -165,7 +165,7 @@ def obtain(
         fetcher: downloads one URL; see `fetch`.
 
     Raises:
-        InputError: nothing worked; the message tells each reason, and what to fetch by hand.
+        InputError: nothing worked; the message gives each reason, and what to fetch by hand.
     """
     entry = catalogue.get(name)
     building = folder.with_name(f"{folder.name}.part")

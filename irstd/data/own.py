@@ -108,10 +108,10 @@ def take(folder: Path, split: str = "lists") -> Own:
         faults += _take_marks(folder, parts, found, names)
     if not twice:
         try:
-            told = roles.find(folder, found.images, role_of, split, found.used)
-            found.roles = told.of
-            found.used += told.used
-            found.report += told.notes
+            known = roles.find(folder, found.images, role_of, split, found.used)
+            found.roles = known.of
+            found.used += known.used
+            found.report += known.notes
         except InputError as error:
             faults.append(str(error).removeprefix(f"{folder.name}: "))
     if faults:
@@ -327,8 +327,8 @@ def copy(
                 shutil.copyfile(path, target)
     if found.marks is not None:
         write_marks(building / MARKS, [mark for mark in found.marks.every if mark.scene in found.images])
-    told = {"levels": levels, "labels": found.kind, "report": found.report}
-    raw.finish(building, folder, found.roles, "a folder of the user's own", told)
+    notes = {"levels": levels, "labels": found.kind, "report": found.report}
+    raw.finish(building, folder, found.roles, "a folder of the user's own", notes)
     return found.report
 
 
@@ -351,7 +351,7 @@ def read_marks(path: Path) -> dict[str, list[Mark]]:
     return found
 
 
-def told(folder: Path) -> dict[str, object]:
+def notes(folder: Path) -> dict[str, object]:
     """What `copy` noted of a raw dataset: `levels` and `labels`; empty of others."""
     path = folder / "source.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -128,7 +128,7 @@ def measure(pair: Pair) -> list[dict[str, object]]:
     """A row for each target: place, size, brightness, signal-to-clutter ratio.
 
     `scr` is (mean of the target - mean around) / deviation around, the surroundings being the box of 20 px
-    to each side without any target (Gao et al., IPI, TIP 2013); its sign tells dark targets.
+    to each side without any target (Gao et al., IPI, TIP 2013); it is negative for dark targets.
     """
     found = regions(pair.mask)
     rows: list[dict[str, object]] = []
@@ -190,9 +190,9 @@ def prepare(source: Path, folder: Path, *, progress: bool = False) -> list[str]:
     Raises:
         InputError: as `raw.pairs`, `survey` and `read_pair`.
     """
-    told = own.told(source)
-    levels = tuple(float(level) for level in told["levels"]) if told.get("levels") else None
-    with_masks = told.get("labels", "masks") == "masks"
+    notes = own.notes(source)
+    levels = tuple(float(level) for level in notes["levels"]) if notes.get("levels") else None
+    with_masks = notes.get("labels", "masks") == "masks"
     if with_masks:
         files = raw.pairs(source)
         every, meaning = {}, survey(files, f"{source.name}/masks")
@@ -244,7 +244,7 @@ def prepare(source: Path, folder: Path, *, progress: bool = False) -> list[str]:
         if (source / name).exists():
             shutil.copyfile(source / name, building / name)
     if not with_masks:
-        (building / "labels.json").write_text(json.dumps({"labels": told["labels"]}) + "\n", encoding="utf-8")
+        (building / "labels.json").write_text(json.dumps({"labels": notes["labels"]}) + "\n", encoding="utf-8")
     elif (source / "labels").is_dir():
         _boxes(source / "labels", pd.DataFrame(scenes)).to_csv(building / "boxes.csv", index=False)
     shutil.rmtree(folder, ignore_errors=True)

@@ -4,7 +4,7 @@
     masks.npy     their masks, eight pixels a byte
     scenes.csv    name, height, width, group, and what was found odd
     splits.csv    the role of each scene in each split
-    targets.csv   a row a target: where, how large, how bright
+    targets.csv   one row per target: where, how large, how bright
     parts.csv     only of a union: the dataset that each scene is of
     labels.json   only where truth is boxes or points; masks hold the filled boxes, or a pixel for each point
 

@@ -185,17 +185,17 @@ def listed_splits(
 
 
 def finish(
-    building: Path, folder: Path, roles: dict[str, dict[str, str]], origin: str, told: Mapping[str, Any] | None = None
+    building: Path, folder: Path, roles: dict[str, dict[str, str]], origin: str, notes: Mapping[str, Any] | None = None
 ) -> None:
     """Writes splits and origin, and puts the finished folder in its place.
 
     Args:
-        told: what else `source.json` is to say.
+        notes: what else `source.json` is to say.
     """
     for list_ in building.glob("*.txt"):
         list_.unlink()
     write_splits(building / "splits.csv", roles)
-    said = {"origin": origin, "scenes": len(roles), **(told or {})}
+    said = {"origin": origin, "scenes": len(roles), **(notes or {})}
     (building / "source.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)

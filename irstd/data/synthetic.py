@@ -48,7 +48,7 @@ class Scene:
     """One scene.
 
     image: grey levels. mask: pixels with at least half of a target's peak. clutter: kind of background.
-    truth: a row a target: row, col (px, sub-pixel), sigma (px), signal-to-clutter ratio, peak (grey levels).
+    truth: one row per target: row, col (px, sub-pixel), sigma (px), signal-to-clutter ratio, peak (grey levels).
     """
 
     image: UInt8[ndarray, "H W"]

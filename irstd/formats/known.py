@@ -28,7 +28,7 @@ FIXES = {  # kind of problem: what it says of the names, and the fix
     ),
 }
 LEFT_OUT = tuple(kind for kind in FIXES if kind != "most")
-TOLD = {  # of a method, in a submission's card
+STATED = {  # of a method, in a submission's card
     "paper": "address or doi of the paper",
     "code": "address of the code, with its commit",
     "authors": "who submits",

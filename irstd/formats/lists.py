@@ -73,15 +73,15 @@ def find(folder: Path, names: Iterable[str], split: str = "lists") -> Lists:
     for place, kinds in places.items():
         for of, lists in _wanted(kinds, folder.name).items():
             here = "/".join([*place.relative_to(folder).parts, of]).strip("/")
-            told = _one_split(lists, known, folder, faults)
-            if told:
-                found.roles[here] = told
+            of_split = _one_split(lists, known, folder, faults)
+            if of_split:
+                found.roles[here] = of_split
     if faults:
         raise InputError(f"{folder.name}: " + "; ".join(faults))
     if len(found.roles) == 1:
         found.roles = {split: next(iter(found.roles.values()))}
     else:
-        found.roles = {key.replace("/", "-") or split: told for key, told in found.roles.items()}
+        found.roles = {key.replace("/", "-") or split: roles for key, roles in found.roles.items()}
     if len(found.roles) > 1:
         found.notes.append(f"lists of several splits: {', '.join(found.roles)}; name one as `split`")
     if not found.roles:
@@ -131,13 +131,13 @@ def _names_scenes(path: Path, known: Names) -> bool:
         lines = entries(path)
     except InputError:
         return False
-    told = 0
+    named = 0
     for line in lines:
         try:
-            told += bool(_sequence(line, known)) or _scene(line, known) is not None
+            named += bool(_sequence(line, known)) or _scene(line, known) is not None
         except InputError:
-            told += 1
-    return told >= max(1, len(lines) / 2)
+            named += 1
+    return named >= max(1, len(lines) / 2)
 
 
 def _wanted(kinds: Mapping[str, dict[str, Path]], name: str) -> dict[str, dict[str, Path]]:
@@ -218,18 +218,18 @@ def _sequence(line: str, known: Names) -> list[str]:
 
 
 def _scene(line: str, known: Names) -> str | None:
-    """The scene of a line: a name or path, or what its words tell, as in lists of images and masks, or numbered ones.
+    """The scene of a line: a name or path, or what its words name, as in lists of images and masks, or numbered ones.
 
     Raises:
-        InputError: its words tell several scenes.
+        InputError: its words name several scenes.
     """
     words = [word for word in re.split(r"[\s,;]+", line) if word]
     if len(words) < 2 or stem_of(line) in known.known:
         return known.find(line, exact=True)
-    # A file tells more than a scene's name as it stands, and that more than a number that may be one.
+    # A file says more than a scene's name as it stands, and that more than a number that may be one.
     files = [word for word in words if stem_of(word) != word or "/" in word]
-    told = [word for word in files if known.find(word, exact=True)] or [word for word in words if word in known.known]
-    scenes = {scene for word in told or words if (scene := known.find(word, exact=True)) is not None}
+    named = [word for word in files if known.find(word, exact=True)] or [word for word in words if word in known.known]
+    scenes = {scene for word in named or words if (scene := known.find(word, exact=True)) is not None}
     if len(scenes) > 1:
         one, other, *_ = sorted(scenes)
         raise InputError(f"{line!r} names {one!r} and {other!r} in one line; put one scene in a line")

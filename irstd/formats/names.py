@@ -20,7 +20,7 @@ FOUND_END = re.compile(rf"(?<=.)[ _.-]({'|'.join(FOUND_WORDS)})$", re.IGNORECASE
 
 
 def scene_of(text: str, names: Iterable[str]) -> str | None:
-    """The scene that a file name tells: the longest one in it that is no part of a longer word.
+    """The scene that a file name stands for: the longest one in it that is no part of a longer word.
 
     Raises:
         InputError: two are equally long.
@@ -36,10 +36,10 @@ def scene_of(text: str, names: Iterable[str]) -> str | None:
     edges = [m.start() for m in re.finditer(r"(?<![A-Za-z0-9])(?=[A-Za-z0-9])", text)]
     ends = [m.start() for m in re.finditer(r"(?<=[A-Za-z0-9])(?![A-Za-z0-9])", text)]
     inside = {text[start:end] for start in edges for end in ends if end > start}
-    told = sorted((part for part in inside if part in known), key=lambda name: (-len(name), name))
-    if len(told) > 1 and len(told[0]) == len(told[1]):
-        raise InputError(f"{text!r} may be {told[0]!r} or {told[1]!r}; give the name as it is written there")
-    return told[0] if told else None
+    fitting = sorted((part for part in inside if part in known), key=lambda name: (-len(name), name))
+    if len(fitting) > 1 and len(fitting[0]) == len(fitting[1]):
+        raise InputError(f"{text!r} may be {fitting[0]!r} or {fitting[1]!r}; give the name as it is written there")
+    return fitting[0] if fitting else None
 
 
 def plain(stem: str) -> str:
@@ -73,9 +73,9 @@ def _canonical(text: str) -> str:
 
 @dataclass
 class Names:
-    """The names of scenes, and which of them a text tells.
+    """The names of scenes, and which of them a text stands for.
 
-    A name may be a path, as SEQUENCE/FRAME. A text tells the scene it equals; else the one that its last parts tell:
+    A name may be a path, as SEQUENCE/FRAME. A text stands for the scene it equals; else for that of its last parts:
     directories must be equal, and the file's name may carry further words (`epoch400_Misc_11_0`), or have other
     leading zeros (000001 and 1), where that leaves one scene.
     """
@@ -84,7 +84,7 @@ class Names:
     _tails: dict[tuple[str, ...], dict[str, list[str]]] = field(default_factory=dict, init=False)
     _loose: dict[str, list[str]] = field(default_factory=dict, init=False)
     _last: dict[str, list[str]] = field(default_factory=dict, init=False)
-    guessed: dict[str, str] = field(default_factory=dict, init=False)  # texts whose number alone told a scene
+    guessed: dict[str, str] = field(default_factory=dict, init=False)  # texts whose number alone fitted a scene
 
     def __post_init__(self) -> None:
         for name in self.known:
@@ -94,14 +94,14 @@ class Names:
             self._last.setdefault(last, []).append(name)
 
     def find(self, text: str, *, exact: bool = False) -> str | None:
-        """The scene that a name, or a path, tells; None where it tells none.
+        """The scene that a name, or a path, stands for; None where it stands for none.
 
         Args:
             text: with or without a suffix.
             exact: no further words before or after the name, as in lists.
 
         Raises:
-            InputError: it tells several.
+            InputError: it stands for several.
         """
         for candidate in dict.fromkeys((text, stem_of(text))):
             if candidate in self.known:
@@ -116,20 +116,20 @@ class Names:
         if not exact:
             for start in range(len(folders) + 1):
                 inside = self._tails.get(tuple(folders[start:]))
-                if inside and (told := scene_of(last, inside)):
-                    return inside[told][0]
+                if inside and (fitting := scene_of(last, inside)):
+                    return inside[fitting][0]
         return self._unsure(whole, last, folders)
 
     def _unsure(self, whole: str, last: str, folders: list[str]) -> str | None:
-        """The one scene that is told but for leading zeros, case or its folders."""
+        """The one scene that fits but for leading zeros, case or its folders."""
         for ending in dict.fromkeys((last, plain(last))):
             for start in range(len(folders) + 1):
-                told = self._loose.get(_canonical("/".join([*folders[start:], ending])), [])
-                if len(told) == 1:
-                    return told[0]
-                if told:
+                fitting = self._loose.get(_canonical("/".join([*folders[start:], ending])), [])
+                if len(fitting) == 1:
+                    return fitting[0]
+                if fitting:
                     raise InputError(
-                        f"{whole!r} may be {told[0]!r} or {told[1]!r}; give the name as it is written there"
+                        f"{whole!r} may be {fitting[0]!r} or {fitting[1]!r}; give the name as it is written there"
                     )
         several = self._last.get(last) or self._last.get(plain(last)) or []
         if not folders and len(several) == 1:
@@ -137,11 +137,11 @@ class Names:
         if not folders and several:
             raise InputError(f"{whole!r} may be {several[0]!r} or {several[1]!r}; give the path, as SEQUENCE/FRAME")
         runs = re.findall(r"(?<![A-Za-z0-9])\d+(?![A-Za-z0-9])", last)
-        told = self._loose.get(_canonical(runs[0]), []) if len(runs) == 1 and not folders else []
-        if len(told) != 1:
+        fitting = self._loose.get(_canonical(runs[0]), []) if len(runs) == 1 and not folders else []
+        if len(fitting) != 1:
             return None
-        self.guessed[whole] = told[0]
-        return told[0]
+        self.guessed[whole] = fitting[0]
+        return fitting[0]
 
 
 def shifted(scenes: Iterable[str], extra: Sequence[str], missing: Sequence[str]) -> bool:

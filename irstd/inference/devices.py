@@ -38,7 +38,7 @@ def device(name: str) -> torch.device:
 
 
 def hardware(on: torch.device) -> str:
-    """Name of a GPU; or the CPU's, as the system tells it, and its number of cores."""
+    """Name of a GPU; or the CPU's, as the system names it, and its number of cores."""
     if on.type == "cuda":
         return torch.cuda.get_device_name(on)
     name = platform.processor() or platform.machine()

@@ -71,7 +71,7 @@ def export(network: nn.Module, shape: tuple[int, int, int, int], path: Path) -> 
             "onnxscript is missing, so nothing can be exported; pip install 'irstd-workbench[onnx]'"
         ) from None
     network = folded(network)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # else it tells of operators that are not used
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # else it warns of operators that are not used
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's own packages
         images = torch.zeros(shape, device=next(network.parameters()).device)

@@ -172,7 +172,7 @@ def _start_of_memory(device: torch.device) -> float:
     try:
         # Pages that the allocator kept would hide what the network needs.
         ctypes.CDLL("libc.so.6").malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
     except OSError:
         return math.nan  # no Linux: not measured, and so printed as missing
     return _status_mb("VmRSS")

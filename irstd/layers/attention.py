@@ -61,8 +61,8 @@ class _MeanAndMaximum(torch.autograd.Function):
 def mean_and_maximum(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1 H W"]:
     """Sum of the mean and the maximum over channels.
 
-    Its slope is written out, since that of `amax` takes several passes over the channels more. Equal maxima each
-    have the whole slope.
+    Its gradient is written out, since that of `amax` takes several passes over the channels more. Equal maxima each
+    have the whole gradient.
     """
     return _MeanAndMaximum.apply(x) if torch.is_grad_enabled() else x.mean(1, keepdim=True) + x.amax(1, keepdim=True)
 

@@ -38,7 +38,7 @@ def taps(size: int, dilation: int = 1) -> Float[Tensor, "k"]:
 
 
 class Remembered(nn.Module):
-    """A module whose kernel is computed anew in training, and once, until a parameter changes, in inference."""
+    """A module whose kernel is computed at each step in training, and once, until a parameter changes, in inference."""
 
     _memory: tuple[Any, Tensor] | None = None
 
@@ -100,7 +100,7 @@ class GaussianConv2d(_UnderGaussian, nn.Conv2d):
     Args:
         mode: `fixed`: each output channel is the sum of its group's input channels, blurred. `envelope`: see above.
         sigma: width at the start, px of the input: taps of a dilated kernel are so much farther apart.
-        limits: smallest and largest width, px; its slope is 0 beyond.
+        limits: smallest and largest width, px; its gradient is 0 beyond.
     """
 
     def __init__(

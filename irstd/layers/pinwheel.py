@@ -69,7 +69,7 @@ def largest(answers: Float[Tensor, "B n H W"]) -> Float[Tensor, "B 1 H W"]:
 
 
 class _Largest(torch.autograd.Function):
-    """`largest`, with the slopes that it would have if its choice were soft: the straight-through estimator.
+    """`largest`, with the gradients that it would have if its choice were soft: the straight-through estimator.
 
     y = Σ_k (chosen_k + π_k - const(π_k)) y_k, with π the softmax of |y_k| / temperature: a function of its own
     since automatic differentiation would keep five maps where one is enough.
@@ -105,8 +105,8 @@ class OrientedGaussian2d(Remembered):
         arms, half_width, chiral: of the mask, see `arm_mask`.
         candidates: n; angles are spread evenly over the mask's period.
         selection: the angle is chosen for each `pixel`, or for the whole `image` by the mean response.
-        estimator: `straight_through`: binary masks and a hard choice, with the slopes of soft ones. `soft`: soft masks
-            and a mean of the responses weighted by their softmax, so that all slopes are true ones; what the paper
+        estimator: `straight_through`: binary masks and a hard choice, with gradients of soft ones. `soft`: soft masks
+            and a mean of the responses weighted by their softmax, so that all gradients are true ones; what the paper
             names as future work.
         sigma, angle, softness: at the start; px, radians, px.
         temperature: of the softmax over absolute responses; small is hard.
@@ -148,7 +148,7 @@ class OrientedGaussian2d(Remembered):
         return self.log_sigma.exp().clamp(*SIGMA_PX)
 
     def masks(self) -> Float[Tensor, "n k k"]:
-        """The mask at each candidate angle; binary, with a soft one's slopes, unless the estimator is `soft`."""
+        """The mask at each candidate angle; binary, with a soft one's gradients, unless the estimator is `soft`."""
         softness = self.log_softness.exp().clamp(*SOFTNESS)
         angles = self.angle + self.turns
         soft = arm_mask(angles, softness, self.size, self.arms, self.half_width, chiral=self.chiral)
@@ -179,7 +179,7 @@ class OrientedGaussian2d(Remembered):
         if self.selection == "pixel":
             return _Largest.apply(answers, self.temperature) if torch.is_grad_enabled() else largest(answers)
         taken = answers.gather(1, self.chosen(answers).expand(-1, 1, *answers.shape[2:]))
-        # Adds nothing, but slopes: how the choice would move if it were soft.
+        # Adds nothing but gradients: how the choice would move if it were soft.
         routed = (self._shares(answers) * answers.detach()).sum(1, keepdim=True)
         return taken + (routed - routed.detach())
 

@@ -72,7 +72,7 @@ def replace_convs(
     found = [(n, m) for n, m in model.named_modules(remove_duplicate=False) if isinstance(m, nn.Conv2d)]
     chosen = [(name, conv) for name, conv in found if select(name, conv)]
     if not chosen:
-        raise InputError(f"none of the {len(found)} convolutions of {type(model).__name__} was chosen; mend `select`")
+        raise InputError(f"none of the {len(found)} convolutions of {type(model).__name__} was chosen; fix `select`")
     made: dict[nn.Conv2d, nn.Module] = {}
     for name, conv in chosen:
         if not name:

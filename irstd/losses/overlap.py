@@ -26,7 +26,7 @@ def soft_iou(
         probability: in [0, 1].
         mask: 1 on targets, 0 elsewhere.
         smooth: px; keeps an image without a target finite, and its loss falls to 0 with the prediction.
-        empty: how images without a target count; `own` is P / (P + s), whose slope is gone once P is large; with
+        empty: how images without a target count; `own` is P / (P + s), whose gradient vanishes once P is large; with
             `batch` all images have the one loss of the batch.
     """
     p, g = probability.float(), mask.float()

@@ -114,7 +114,7 @@ def slope(name: str, predicted: Float[Tensor, "*B"], true: Float[Tensor, "*B"]) 
 def _wide(values: Tensor) -> Tensor:
     wide = values.to(torch.promote_types(values.dtype, torch.float32))
     if values.dtype == torch.float16 and wide.requires_grad:
-        # Slopes of a centroid without mass are beyond half precision's range.
+        # Gradients of a centroid without mass are beyond half precision's range.
         wide.register_hook(lambda slopes: slopes.clamp(-HALF_MOST, HALF_MOST))
     return wide
 
@@ -131,7 +131,7 @@ def _polar(p: Float[Tensor, "B 1 H W"], centroid: Centroid) -> tuple[Tensor, Ten
     cols = torch.arange(width, device=p.device, dtype=p.dtype) / width
     mass = p.sum((1, 2, 3)) + 1e-6 if centroid == "mass" else height * width
     row, col = ((p.sum(3) * rows).sum((1, 2)) / mass, (p.sum(2) * cols).sum((1, 2)) / mass)
-    # 1e-8 under the root and beside the column: finite slopes where nothing is predicted.
+    # 1e-8 under the root and beside the column: finite gradients where nothing is predicted.
     return (row**2 + col**2 + 1e-8).sqrt(), torch.atan(row / (col + 1e-8))
 
 
@@ -163,7 +163,7 @@ def scale_loss(
 ) -> Float[Tensor, "B"]:
     """1 - α IoU of each image, plus the location term.
 
-    Choice: an image without a target has no IoU to speak of, and 1 - α IoU has no slope there. Its loss is the mean
+    Choice: an image without a target has no IoU to speak of, and 1 - α IoU has no gradient there. Its loss is the mean
     probability, so that crops of background teach too, and it has no location.
 
     Args:

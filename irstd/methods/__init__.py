@@ -89,7 +89,7 @@ class Method:
         decode: (outputs, options) to Prediction.
         targets: labels to what the loss compares with.
         at_epoch: (network, step, options), called before each epoch of a training; for what changes over it.
-        watch: (network, outputs, targets) to scalars worth following over a training, without slopes, by name; the
+        watch: (network, outputs, targets) to scalars worth following over a training, detached, by name; the
             mean over each epoch is kept.
         threshold: of the score, exceeded by what counts as predicted; None to choose it on the validation
             scenes, with the epoch.

@@ -40,7 +40,7 @@ class Options:
     attention_norm: of ODConv's attention. Choice: `layer`, since over the few images of a batch the published
         `batch` makes the kernels of training other ones than those in use.
     standardise: each image to zero mean and unit deviation first. Choice: so that the means that attention and
-        gates read tell little of the scene's brightness; black padding counts as part of the image.
+        gates read carry little of the scene's brightness; black padding counts as part of the image.
     temperature: of ODConv's attention at the start, falling to 1 over the first `anneal_share` of the epochs.
     loss: of the heatmap, `focal` (CornerNet) or `mse` (weighted; P2P-HDNet takes the plain one).
     sigma: spread of the heatmap's Gaussians, cells of 2 px.
@@ -128,7 +128,7 @@ class PointRegression(nn.Module):
 
 
 def centres(labels: Labels) -> Float[Tensor, "B P 3"]:
-    """Row and column of each target's centre, px, and an unknown (NaN) area: all that a click tells."""
+    """Row and column of each target's centre, px, and an unknown (NaN) area: all that a click gives."""
     return F.pad(labels.points, (0, 1), value=torch.nan)
 
 

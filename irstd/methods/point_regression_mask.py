@@ -1,4 +1,4 @@
-"""Point regression that is told each target's area besides its centre: what masks add to points.
+"""Point regression that is given each target's area besides its centre: what masks add to points.
 
 The same network, budget and decoding as `point_regression`, but Gaussians as wide as their targets, a scale
 that is trained, and windows of local maxima that adapt to it.

@@ -192,12 +192,12 @@ def count(pair: Pair, convention: Convention) -> Scored:
         raise ValueError("neither a map nor points were predicted" if pair.points is None else "points have no map")
     if pair.points is not None:
         kept = pair.points[pair.points[:, 2] > convention.threshold]
-        found, centres, surely = None, kept[:, :2].astype(float), kept[:, 2]
+        found, centres, scores = None, kept[:, :2].astype(float), kept[:, 2]
     if pair.levels is not None:
         predicted = pair.predicted(convention.decision)
         regions_found = pair.regions(predicted, convention.connectivity, convention.least_px)
         if pair.points is None:
-            found, centres, surely = regions_found, regions_found.centroids, None  # type: ignore[assignment]
+            found, centres, scores = regions_found, regions_found.centroids, None  # type: ignore[assignment]
     hits = _hits(pair, convention, truth, found, centres)
     targets, number, missed, false = len(truth), len(centres), 0, len(centres) - int(hits.right.sum())
     if convention.counts_empty:
@@ -216,7 +216,7 @@ def count(pair: Pair, convention: Convention) -> Scored:
         targets=targets, detected=int(hits.found.sum()) if targets else 0, regions=number, false_regions=false,
         false_pixels=0 if found is None else _false_pixels(pair, convention, hits, found),
     )  # fmt: skip
-    return Scored(counts, truth, found, centres, surely, hits.pairs)
+    return Scored(counts, truth, found, centres, scores, hits.pairs)
 
 
 def _hits(

@@ -46,7 +46,7 @@ def t_interval(values: Float[ndarray, "S"], *, level: float = LEVEL) -> tuple[fl
     two seeds an interval of 95 % misses far more often than one time in twenty. This one is honest, and wide.
 
     Args:
-        values: in any unit, a value a training.
+        values: in any unit, one value per training.
         level: share of such intervals that hold the true mean, if the values are normally distributed.
 
     Returns:

@@ -15,7 +15,7 @@ BARS = ("iou", "niou", "pd", "f1")
 
 
 def score_bars(cells: DataFrame, ax: Axes, *, order: Sequence[str], titles: dict[str, str]) -> Axes:
-    """Bars of IoU, nIoU, Pd and target F1, a colour a method; a dot for each seed.
+    """Bars of IoU, nIoU, Pd and target F1, one colour per method; a dot for each seed.
 
     Args:
         cells: rows of one dataset, with `method`, `seed` and the scores in [0, 1].

@@ -17,7 +17,7 @@ def _runs(table: DataFrame, order: Sequence[str]):  # noqa: ANN202 - a generator
 
 
 def history(table: DataFrame, ax: Axes, *, column: str, order: Sequence[str], titles: dict[str, str]) -> Axes:
-    """`loss` or `score` over epochs; a colour a method, a line style a seed."""
+    """`loss` or `score` over epochs; one colour per method, one line style per seed."""
     palette = colours(order)
     for method, place, rows in _runs(table, order):
         kept = rows.dropna(subset=[column])

@@ -29,7 +29,7 @@ def accuracy_over(
     titles: dict[str, str],
     published: DataFrame | None = None,
 ) -> Axes:
-    """One score over one cost, a colour a method, a marker a dataset; published figures hollow, with their names.
+    """One score over one cost, one colour per method, one marker per dataset; published figures hollow, named.
 
     Args:
         table: from `irstd.tables.efficiency.against`.
@@ -57,7 +57,7 @@ def accuracy_over(
 
 
 def latency(table: DataFrame, ax: Axes, *, order: Sequence[str], titles: dict[str, str]) -> Axes:
-    """Time of one image in each form and batch, a group a method; the bar's end says images a second.
+    """Time of one image in each form and batch, one group per method; the bar's end says images a second.
 
     Args:
         table: `cost` of one hardware and one size.

@@ -17,7 +17,7 @@ def found_over(table: DataFrame, ax: Axes, *, title: str) -> Axes:
     """Each target of one method by its area and strength: found ones dots, missed ones crosses.
 
     Args:
-        table: a row a target: `area_px`, `scr` (its size counts, dark targets are as hard) and `found` (share of the
+        table: one row per target: `area_px`, `scr` (its size counts: dark targets are as hard), `found` (share of the
             trainings that find it).
     """
     known = table.dropna(subset=["scr"])
@@ -42,7 +42,7 @@ def found_over(table: DataFrame, ax: Axes, *, title: str) -> Axes:
 
 
 def who_finds(wide: DataFrame, ax: Axes, *, titles: dict[str, str]) -> Axes:
-    """Targets in the order of hardness, a row a method, dark where it misses one.
+    """Targets in the order of hardness, one row per method, dark where it misses one.
 
     Args:
         wide: from `irstd.analysis.failures.found`; only targets that at least one method misses are drawn.

@@ -21,7 +21,7 @@ NAMED = {
 
 
 def over_area(table: DataFrame, ax: Axes, *, column: str, weights: Sequence[str] = FAMILY) -> Axes:
-    """A column of the table `gradients` over the ratio of areas, a line a weight; dotted where it leads away.
+    """A column of the table `gradients` over the ratio of areas, one line per weight; dotted where it leads away.
 
     Args:
         table: rows of one true area. Slopes are drawn times the true area, so that they have no unit.
@@ -54,7 +54,7 @@ def wrong_share(table: DataFrame, ax: Axes) -> Axes:
 def over_training(
     table: DataFrame, ax: Axes, *, column: str, order: Sequence[str], titles: dict[str, str], weights: Sequence[str]
 ) -> Axes:
-    """What weights say at the areas of trainings, over epochs: a colour a weight, a line style a row trained.
+    """What weights say at the areas of trainings, over epochs: one colour per weight, one line style per row trained.
 
     Args:
         table: as the schema `histories` says, of one dataset; several seeds are averaged.
@@ -78,7 +78,7 @@ def over_training(
 
 
 def areas(table: DataFrame, ax: Axes, *, order: Sequence[str], titles: dict[str, str]) -> Axes:
-    """Mean predicted over mean true area in each epoch: a line a row trained and a seed."""
+    """Mean predicted over mean true area in each epoch: one line per row trained and seed."""
     palette = colours(order)
     one = table[table["weight"] == table["weight"].iloc[0]] if len(table) else table
     for method in order:

@@ -13,7 +13,7 @@ from irstd.plots.style import LINES, PALETTE, TRUTH
 
 
 def kernels(table: DataFrame, choices: DataFrame, figure: Figure) -> Figure:
-    """Every candidate's kernel of every layer in `table`: a row a layer, a column an angle; one grey scale.
+    """Every candidate's kernel of every layer in `table`: one row per layer, one column per angle; one grey scale.
 
     Args:
         choices: of those layers, whose directions are about the same in all.
@@ -43,7 +43,7 @@ def degrees(direction: float) -> str:
 
 
 def _directions(table: DataFrame) -> Series:
-    """Labels by number of the angle; the little that layers differ by is not told."""
+    """Labels by number of the angle; the little that layers differ by is not shown."""
     return table.groupby("candidate")["direction_deg"].median().map(degrees)
 
 
@@ -82,7 +82,7 @@ def response(table: DataFrame, ax: Axes) -> Axes:
 
 
 def equivariance(table: DataFrame, ax: Axes) -> Axes:
-    """How far a turned answer is from the answer to the turned image, over the turn; a line a kernel."""
+    """How far a turned answer is from the answer to the turned image, over the turn; one line per kernel."""
     for place, (kernel, rows) in enumerate(table.groupby("kernel", sort=False)):
         colour = sns.color_palette(PALETTE, 10)[place % 10]
         ax.plot(rows["angle_deg"], 100 * rows["error"], LINES[place % 4], color=colour, label=kernel)
@@ -95,7 +95,7 @@ def equivariance(table: DataFrame, ax: Axes) -> Axes:
 
 
 def choice(table: DataFrame, ax: Axes, *, column: str) -> Axes:
-    """How often each angle is chosen, a bar a layer."""
+    """How often each angle is chosen, one bar per layer."""
     wide = table.pivot_table(index="layer", columns="candidate", values=column, sort=False)
     left = np.zeros(len(wide))
     titles = _directions(table)

@@ -32,7 +32,7 @@ def curves(table: DataFrame, ax: Axes, *, order: Sequence[str]) -> Axes:
 
 
 def effects(table: DataFrame, ax: Axes, *, order: Sequence[str], datasets: Sequence[str]) -> Axes:
-    """Differences that arms make, in points, with 95 % intervals over paired images; a row an arm, a colour a dataset.
+    """Differences of arms, in points, with 95 % intervals over paired images: one row per arm, one colour per dataset.
 
     Args:
         table: as the schema `race_effects` says, of one method.

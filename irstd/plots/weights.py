@@ -32,7 +32,7 @@ def transfer(table: DataFrame, ax: Axes, *, score: str, datasets: Sequence[str])
 def robustness(
     table: DataFrame, ax: Axes, *, change: str, unit: str, score: str, order: Sequence[str], titles: dict[str, str]
 ) -> Axes:
-    """One score over the strength of one change, a line a method; the first point is without it.
+    """One score over the strength of one change, one line per method; the first point is without it.
 
     Args:
         table: as `irstd.results.reading.robustness` gives it, of one dataset.

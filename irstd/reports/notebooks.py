@@ -87,7 +87,7 @@ def markdown(notebook: nbformat.NotebookNode, above: str = "../reports/") -> str
         }
     )
     body, _ = MarkdownExporter(config=config).from_notebook_node(notebook, {"output_files_dir": ""})
-    # What a reader is told who cannot see a figure is what `irstd.plots.style` says of it.
+    # The text for readers who cannot see a figure is what `irstd.plots.style` says of it.
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     shown = [one.get("metadata", {}) for one in outputs if "image/png" in one.get("data", {})]
     said = iter([one.get("image/png", {}).get("alt", "a figure") for one in shown])

@@ -90,10 +90,10 @@ class _Site(mistune.HTMLRenderer):
             files = f'<figcaption>{_quoted(_unlinked(text))}: <a href="{UP}{url}" download>SVG</a></figcaption>'
         # What it is called, and the heading that it answers.
         text = _unlinked(text)
-        told = f"{self.under}: {text}" if self.under else text
+        text = f"{self.under}: {text}" if self.under else text
         # Where it is wider than the screen the keyboard moves it; a link inside takes the focus otherwise.
         focus = "" if files else ' tabindex="0"'
-        return f'<figure{focus}><img src="{source}" alt="{_quoted(told)}"{width}>{files}</figure>'
+        return f'<figure{focus}><img src="{source}" alt="{_quoted(text)}"{width}>{files}</figure>'
 
 
 def _quoted(words: str) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from irstd.errors import InputError
 from irstd.metrics.conventions import CONVENTIONS
 from irstd.metrics.ratios import RATIOS, over
-from irstd.results.store import MEND
+from irstd.results.store import REMEDY
 
 ROUNDED = 1e-5  # of scores, which files hold to six digits
 OF_COUNTS = {  # of a convention's row: columns, and what is made of them
@@ -42,7 +42,7 @@ def check(
     _check_scores(metrics, tables["per_image"], path)
     if made["scenes"]["test"] != metrics["images"]:
         raise InputError(
-            f"{path} is of {metrics['images']} images, but provenance.json of {made['scenes']['test']}; {MEND}"
+            f"{path} is of {metrics['images']} images, but provenance.json of {made['scenes']['test']}; {REMEDY}"
         )
     _check_targets(tables["per_image"], tables["per_target"], folder)
     for kind in ("conventions", "squared"):
@@ -60,7 +60,7 @@ def _same(stated: Any, expected: Any) -> bool:
     return math.isclose(one, other, rel_tol=ROUNDED, abs_tol=ROUNDED)
 
 
-def _told(value: Any) -> str:
+def _shown(value: Any) -> str:
     return "nan" if value is None else f"{value:g}"
 
 
@@ -69,30 +69,31 @@ def _check_scores(metrics: Mapping[str, Any], per_image: pd.DataFrame, path: Pat
     counted = {"images": len(per_image), "targets": int(per_image["targets"].sum())}
     for name, count in counted.items():
         if metrics[name] != count:
-            raise InputError(f"{path} says {metrics[name]} {name}, but per_image.csv has {count}; {MEND}")
+            raise InputError(f"{path} says {metrics[name]} {name}, but per_image.csv has {count}; {REMEDY}")
     for name, (columns, ratio) in RATIOS.items():
         if name not in metrics or per_image[columns].isna().any(axis=None):
             continue
         expected = float(ratio(per_image[columns].to_numpy(float).sum(0, keepdims=True))[0])
         if not _same(metrics[name], expected):
-            raise InputError(f"{path} says {name} {_told(metrics[name])}, but per_image.csv gives {expected:g}; {MEND}")
+            shown = _shown(metrics[name])
+            raise InputError(f"{path} says {name} {shown}, but per_image.csv gives {expected:g}; {REMEDY}")
 
 
 def _check_targets(per_image: pd.DataFrame, per_target: pd.DataFrame, folder: Path) -> None:
     """Whether targets are those of the images, and found as often."""
     twice = per_image["name"][per_image["name"].duplicated()]
     if len(twice):
-        raise InputError(f"{folder / 'per_image.csv'} is damaged: it has {twice.iloc[0]} twice; {MEND}")
+        raise InputError(f"{folder / 'per_image.csv'} is damaged: it has {twice.iloc[0]} twice; {REMEDY}")
     found = per_target.groupby("name")["detected"].agg(["size", "sum"])
     strangers = found.index.difference(pd.Index(per_image["name"]))
     if len(strangers):
-        raise InputError(f"{folder / 'per_target.csv'} has {strangers[0]}, which per_image.csv has not; {MEND}")
+        raise InputError(f"{folder / 'per_target.csv'} has {strangers[0]}, which per_image.csv has not; {REMEDY}")
     found = found.reindex(per_image["name"], fill_value=0)
     for name, column in (("size", "targets"), ("sum", "detected")):
         other = np.flatnonzero(found[name].to_numpy(float) != per_image[column].to_numpy(float))
         if len(other):
             scene = per_image["name"].iloc[other[0]]
-            raise InputError(f"{folder / 'per_target.csv'} and per_image.csv differ in {column} of {scene}; {MEND}")
+            raise InputError(f"{folder / 'per_target.csv'} and per_image.csv differ in {column} of {scene}; {REMEDY}")
 
 
 def _check_rows(table: pd.DataFrame, path: Path) -> None:
@@ -106,11 +107,11 @@ def _check_rows(table: pd.DataFrame, path: Path) -> None:
             expected = float(ratio(row[columns].to_numpy(float)[None])[0])
             if not _same(row[score], expected):
                 raise InputError(
-                    f"{path} says {score} {row[score]:g} of {name}, but its counts give {expected:g}; {MEND}"
+                    f"{path} says {score} {row[score]:g} of {name}, but its counts give {expected:g}; {REMEDY}"
                 )
         for score in ("iou", "pd", "fa_per_million", "f1"):
             if row[f"{score}_low"] > row[f"{score}_high"]:
-                raise InputError(f"{path}: the interval of {score} of {name} ends before it begins; {MEND}")
+                raise InputError(f"{path}: the interval of {score} of {name} ends before it begins; {REMEDY}")
 
 
 def _check_ours(metrics: Mapping[str, Any], table: pd.DataFrame, path: Path) -> None:
@@ -118,4 +119,6 @@ def _check_ours(metrics: Mapping[str, Any], table: pd.DataFrame, path: Path) -> 
     for _, row in table[table["convention"] == "irstd"].iterrows():
         for name in ("images", "targets", "iou", "niou", "pd", "fa_per_million", "precision", "f1"):
             if not _same(row[name], metrics[name]):
-                raise InputError(f"{path} says {name} {row[name]:g}, but metrics.json {_told(metrics[name])}; {MEND}")
+                raise InputError(
+                    f"{path} says {name} {row[name]:g}, but metrics.json {_shown(metrics[name])}; {REMEDY}"
+                )

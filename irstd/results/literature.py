@@ -47,7 +47,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def published(dataset: str | None = None) -> pd.DataFrame:
-    """What papers and READMEs state, a row a figure: method, dataset, split (empty if not stated), metric, value,
+    """What papers and READMEs state, one row per figure: method, dataset, split (empty if not stated), metric, value,
     how it was scored, source, note (what its source contradicts or leaves out, or empty), date of the source (year,
     perhaps month and day, or empty). Shares are in [0, 100] %, Fa per million.
 

@@ -138,12 +138,12 @@ def titles(folder: Path | str) -> dict[str, str]:
 
 
 def transfer(folder: Path | str) -> pd.DataFrame:
-    """Scores of published weights on datasets: dataset (trained on), method, seed, on, and a row a convention."""
+    """Scores of published weights on datasets: dataset (trained on), method, seed, on, and one row per convention."""
     return _below(Path(folder, "transfer"), "*/*/*/*.csv", "conventions", ("dataset", "method", "seed", "on"))
 
 
 def robustness(folder: Path | str) -> pd.DataFrame:
-    """Scores of published weights on changed images: dataset, method, seed, and a row a change and level."""
+    """Scores of published weights on changed images: dataset, method, seed, and one row per change and level."""
     return _below(Path(folder, "robustness"), "*/*/*.csv", "robustness", ("dataset", "method", "seed"))
 
 

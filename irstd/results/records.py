@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from irstd.errors import InputError
 from irstd.results import agreement, store
 from irstd.results.schemas import SCHEMAS
-from irstd.results.store import MEND
+from irstd.results.store import REMEDY
 
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -148,14 +148,14 @@ def load(path: Path, kind: type[Record]) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
         kind.model_validate(values)
     except FileNotFoundError:
-        raise InputError(f"{path} is missing; {MEND}") from None
+        raise InputError(f"{path} is missing; {REMEDY}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
         got = f", but it is {first['input']!r}" if isinstance(first["input"], (str, int, float)) else ""
-        raise InputError(f"{path} is damaged: {where}: {first['msg'].lower()}{got}; {MEND}") from None
+        raise InputError(f"{path} is damaged: {where}: {first['msg'].lower()}{got}; {REMEDY}") from None
     except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
-        raise InputError(f"{path} is damaged ({str(error).splitlines()[0]}); {MEND}") from None
+        raise InputError(f"{path} is damaged ({str(error).splitlines()[0]}); {REMEDY}") from None
     return values
 
 
@@ -173,7 +173,7 @@ def check_run(folder: Path) -> None:
     wanted = (*NEEDED, "conventions") if (folder / "summary.json").exists() else NEEDED
     for name in wanted:
         if name not in tables:
-            raise InputError(f"{folder / name}.csv is missing; {MEND}")
+            raise InputError(f"{folder / name}.csv is missing; {REMEDY}")
     if "conventions" in tables:
         load(folder / "summary.json", Summary)
     agreement.check(folder, metrics, made, tables)

@@ -22,7 +22,7 @@ COUNTS = {
     "false_regions": "number",
     "false_pixels": "px in regions that found no target",
 }
-CONVENTIONS = {  # a row a convention
+CONVENTIONS = {  # one row per convention
     "convention": "name in irstd/metrics/conventions.py",
     "images": "number",
     **COUNTS,

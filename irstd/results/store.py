@@ -14,7 +14,7 @@ import pandas as pd
 from irstd.errors import InputError
 from irstd.results.schemas import ADDED, EMPTY, SCHEMAS, SIGNED, TEXT, TEXT_OF
 
-MEND = "take it from git again, or run its stage again"
+REMEDY = "take it from git again, or run its stage again"
 
 
 def check(table: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -51,14 +51,14 @@ def read(path: Path, kind: str) -> pd.DataFrame:
         # Scene names may look like numbers; they are not.
         table = check(pd.read_csv(path, dtype=dict.fromkeys(words, str)), kind)
     except FileNotFoundError:
-        raise InputError(f"{path} is missing; {MEND}") from None
+        raise InputError(f"{path} is missing; {REMEDY}") from None
     except (ValueError, OSError) as error:  # pandas' errors of reading are ValueErrors
-        raise InputError(f"{path} is damaged ({str(error).strip().splitlines()[0]}); {MEND}") from None
+        raise InputError(f"{path} is damaged ({str(error).strip().splitlines()[0]}); {REMEDY}") from None
     for column in table:
         empty = table[column].isna()
         if column not in may_be_empty and empty.any():
             row = int(np.flatnonzero(empty)[0]) + 1
-            raise InputError(f"{path} is damaged: {column} in row {row} is empty; {MEND}")
+            raise InputError(f"{path} is damaged: {column} in row {row} is empty; {REMEDY}")
         if column not in words:
             _check_numbers(table[column], SCHEMAS[kind][str(column)], path)
     return table
@@ -77,7 +77,7 @@ def _check_numbers(values: pd.Series, holds: str, path: Path) -> None:
         row = int(np.flatnonzero(wrong)[0])
         value = values.iloc[row]
         got = repr(value) if isinstance(value, str) else f"{value:g}"
-        raise InputError(f"{path} is damaged: {values.name} in row {row + 1}, {got}, {words}; {MEND}")
+        raise InputError(f"{path} is damaged: {values.name} in row {row + 1}, {got}, {words}; {REMEDY}")
 
 
 def write_json(values: Mapping[str, Any], path: Path) -> None:

@@ -31,7 +31,7 @@ from irstd import tables
 from irstd.errors import InputError
 from irstd.formats import pixels
 from irstd.formats.given import Given
-from irstd.formats.known import TOLD
+from irstd.formats.known import STATED
 from irstd.formats.names import shown
 from irstd.metrics.levels import TOP, encode
 from irstd.results import records, store
@@ -41,15 +41,15 @@ from irstd.scoring.truth import Truth
 FORMAT = 1
 CARD, MAPS, POINTS = "submission.json", "predictions", "predictions/points.csv"
 README, ENVIRONMENT, HUB = "README.md", "environment.txt", ".eval_results/irstd.yaml"
-KEYS = {"format", "name", "dataset", "split", "checksum", "points_above", "scores", "files", *TOLD}
+KEYS = {"format", "name", "dataset", "split", "checksum", "points_above", "scores", "files", *STATED}
 SAME = 1e-9  # by how much a stated score may differ from the one that is computed: rounding of another processor
 
 
-def make(folder: Path, truth: Truth, found: Given, above: float, told: Mapping[str, Any]) -> submission.Report:
+def make(folder: Path, truth: Truth, found: Given, above: float, stated: Mapping[str, Any]) -> submission.Report:
     """Writes the folder of a submission, and returns what was scored.
 
     Args:
-        folder: new. above: what the score of a point must exceed. told: of the method, see `irstd submit`; with name,
+        folder: new. above: what the score of a point must exceed. stated: of the method, see `irstd submit`; with name,
             dataset, split and checksum.
 
     Raises:
@@ -60,7 +60,7 @@ def make(folder: Path, truth: Truth, found: Given, above: float, told: Mapping[s
     absent = [name for name in truth.sizes if name not in found.maps and name not in found.points]
     if absent:
         raise InputError(f"a submission has every test scene, and {shown(absent)} have no prediction; add them")
-    report = submission.score(str(told["name"]), truth, found, points_above=above)
+    report = submission.score(str(stated["name"]), truth, found, points_above=above)
     building = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(building, ignore_errors=True)
     (building / MAPS).mkdir(parents=True)
@@ -73,7 +73,7 @@ def make(folder: Path, truth: Truth, found: Given, above: float, told: Mapping[s
     files = {path.relative_to(building).as_posix(): _digest(path) for path in sorted((building / MAPS).rglob("*.*"))}
     card = {
         "format": FORMAT,
-        **told,
+        **stated,
         "points_above": above,
         "scores": submission.as_json(report.scored.conventions),
         "files": files,
@@ -244,7 +244,7 @@ def _environment() -> str:
 
 
 def _shown(card: Mapping[str, Any]) -> list[tuple[str, str, float]]:
-    """What the Hub is told: kind, name and value of scores under our convention, in percent and per million."""
+    """What the Hub is given: kind, name and value of scores under our convention, in percent and per million."""
     row = card["scores"]["irstd"]
     named = {"iou": "IoU", "niou": "nIoU", "pd": "Pd", "f1": "F1"}
     found = [(kind, name, round(100 * row[kind], 4)) for kind, name in named.items() if row[kind] is not None]

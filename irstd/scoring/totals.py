@@ -42,8 +42,8 @@ class Swept:
 
 @dataclass(frozen=True)
 class Scored:
-    """conventions: a row a convention, as `results.store` says. sweep: a row a level; empty without maps. swept: its
-    counts, or None. per_image: each convention's counts, image by image.
+    """conventions: one row per convention, see `results.store`. sweep: one row per level; empty without maps. swept:
+    its counts, or None. per_image: each convention's counts, image by image.
     """
 
     conventions: pd.DataFrame
@@ -68,7 +68,7 @@ def score(
 ) -> Scored:
     """Scores a split.
 
-    nIoU of a convention that decides it otherwise than IoU is of that decision.
+    nIoU uses `niou_decision` where a convention sets one.
 
     Args:
         pairs: all with maps, or all without; those without are scored by the conventions that need no map.
@@ -166,7 +166,7 @@ def _row(convention: Convention, counts: list[Counts], distances: list[float], *
 
 
 def _sweep(total: Swept, images: int) -> pd.DataFrame:
-    """A row a level, from pooled counts."""
+    """One row per level, from pooled counts."""
     targets, detected, found, false_pixels = total.targets
     both = found + targets
     return pd.DataFrame(

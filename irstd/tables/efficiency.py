@@ -16,7 +16,7 @@ def fastest(cost: DataFrame, side: int = 256) -> DataFrame:
 
 
 def against(cells: DataFrame, cards: dict[str, dict], quick: DataFrame) -> DataFrame:
-    """Accuracy beside cost, a row a cell: scores, `parameters_m`, `gmac`, `ms` on each hardware measured.
+    """Accuracy beside cost, one row per cell: scores, `parameters_m`, `gmac`, `ms` on each hardware measured.
 
     Args:
         cells: from `irstd.results.reading.cells`. cards: method to its card. quick: from `fastest`.
@@ -65,7 +65,7 @@ def training(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
                 "crops of px": f"{recipe['size']}²",
                 "batch": recipe["batch"],
                 "minutes": number(cell["wall_s"] / 60, ".1f"),
-                # A training of a moment is recorded as 0.0 s, of which no rate can be told.
+                # A training of a moment is recorded as 0.0 s, which gives no rate.
                 "images / s": number(images / cell["wall_s"] if cell["wall_s"] else None, ".1f"),
                 "hardware": cell["hardware"],
             }
@@ -121,7 +121,7 @@ def answer(table: DataFrame, cost: DataFrame, titles: dict[str, str]) -> str:
                 f"{label(small, titles)} ({percent(means.loc[small, 'f1'])} %)."
             )
     sentences.append(
-        "Means over seeds; whether a lead is more than the choice of test images explains is told in each dataset's "
+        "Means over seeds; whether a lead is more than the choice of test images explains is in each dataset's "
         "report on conventions, and of another training none of them says anything."
     )
     return " ".join(sentences)

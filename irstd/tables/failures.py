@@ -89,8 +89,8 @@ def answer(wide: DataFrame, targets: DataFrame, spread: DataFrame, titles: dict[
             (what, _middle(hard[column].abs(), form), rest[column].abs().median(), form)
             for what, column, form in (("area", "area_px", ".0f"), ("signal-to-clutter ratio", "scr", ".1f"))
         ]
-        told = " and ".join(f"{w} {h} (the others' median is {number(r, f)})" for w, h, r, f in pairs)
-        sentences.append(f"Those that nobody finds have {told}; {(hard['border_px'] == 0).sum()} touch the border.")
+        have = " and ".join(f"{w} {h} (the others' median is {number(r, f)})" for w, h, r, f in pairs)
+        sentences.append(f"Those that nobody finds have {have}; {(hard['border_px'] == 0).sum()} touch the border.")
     halves = [
         f"{100 * rows[rows['false_pixels'] >= 0.5]['images'].iloc[0]:.0f} % ({label(method, titles)})"
         for method, rows in spread.groupby("method", sort=False)

@@ -23,7 +23,7 @@ def beside(cells: DataFrame, published: DataFrame, papers: Mapping[str, str]) ->
         papers: row to the name of its method in the published figures; other rows have none.
 
     Returns:
-        A row a cell and score of `HEADLINE`: dataset, method, seed, score, ours, low, high (shares), published (%),
+        One row per cell and score of `HEADLINE`: dataset, method, seed, score, ours, low, high (shares), published (%),
         split (of the published figure; empty if not stated), alike (1 if that is ours), scored (how theirs was),
         source.
     """
@@ -47,7 +47,7 @@ def beside(cells: DataFrame, published: DataFrame, papers: Mapping[str, str]) ->
 
 
 def headline(cells: DataFrame, compared: DataFrame, titles: Mapping[str, str]) -> DataFrame:
-    """Ours with intervals, published figures beside, a row a cell.
+    """Ours with intervals, published figures beside, one row per cell.
 
     Args:
         compared: from `beside`.

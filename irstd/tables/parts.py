@@ -15,7 +15,7 @@ SHOWN = ("iou", "pd", "fa_per_million", "f1", "point_f1_5px")
 
 
 def by_part(per_image: DataFrame, parts: Mapping[str, str]) -> DataFrame:
-    """A row a part, in the order in which parts first come, with 95 % intervals over its images.
+    """One row per part, in the order in which parts first come, with 95 % intervals over its images.
 
     Args:
         per_image: counts of one run, a row an image: `name`, and the columns of `irstd.metrics.ratios.RATIOS`, of which

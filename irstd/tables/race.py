@@ -21,7 +21,7 @@ def _verdict(one: Series) -> str:
 
 
 def effects(table: DataFrame, titles: dict[str, str]) -> DataFrame:
-    """A row a change, in the order of the race.
+    """One row per change, in the order of the race.
 
     Args:
         table: as the schema `race_effects` says.
@@ -47,7 +47,7 @@ def effects(table: DataFrame, titles: dict[str, str]) -> DataFrame:
 
 
 def cells(table: DataFrame, titles: dict[str, str]) -> DataFrame:
-    """A row a training: what it reached when its time was over, and where.
+    """One row per training: what it reached when its time was over, and where.
 
     Args:
         table: as the schema `race` says.
@@ -80,9 +80,9 @@ def answer(table: DataFrame, titles: dict[str, str]) -> str:
         by: dict[str, list[str]] = {kind: [] for kind in WORDS}
         for change, of in rows.groupby("change", sort=False):
             verdicts = {_verdict(one) for _, one in of.iterrows()}
-            told = verdicts.pop() if len(verdicts) == 1 else BOTH if {UP, DOWN} <= verdicts else SAME
+            verdict = verdicts.pop() if len(verdicts) == 1 else BOTH if {UP, DOWN} <= verdicts else SAME
             shown = ", ".join(f"{one['dataset']} {100 * one['difference']:+.1f}" for _, one in of.iterrows())
-            by[told].append(f"{change} ({shown})")
+            by[verdict].append(f"{change} ({shown})")
         parts = [f"{WORDS[kind]}: {'; '.join(found)}." for kind, found in by.items() if found]
         lines.append(f"**{label(str(method), titles)}**, in points. {' '.join(parts)}")
     seeds = table["seed"].nunique()

@@ -62,8 +62,8 @@ def answer(table: DataFrame, apart: DataFrame, names: tuple[str, str]) -> str:
         table: from `irstd.analysis.revisions.compared`. apart: from `differences` above. names: of the revisions.
     """
     counts = table["change"].value_counts()
-    told = ", ".join(f"{counts.get(kind, 0)} {kind}" for kind in ("same", "changed", "added", "removed"))
-    sentence = f"From {names[0]} to {names[1]}, of {len(table)} cells: {told}."
+    counted = ", ".join(f"{counts.get(kind, 0)} {kind}" for kind in ("same", "changed", "added", "removed"))
+    sentence = f"From {names[0]} to {names[1]}, of {len(table)} cells: {counted}."
     if len(apart):
         beyond = int((apart["more than the choice of images"] == "yes").sum())
         sentence += (

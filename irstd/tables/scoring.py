@@ -50,7 +50,7 @@ def conventions(table: DataFrame, faults: dict[str, str]) -> DataFrame:
 
 
 def _wide(table: DataFrame, score: str) -> DataFrame:
-    """A row a convention, a column a method, in the order of the table."""
+    """One row per convention, one column per method, in the order of the table."""
     wide = table.pivot_table(index="convention", columns="method", values=score, sort=False).astype(float)
     return wide.reindex(index=table["convention"].unique(), columns=table["method"].unique())
 
@@ -259,7 +259,7 @@ def _reached(pd_: float | None, most: float, lowest: float | None) -> str:
 def nearest_published(table: DataFrame, figures: DataFrame, twins: dict[str, str], titles: dict[str, str]) -> DataFrame:
     """Our classical detectors beside published figures of the same name, like with like.
 
-    A row a method and statement: figures of one source that differ in split, in how they were scored or in what is
+    One row per method and statement: figures of one source that differ in split, in how they were scored or in what is
     noted of them are not mixed.
 
     Args:
@@ -338,7 +338,7 @@ def case_answer(table: DataFrame) -> str:
 
 @dataclass(frozen=True)
 class Ranking:
-    """scores: a row a dataset, a column a method. ranks: the same. mean_ranks: by method. difference: that mean ranks
+    """scores and ranks: one row per dataset, one column per method. mean_ranks: by method. difference: that mean ranks
     must exceed to be told apart. p: of Friedman's test that all rank alike; nan where it cannot be made.
     """
 
@@ -388,11 +388,11 @@ def ranking_answer(ranked: dict[str, Ranking], titles: dict[str, str]) -> str:
         # Nemenyi's test follows Friedman's, and says nothing where that finds no difference (Demšar, 2006).
         apart = [m for m, r in one.mean_ranks.items() if one.p < CLAIM and r - one.mean_ranks[best] > one.difference]
         beaten = ", ".join(label(m, titles) for m in apart)
-        told = f"told apart from {beaten} over these datasets" if beaten else "and no two methods are told apart"
+        apart_from = f"told apart from {beaten} over these datasets" if beaten else "and no two methods are told apart"
         asked = f", critical difference {one.difference:.2f}" if one.p < CLAIM else ", so no two are compared"
         sentences.append(
             f"{SCORES[score]}: {label(best, titles)} has the best mean rank ({one.mean_ranks[best]:.2f} of "
-            f"{len(one.mean_ranks)}) over {len(one.scores)} datasets, {told} (Friedman p {number(one.p, '.3f')}"
+            f"{len(one.mean_ranks)}) over {len(one.scores)} datasets, {apart_from} (Friedman p {number(one.p, '.3f')}"
             f"{asked})."
         )
     sentences.append("Drawn scenes are left out, being ours, and a method's few trainings on a dataset count as one.")

@@ -39,7 +39,7 @@ def _seen(cell: pd.Series) -> str:
 
 
 def labels(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
-    """What each run was told, and how well it then finds points."""
+    """What each run was given, and how well it then finds points."""
     table = points(cells, titles)
     table.insert(2, "labels", [_told(cell) for _, cell in cells.iterrows()])
     table.insert(5, "crops seen", [_seen(cell) for _, cell in cells.iterrows()])
@@ -50,12 +50,12 @@ def label_answer(cells: DataFrame, titles: dict[str, str], clicks: list[str], ma
     """A paragraph that says what clicks cost."""
     sentences = []
     for dataset, group in cells.groupby("dataset", sort=False):
-        told = [
+        figures = [
             f"{label(cell['method'], titles)} {percent(cell['point_f1_5px'], cell['interval']['point_f1_5px'])} %"
             for name in (*clicks, *masks)
             for _, cell in group[group["method"] == name].iterrows()
         ]
-        sentences.append(f"On **{dataset}**, F1 within 5 px with 95 % intervals: {'; '.join(told)}.")
+        sentences.append(f"On **{dataset}**, F1 within 5 px with 95 % intervals: {'; '.join(figures)}.")
     seeds = len(set(cells["seed"]))
     sentences.append(
         "Intervals are over the test images alone: rows whose intervals overlap are not told apart by this test split."

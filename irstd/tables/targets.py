@@ -14,7 +14,7 @@ FAINT = 2.0
 
 
 def ranges(targets: dict[str, DataFrame], scenes: dict[str, DataFrame]) -> DataFrame:
-    """Median and middle 90 % of what targets are like, and how many are extreme, a row a dataset."""
+    """Median and middle 90 % of what targets are like, and how many are extreme, one row per dataset."""
     rows = []
     for name, table in targets.items():
         row: dict[str, object] = {"dataset": name, "targets": len(table)}
@@ -45,7 +45,7 @@ def splits(scenes: dict[str, DataFrame], targets: dict[str, DataFrame]) -> DataF
     """Whether the test scenes are like the training scenes (held-out ones among them): how far distributions are apart.
 
     Returns:
-        A row a dataset: two-sample Kolmogorov-Smirnov distance of area and SCR, with its p-value.
+        One row per dataset: two-sample Kolmogorov-Smirnov distance of area and SCR, with its p-value.
     """
     rows = []
     for name, table in targets.items():
@@ -63,7 +63,7 @@ def splits(scenes: dict[str, DataFrame], targets: dict[str, DataFrame]) -> DataF
 
 
 def quirks(found: dict[str, DataFrame]) -> DataFrame:
-    """What is odd, a row a quirk, a column a dataset."""
+    """What is odd, one row per quirk, one column per dataset."""
     handling = {q: h for table in found.values() for q, h in zip(table["quirk"], table["handling"], strict=True)}
     counts = {name: dict(zip(table["quirk"], table["count"], strict=True)) for name, table in found.items()}
     rows = [

@@ -126,7 +126,7 @@ class _Average:
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:
-    """Parameters and buffers, those not stored included, without slopes."""
+    """Parameters and buffers, those not stored included, without gradients."""
     return [t.data for t in (*network.parameters(), *network.buffers())]
 
 
@@ -179,7 +179,7 @@ def fit(
         checkpoint: a file to go on from if it exists, and to save to meanwhile; the caller deletes it. It
             must be keyed by whatever determines the run.
         checkpoint_s: a checkpoint is saved after the epoch that ends so long after the last.
-        devices: that share each batch; more than one start this program anew for each, and each returns from here.
+        devices: that share each batch; more than one start this program again for each, and each returns from here.
             The first alone validates, saves, reports, and returns what was chosen.
         on_epoch: called with each new row of the history.
         on_validation: called after each validation with the row so far and the predictions of the `raw` weights and,
@@ -357,7 +357,7 @@ def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
         for name, value in method.watch(run.network, outputs, targets).items():
             watched[name] = watched.get(name, 0) + value
         optim.zero_grad(set_to_none=True)
-        # Ranks' slopes are averaged, and each is of its own part of the one loss: their sum is meant.
+        # Ranks' gradients are averaged, and each is of its own part of the one loss: their sum is meant.
         run.fabric.backward(loss if ranked is None else loss * world)
         if recipe.grad_clip:
             run.fabric.clip_gradients(model, optim, max_norm=recipe.grad_clip, error_if_nonfinite=False)

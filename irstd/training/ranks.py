@@ -78,7 +78,7 @@ def part(tensor: Tensor, rank: int, count: int) -> Tensor:
 def whole(outputs: Any, rank: int, count: int, size: int) -> Any:
     """A network's outputs for the whole batch, from its parts: those of other ranks are constants.
 
-    A loss of it has the slopes of this rank's part alone, so that the sum over ranks is the slope of the whole.
+    A loss of it has the gradients of this rank's part alone, so that the sum over ranks is the gradient of the whole.
 
     Args:
         outputs: tensors of `size` rows each, in any nesting of lists, tuples and dicts.
@@ -120,7 +120,7 @@ def synchronised(network: nn.Module, on: torch.device) -> nn.Module:
 
 
 class _Summed(torch.autograd.Function):
-    """The sum of a tensor over all ranks; so is its slope, since every rank's outputs depend on it."""
+    """The sum of a tensor over all ranks; so is its gradient, since every rank's outputs depend on it."""
 
     @staticmethod
     def forward(_ctx: Any, own: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ def score(
     A point is right if it is matched, one to one at least total distance, to a centre within 3 px.
     """
     thresholds = THRESHOLDS if threshold is None else np.array([threshold])
-    # For each threshold: found rightly, found, and there; of pixels or of points.
+    # For each threshold: true positives, predictions and targets; in pixels or in points.
     pixels, points = (np.zeros((3, len(thresholds)), np.int64) for _ in range(2))
     for one, (mask, centres) in zip(predicted, truth, strict=True):
         if one.score is not None and mask is not None:

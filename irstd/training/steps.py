@@ -36,7 +36,7 @@ def optimiser(network: nn.Module, wanted: Any, *, fused: bool = True) -> torch.o
         case "adagrad":
             return torch.optim.Adagrad(parameters, **decay)
         case _:
-            # Never fused: that fails where a parameter has its first slope later than others, as after a warm-up.
+            # Never fused: that fails where a parameter has its first gradient later than others, as after a warm-up.
             return torch.optim.SGD(parameters, **decay, momentum=wanted.momentum)
 
 
