@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pooch
 import requests
 import urllib3
 from tqdm import tqdm
@@ -20,49 +17,51 @@ PATIENCE_S = 30.0  # without a byte; and over which the rate is looked at
 LEAST_BYTES_S = 1000
 LONGEST_S = 12 * 3600.0  # of one download
 MOST_BYTES = 64 << 30  # of a download, and of what an archive unpacks to
-pooch.get_logger().setLevel("WARNING")  # it would print hashes to copy that are not the ones verified here
 
 
 class _TooMuchError(Exception):
     """A download that goes on for ever."""
 
 
-class Resuming:
-    """A pooch downloader that continues a broken download, retries what may pass, and ends what would not.
+class _Download:
+    """A download that goes on where it broke off, retries what may pass, and ends what would not.
 
     Args:
-        part: where the part that has come is kept. pooch hands a new temporary name each time, which a killed
-            process would not find again.
+        part: where the part that has come is kept, for this process and later ones.
         pause_s: before the first retry; doubles each time.
         progress: whether to show a bar.
     """
 
-    def __init__(self, part: Path, *, pause_s: float = 1.0, progress: bool = False) -> None:
-        self.part, self.pause_s, self.progress = part, pause_s, progress
-
-    def __call__(self, url: str, output_file: str | os.PathLike[str], _fetcher: object) -> None:
+    def __init__(self, url: str, part: Path, *, pause_s: float, progress: bool) -> None:
+        self.url, self.part, self.pause_s, self.progress = url, part, pause_s, progress
         self.until = time.monotonic() + LONGEST_S
+
+    def finish(self) -> None:
+        """Fetches what is missing of the file.
+
+        Raises:
+            requests.RequestException: after the last try, or at once where another would end the same way.
+            _TooMuchError: it goes on for ever.
+        """
         for attempt in range(TRIES):
             try:
-                self._continue(url, self.part)
+                return self._continue()
             except requests.HTTPError as error:
                 if error.response.status_code < 500 and error.response.status_code != 429:
                     raise
                 problem: Exception = error
             except requests.RequestException as error:
                 problem = error
-            else:
-                shutil.move(self.part, output_file)
-                return
             if attempt + 1 < TRIES:
                 time.sleep(self.pause_s * 2**attempt)
         raise problem
 
-    def _continue(self, url: str, part: Path) -> None:
+    def _continue(self) -> None:
+        part = self.part
         have = part.stat().st_size if part.exists() else 0
         # Compressed on the way, lengths and ranges would be of other bytes than are stored.
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
-        with requests.get(url, headers=headers, stream=True, timeout=PATIENCE_S) as response:
+        with requests.get(self.url, headers=headers, stream=True, timeout=PATIENCE_S) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
                 part.unlink()  # longer than the file: of another version, start again
                 raise requests.ConnectionError("the part on disk does not fit the file")
@@ -114,11 +113,13 @@ def fetch(url: str, folder: Path, name: str, *, pause_s: float = 1.0, progress: 
         InputError: the server has no such file, gave up after all retries, or sends without end.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    downloader = Resuming(folder / f"{name}.part", pause_s=pause_s, progress=progress)
+    target, part = folder / name, folder / f"{name}.part"
+    if target.exists():
+        return target
     try:
-        return Path(pooch.retrieve(url, known_hash=None, fname=name, path=folder, downloader=downloader))
+        _Download(url, part, pause_s=pause_s, progress=progress).finish()
     except _TooMuchError as error:
-        (folder / f"{name}.part").unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise InputError(f"{url} {error}; fetch it by hand") from None
     except requests.HTTPError as error:
         raise InputError(f"{url} answers {error.response.status_code} {error.response.reason}") from None
@@ -126,3 +127,5 @@ def fetch(url: str, folder: Path, name: str, *, pause_s: float = 1.0, progress: 
         raise InputError(
             f"{url} broke off {TRIES} times ({type(error).__name__}); run again to go on from there"
         ) from None
+    part.replace(target)
+    return target
