@@ -348,7 +348,7 @@ def repository(tmp_path_factory):
 
 
 class TestSentences:
-    """What must be mended is said, before anything is sent."""
+    """What must be fixed is reported before anything is sent."""
 
     @pytest.mark.parametrize(
         ("words", "sentence"),

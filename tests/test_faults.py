@@ -24,7 +24,7 @@ def second_page_without_tags(one):
     return one[:place] + len(one).to_bytes(4, "little") + one[place + 4 :] + bytes(6)
 
 
-FELLED = {  # files that once ended in a traceback
+FAILED = {  # files that once ended in a traceback
     "gif": b64decode("R0lGODdhDAAIAIEAAAAAAP///wAAAAAAACwAAAwAAAAIAAAIGAABCBxIsKBBgwESHhSYMMDChxAjSiQYEAA7"),
     "npy": SEEDS["npy"][1][0].replace(b"(8, 12)", b"(8, (2)"),
     "tiff": second_page_without_tags(SEEDS["tiff"][1][0]),
@@ -53,9 +53,9 @@ def tried(tmp_path, monkeypatch):
     return refused
 
 
-@pytest.mark.parametrize("name", FELLED)
+@pytest.mark.parametrize("name", FAILED)
 def test_what_once_ended_in_a_traceback_is_refused(tried, name):
-    assert tried(name, FELLED[name])
+    assert tried(name, FAILED[name])
 
 
 @pytest.mark.parametrize("name", SEEDS)

@@ -58,7 +58,7 @@ MISTAKES = [
         "validation: 1.5",
         "params.yaml: dataset.synthetic.validation: input should be less than 1, but it is 1.5",
     ),
-    ("train:\n  device", "train: [\n  device", "params.yaml: line {line} is not YAML; mend it there"),
+    ("train:\n  device", "train: [\n  device", "params.yaml: line {line} is not YAML; fix it there"),
 ]
 
 

@@ -161,7 +161,7 @@ class TestMistakes:
 
         assert (
             str(stopped.value)
-            == "error: x.npz: No space left on device; mend that and run `dvc repro` again, finished work is kept"
+            == "error: x.npz: No space left on device; fix that and run `dvc repro` again, finished work is kept"
         )
 
 

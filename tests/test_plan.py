@@ -17,7 +17,7 @@ from pipelines import plan, quickstart, report_list, reports
 from tests.conftest import RECORDED, ROOT
 from tests.test_pipeline import copy
 
-# DVC is run in this process to read its graph; what its own packages warn of is not ours to mend.
+# DVC is run in this process to read its graph; what its own packages warn of is not ours to fix.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
@@ -76,7 +76,7 @@ def forget():
 
 @pytest.fixture
 def pages(checkout, monkeypatch):
-    """Which pages a change of a file writes anew."""
+    """Which pages a change of a file rewrites."""
     folder = checkout[0]
     work_in(folder, monkeypatch)
 

@@ -52,7 +52,7 @@ def folder(tmp_path_factory):
 
 def test_it_takes_less_than_three_minutes_of_two_cores_and_changes_no_byte_in_git(folder):
     env = os.environ | {"PYTHONPATH": os.pathsep.join((str(folder.parent / "site"), str(folder)))}
-    record = [sys.executable, "-m", "pipelines.publish"]  # of nothing new: the record's pages, written anew
+    record = [sys.executable, "-m", "pipelines.publish"]  # of nothing new: the record's pages, rewritten
     start = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(record, cwd=folder, env=env, capture_output=True, text=True)
     end = resource.getrusage(resource.RUSAGE_CHILDREN)

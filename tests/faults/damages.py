@@ -312,7 +312,7 @@ def why_it_fell(folder: Path, name: str) -> str | None:
         place = Path(temporary) / "a place"
         shutil.copytree(folder, place, symlinks=True, ignore=shutil.ignore_patterns(".git", ".dvc"))
         fault.change(place)
-        # But the view of record and runs, which is made anew by whoever reads it.
+        # But the view of record and runs, which is made again by whoever reads it.
         before = {p for p in (place / "runs").rglob("*") if p.is_file() and place / "runs/view" not in p.parents}
         try:
             done = called(place, fault)

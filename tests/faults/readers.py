@@ -1,7 +1,7 @@
 """Mutated files for each reader: it takes them or refuses them in a sentence; anything else is a fault.
 
     python -m tests.faults.readers [SECONDS]            every reader, each for its share of SECONDS (600)
-    python -m tests.faults.readers --one NAME SECONDS   one reader; its corpus and what felled it lie in runs/fuzz/NAME
+    python -m tests.faults.readers --one NAME SECONDS   one reader; its corpus and what it failed on lie in runs/fuzz/NAME
 
 A fault is an exception that is no refusal, a file that takes more than 10 s, or more than 1 GB of memory beside the
 200 MB of what reads it. Atheris (libFuzzer, guided by the branches of this package) mutates small valid files; see `SEEDS`.
@@ -245,7 +245,7 @@ def main(seconds: int) -> int:
             f"{name:8} {tries:>8} tried  {'fell: ' + (said or ['see the log'])[0] if done.returncode else 'held'}",
             flush=True,
         )
-    print(f"{len(SEEDS) - fell} of {len(SEEDS)} readers held; logs, corpora and files that felled one: {OUT}")
+    print(f"{len(SEEDS) - fell} of {len(SEEDS)} readers held; logs, corpora and files on which one failed: {OUT}")
     return fell
 
 
