@@ -190,9 +190,9 @@ def prepare(source: Path, folder: Path, *, progress: bool = False) -> list[str]:
     Raises:
         InputError: as `raw.pairs`, `survey` and `read_pair`.
     """
-    notes = own.notes(source)
-    levels = tuple(float(level) for level in notes["levels"]) if notes.get("levels") else None
-    with_masks = notes.get("labels", "masks") == "masks"
+    copied = own.notes(source)
+    levels = tuple(float(level) for level in copied["levels"]) if copied.get("levels") else None
+    with_masks = copied.get("labels", "masks") == "masks"
     if with_masks:
         files = raw.pairs(source)
         every, meaning = {}, survey(files, f"{source.name}/masks")
@@ -244,7 +244,7 @@ def prepare(source: Path, folder: Path, *, progress: bool = False) -> list[str]:
         if (source / name).exists():
             shutil.copyfile(source / name, building / name)
     if not with_masks:
-        (building / "labels.json").write_text(json.dumps({"labels": notes["labels"]}) + "\n", encoding="utf-8")
+        (building / "labels.json").write_text(json.dumps({"labels": copied["labels"]}) + "\n", encoding="utf-8")
     elif (source / "labels").is_dir():
         _boxes(source / "labels", pd.DataFrame(scenes)).to_csv(building / "boxes.csv", index=False)
     shutil.rmtree(folder, ignore_errors=True)
