@@ -358,7 +358,9 @@ def test_the_notebook_of_losses_compares_trainings_with_intervals(tmp_path):
 
 def test_the_notebook_of_oriented_kernels_runs_for_other_layers(tmp_path):
     text = notebooks.markdown(
-        executed_on_the_committed("04_pinwheel_orientation", tmp_path, dataset="synthetic", shown=["encoder.2.0.spatial.blur"])
+        executed_on_the_committed(
+            "04_pinwheel_orientation", tmp_path, dataset="synthetic", shown=["encoder.2.0.spatial.blur"]
+        )
     )
 
     assert "16 layers" in text
