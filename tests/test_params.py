@@ -69,7 +69,7 @@ def text(root):
 
 def in_full(text):
     """params.yaml with the whole recipe for all real datasets."""
-    return re.sub("budget: (cpu|night)", "budget: full", text)
+    return re.sub("budget: (cpu|night)(-512)?", "budget: full", text)
 
 
 def test_the_file_in_the_repository_is_right(text):

@@ -17,6 +17,7 @@ from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from irstd.inference import pictures, published, sources, tiles, weights
 from irstd.inference.in_torch import InTorch
+from irstd.inference.predict import predict
 from irstd.methods import Method, Prediction
 from irstd.metrics.levels import HALF
 from tests.conftest import ROOT
@@ -126,17 +127,25 @@ def test_96_megapixels_are_answered_in_less_than_2_gb(tmp_path, rng):
     Image.MAX_IMAGE_PIXELS = before
 
 
-def test_points_at_a_seam_are_found_once(rng):
-    def peaks(score, _):
-        places = []
-        for image in score:
-            rows, cols = torch.nonzero(image[0] > 0.9, as_tuple=True)
-            places.append(torch.stack([rows.float(), cols.float(), image[0, rows, cols]], 1))
-        return Prediction(points=places)
+def peaks(score, _):
+    """A point at each pixel that is nearly white."""
+    places = []
+    for image in score:
+        rows, cols = torch.nonzero(image[0] > 0.9, as_tuple=True)
+        places.append(torch.stack([rows.float(), cols.float(), image[0, rows, cols]], 1))
+    return Prediction(points=places)
 
+
+def dotted(rng):
+    """A picture with white pixels, and their places."""
     grey = np.zeros((200, 200), np.uint8)
     at = rng.integers(0, 40, (30, 2)) * 5
     grey[at[:, 0], at[:, 1]] = 255
+    return grey, at
+
+
+def test_points_at_a_seam_are_found_once(rng):
+    grey, at = dotted(rng)
     found = tiles.run(InTorch(loaded(nn.Identity(), peaks), most_px=1, tile=64, margin=8), grey)
 
     assert {tuple(p) for p in found.points[:, :2].astype(int).tolist()} == {tuple(p) for p in at.tolist()}
@@ -200,3 +209,49 @@ class TestSources:
         (tmp_path / "broken.mp4").write_bytes(b"no film")
         with pytest.raises(InputError, match=r"broken.mp4 is no video that OpenCV can read"):
             sources.check(tmp_path / "broken.mp4")
+
+
+class TestTilesOfARecipe:
+    """`geometry: tiles`: tiles as small as the crops of the training."""
+
+    def test_maps_equal_the_whole_for_a_local_network(self, rng):
+        one = loaded(Local(), lambda score, _: Prediction(score=score), "tiles")
+        images = [rng.integers(0, 256, size, dtype=np.uint8) for size in ((197, 259), (197, 259), (40, 64))]
+
+        parted = list(predict(one.network, one.method, None, images, geometry="tiles", side=96, batch=5))
+        whole = list(predict(one.network, one.method, None, images))
+
+        for mine, theirs in zip(parted, whole, strict=True):
+            np.testing.assert_allclose(mine.score, theirs.score, atol=1e-6)
+
+    def test_a_network_sees_no_more_than_a_tile(self, rng):
+        """Its mean is that of a tile, as in training."""
+        seen = []
+
+        class Mean(nn.Module):
+            def forward(self, image):
+                seen.append(tuple(image.shape[2:]))
+                return image.mean((2, 3), keepdim=True).expand_as(image)
+
+        one = loaded(Mean(), lambda score, _: Prediction(score=score), "tiles")
+        grey = np.repeat(np.array([[0], [255]], np.uint8), 96, 0) * np.ones((1, 200), np.uint8)
+        (found,) = predict(one.network, one.method, None, [grey], geometry="tiles", side=64)
+
+        assert set(seen) == {(64, 64)}
+        assert found.score[:48].max() < 0.1 and found.score[-48:].min() > 0.9
+
+    def test_points_are_found_once_each_where_they_are(self, rng):
+        one = loaded(nn.Identity(), peaks, "tiles")
+        grey, at = dotted(rng)
+
+        (found,) = predict(one.network, one.method, None, [grey], geometry="tiles", side=64)
+        published = tiles.run(InTorch(one), grey)
+
+        assert sorted(map(tuple, found.points[:, :2])) == sorted({tuple(map(float, place)) for place in at})
+        assert published.tiles == 4 * 4 and np.array_equal(published.points, found.points)
+
+    def test_boxes_are_refused(self):
+        one = loaded(nn.Identity(), lambda score, _: Prediction(score=score, boxes=[torch.zeros(0, 5)] * len(score)))
+
+        with pytest.raises(InputError, match="`geometry: tiles` joins maps and points, not boxes"):
+            list(predict(one.network, one.method, None, [np.zeros((99, 99), np.uint8)], geometry="tiles", side=64))

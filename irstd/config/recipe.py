@@ -71,14 +71,15 @@ class Recipe:
     optimiser: Optimiser
     schedule: Schedule = Schedule()
     augment: Augment = Augment()
-    geometry: Literal["crop", "resize"] = "crop"
-    size: Annotated[int, Field(ge=32, le=4096)] = 256  # px: side of a crop, or of the resized square
+    # Crops in training, and whole images in use or overlapping tiles of a crop's side; or squeezed to a square in both.
+    geometry: Literal["crop", "tiles", "resize"] = "crop"
+    size: Annotated[int, Field(ge=32, le=4096)] = 256  # px: side of a crop, a tile, or the resized square
     target_share: Share = 0.5  # of the crops, at least so many contain a target
     crops: Count = 1  # from each image in an epoch
     validate_every: Count = 1  # epochs
     selection: Literal["validation", "last", "test"] = "validation"
     grad_clip: NonNegative = 0.0  # norm; 0 for none
     threads: Annotated[int, Field(ge=0)] = 0  # of torch on a CPU, if other than train.threads; 0: as train.threads
-    phases: tuple[Phase, ...] = ()  # before `size` and `batch` hold, in order of `until`; with `geometry: crop`
+    phases: tuple[Phase, ...] = ()  # before `size` and `batch` hold, in order of `until`; of crops
     average_epochs: NonNegative = 0.0  # memory of the running average of weights that replaces `best`; 0: no average
     jitter: NonNegative = 0.0  # deviation of point labels from centroids, in halves of the target's box

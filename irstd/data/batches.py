@@ -192,7 +192,7 @@ def epoch(resident: Resident, recipe: Any, seed: int, number: int) -> Iterator[B
     for start in range(0, len(order) - batch + 1, batch):
         chosen = order[start : start + batch]
         corner = torch.zeros(batch, 2, dtype=torch.long)
-        if recipe.geometry == "crop":
+        if recipe.geometry != "resize":
             corner = resident.crops(chosen, side, recipe.target_share, generator)
         turns = torch.rand(batch, 3, generator=generator) < probability
         yield resident.cut(chosen, corner, side, turns)

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from irstd.inference import tiles
 from irstd.inference.predict import Predicted, predict
 from irstd.inference.weights import Loaded
 
@@ -21,7 +22,8 @@ class InTorch:
     Args:
         loaded: its network is put on `device`.
         most_px: pictures of up to so many px are taken whole.
-        tile, margin: sides of tiles and of what is discarded of each, px, multiples of the method's `multiple`.
+        tile, margin: sides of tiles and of what is discarded of each, px, multiples of the method's `multiple`; of
+            weights that say `geometry: tiles` these, and what is taken whole, are as in training.
     """
 
     def __init__(
@@ -33,22 +35,28 @@ class InTorch:
         tile: int = TILE_PX,
         margin: int = MARGIN_PX,
     ) -> None:
-        self.loaded, self.device, self.most_px = loaded, device, most_px
-        self.tile, self.margin, self.multiple = (tile, tile), margin, loaded.method.multiple
+        self.loaded, self.device = loaded, device
+        self.multiple = loaded.method.multiple
+        if loaded.label.geometry == "tiles":
+            tile = loaded.label.side
+            margin = tiles.margin(tile, self.multiple)
+        self.most_px, self.tile, self.margin = most_px, (tile, tile), margin
         # A fifth quicker, also on a CPU.
         loaded.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def takes(self, height: int, width: int) -> bool:
+        if self.loaded.label.geometry == "tiles":
+            return height <= self.tile[0] and width <= self.tile[1]
         return height * width <= self.most_px or self.loaded.label.geometry == "resize"
 
     def __call__(self, grey: UInt8[ndarray, "H W"]) -> Predicted:
         height, width = grey.shape
-        loaded, geometry = self.loaded, self.loaded.label.geometry
-        more = [max(0, LEAST_PX - side) if geometry == "crop" else 0 for side in grey.shape]
+        loaded, squeezed = self.loaded, self.loaded.label.geometry == "resize"
+        more = [0 if squeezed else max(0, LEAST_PX - side) for side in grey.shape]
         padded = np.pad(grey, ((0, more[0]), (0, more[1]))) if any(more) else grey
         (found,) = predict(
             loaded.network, loaded.method, loaded.options, [padded],
-            device=self.device, geometry=geometry, side=loaded.label.side,
+            device=self.device, geometry="resize" if squeezed else "crop", side=loaded.label.side,
         )  # fmt: skip
         if not any(more):
             return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 
+from irstd.errors import InputError
+from irstd.inference import tiles
 from irstd.methods import Method, Prediction
 
 
@@ -37,7 +39,7 @@ def predict(
     images: Sequence[UInt8[ndarray, "_H _W"]],
     *,
     device: torch.device | str = "cpu",
-    geometry: Literal["crop", "resize"] = "crop",
+    geometry: tiles.Geometry = "crop",
     side: int = 256,
     batch: int = 8,
 ) -> Iterator[Predicted]:
@@ -47,10 +49,19 @@ def predict(
         options: of the method, as `network` was built with.
         images: grey levels.
         geometry: `crop`: each image whole, black beyond its right and bottom edge up to the method's
-            multiple; `resize`: squeezed to a square of `side` px and the scores stretched back.
-        batch: at most so many consecutive images of one size at a time.
+            multiple; `tiles`: the same in overlapping squares of `side` px, so that means over an image are taken
+            over as much of it as in training; `resize`: squeezed to a square of `side` px and the scores stretched
+            back.
+        batch: at most so many consecutive images of one size, or tiles, at a time.
+
+    Raises:
+        InputError: a detector of boxes is to be used in tiles.
     """
     network.eval()
+    if geometry == "tiles":
+        for image in images:
+            yield _of_tiles(image, side, network, method, options, device=device, batch=batch)
+        return
     start = 0
     while start < len(images):
         stop = start + 1
@@ -59,6 +70,25 @@ def predict(
         stack = torch.from_numpy(np.stack(images[start:stop]))[:, None].to(device).float().div(255)
         yield from _native(stack, network, method, options, geometry, side)
         start = stop
+
+
+def _of_tiles(
+    image: UInt8[ndarray, "H W"], side: int, network: nn.Module, method: Method, options: Any, **where: Any
+) -> Predicted:
+    """One image in tiles of `side` px, several of them at a time."""
+    full = tiles.padded(image, method.multiple)
+    cuts = tiles.cut(full.shape, image.shape, (side, side), tiles.margin(side, method.multiple))
+    pieces = [np.ascontiguousarray(full[row[0] : row[1], col[0] : col[1]]) for row, col in cuts]
+    score, kept = None, []
+    for (row, col), one in zip(cuts, predict(network, method, options, pieces, **where), strict=True):
+        if one.boxes is not None:
+            raise InputError("`geometry: tiles` joins maps and points, not boxes; set `geometry: crop`")
+        if one.score is not None:
+            score = np.zeros(image.shape, np.float32) if score is None else score
+            score[row[2] : row[3], col[2] : col[3]] = one.score[tiles.inner(row, col)]
+        if one.points is not None:
+            kept.append(tiles.inside(one.points, row, col))
+    return Predicted(score, tiles.merged(np.concatenate(kept)) if kept else None)
 
 
 @torch.inference_mode()

@@ -5,7 +5,8 @@ whose answer at a pixel depends on pixels at most a margin away, this equals the
 that take means over an image (squeeze and excitation, channel attention, standardisation) see their tile instead, and
 small tiles cost: on every ninth test scene of IRSTD-1k (512 px) its U-Net has IoU 63.4 % and Fa 40.8 whole, 53.6 % and
 86.4 in tiles of 384 px, 46.5 % and 129.2 in tiles of 256 px, at the same Pd of 96.7 %; point regression loses 0 and 0.5
-points of F1. So pictures are taken whole as long as they fit, and tiles are larger than those scenes. Needs no torch.
+points of F1. So pictures are taken whole as long as they fit, and tiles are larger than those scenes; but those of a
+recipe that says `geometry: tiles` are as small as the crops that it trains on. Needs no torch.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
@@ -21,6 +22,8 @@ from numpy import ndarray
 
 from irstd.metrics.levels import encode
 
+Geometry = Literal["crop", "tiles", "resize"]  # see `irstd.inference.predict.predict`
+Window = tuple[int, int, int, int]
 SAME_PX = 3.0  # points of two tiles that are nearer than this are of one target
 
 
@@ -70,7 +73,33 @@ class Whole:
     tiles: int = 1
 
 
-def windows(length: int, tile: int, margin: int) -> list[tuple[int, int, int, int]]:
+def margin(tile: int, multiple: int) -> int:
+    """What is discarded of each side of the small tiles of `geometry: tiles`, px: about a sixth, so that a pixel
+    in a corner of the rest still has surroundings.
+
+    >>> margin(96, 8), margin(128, 32)
+    (16, 32)
+    """
+    return max(1, round(tile / 6 / multiple)) * multiple
+
+
+def padded(grey: UInt8[ndarray, "H W"], multiple: int) -> UInt8[ndarray, "h w"]:
+    """A picture black beyond its right and bottom edge, so that tiles begin where a network that halves expects."""
+    return np.pad(grey, [(0, -side % multiple) for side in grey.shape])
+
+
+def cut(
+    full: tuple[int, ...], seen: tuple[int, ...], tile: tuple[int, int], margin: int
+) -> list[tuple[Window, Window]]:
+    """Rows and columns of each tile, as `windows` has them, of a picture padded from `seen` to `full`."""
+    rows, cols = (
+        [(start, end, first, min(last, side)) for start, end, first, last in windows(length, px, margin)]
+        for length, side, px in zip(full, seen, tile, strict=True)
+    )
+    return [(row, col) for row in rows for col in cols]
+
+
+def windows(length: int, tile: int, margin: int) -> list[Window]:
     """Tiles along one side: start and end of each, and start and end of the part that it decides.
 
     >>> windows(100, 64, 8)
@@ -94,31 +123,31 @@ def run(network: Network, grey: UInt8[ndarray, "H W"], *, progress: Callable[[in
     if network.takes(*grey.shape):
         found = network(grey)
         return Whole(None if found.score is None else encode(found.score), found.points)
-    # As the whole picture would be, so that tiles begin where a network that halves its input expects.
-    full = np.pad(grey, [(0, -side % network.multiple) for side in grey.shape])
-    rows, cols = (
-        [(start, end, first, min(last, side)) for start, end, first, last in windows(length, tile, network.margin)]
-        for length, side, tile in zip(full.shape, grey.shape, network.tile, strict=True)
-    )
+    full = padded(grey, network.multiple)
+    cuts = cut(full.shape, grey.shape, network.tile, network.margin)
     levels: ndarray | None = None
     points: list[ndarray] = []
     with_points = False
-    for number, (row, col) in enumerate((row, col) for row in rows for col in cols):
+    for number, (row, col) in enumerate(cuts):
         found = network(np.ascontiguousarray(full[row[0] : row[1], col[0] : col[1]]))
-        inner = np.s_[row[2] - row[0] : row[3] - row[0], col[2] - col[0] : col[3] - col[0]]
         if found.score is not None:
             levels = np.zeros(grey.shape, np.uint16) if levels is None else levels
-            levels[row[2] : row[3], col[2] : col[3]] = encode(found.score[inner])
+            levels[row[2] : row[3], col[2] : col[3]] = encode(found.score[inner(row, col)])
         if found.points is not None:
             with_points = True
-            points.append(_inside(found.points, row, col))
+            points.append(inside(found.points, row, col))
         if progress:
-            progress(number + 1, len(rows) * len(cols))
-    merged = _merged(np.concatenate(points)) if with_points else None
-    return Whole(levels, merged, len(rows) * len(cols))
+            progress(number + 1, len(cuts))
+    one_each = merged(np.concatenate(points)) if with_points else None
+    return Whole(levels, one_each, len(cuts))
 
 
-def _inside(points: ndarray, row: tuple[int, int, int, int], col: tuple[int, int, int, int]) -> ndarray:
+def inner(row: Window, col: Window) -> tuple[slice, slice]:
+    """The part of a tile that it decides, of the tile itself."""
+    return np.s_[row[2] - row[0] : row[3] - row[0], col[2] - col[0] : col[3] - col[0]]
+
+
+def inside(points: ndarray, row: Window, col: Window) -> ndarray:
     """Points in the part that a tile decides, with places in the picture."""
     moved = points + np.array([row[0], col[0], 0.0], points.dtype)
     kept = (moved[:, 0] >= row[2] - 0.5) & (moved[:, 0] < row[3] - 0.5)
@@ -126,7 +155,7 @@ def _inside(points: ndarray, row: tuple[int, int, int, int], col: tuple[int, int
     return moved[kept]
 
 
-def _merged(points: ndarray) -> ndarray:
+def merged(points: ndarray) -> ndarray:
     """Without points of a target that two tiles found on either side of their seam; the surer one stays."""
     kept: list[int] = []
     order = np.argsort(-points[:, 2], kind="stable")

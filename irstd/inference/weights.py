@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors import torch as tensors
@@ -16,6 +16,7 @@ from irstd import methods
 from irstd.config import params
 from irstd.errors import InputError
 from irstd.inference.half import halved, restored
+from irstd.inference.tiles import Geometry
 from irstd.methods import Method
 
 KEY = "irstd"  # of the metadata; one entry, since safetensors writes several in an order that changes
@@ -39,7 +40,7 @@ class Label:
     budget: str
     options: dict[str, Any]
     threshold: float
-    geometry: Literal["crop", "resize"]
+    geometry: Geometry
     side: int
     commit: str | None
     hardware: str | None
