@@ -14,6 +14,8 @@ import shutil
 from collections.abc import Container
 from pathlib import Path
 
+import pandas as pd
+
 from irstd.config import params
 from irstd.errors import InputError, hint
 from irstd.results import store, sums
@@ -21,7 +23,7 @@ from irstd.tables import BUSY
 from pipelines import RECORD, RESULTS, WEIGHTS, run
 from pipelines.reports import build
 
-RACE = "race"
+RACE, IMPORTS = "race", "imports"
 OF_IMAGES = ("orientation_map.csv", "crops.csv", "crops.png")  # what holds pieces of scenes
 
 
@@ -108,12 +110,29 @@ def main(*names: str) -> None:
                 _copy(path, RECORD / "results" / path.relative_to(RESULTS))
             _publish_weights(f"{cell['dataset']}/{cell['method']}", asked.publish.in_git)
             print(f"published {'-'.join(place.parts)}")
+        _publish_imports(cells)
         for path in race() if RACE in names else ():
             _copy(path, RECORD / "results" / path.relative_to(RESULTS))
             print(f"published {path.stem}")
     finally:  # whatever was taken in is of the record
         sums.write(RECORD / "results")
     build(RECORD, RECORD / "results")
+
+
+def _publish_imports(cells: list[dict]) -> None:
+    """Takes what is noted of runs that were trained elsewhere; of those trained here the record then has nothing."""
+    keys = ["dataset", "method", "seed"]
+    tables = [store.read(path, IMPORTS) if path.exists() else None for path in _imports()]
+    ours, here = (None if table is None else table.set_index(keys, drop=False) for table in tables)
+    published = [tuple(cell[key] for key in keys) for cell in cells]
+    kept = [] if ours is None else [ours[~ours.index.isin(published)]]
+    kept += [] if here is None else [here[here.index.isin(published)]]
+    if any(len(table) for table in kept):
+        store.write(pd.concat(kept).sort_index(), _imports()[0], IMPORTS)
+
+
+def _imports() -> list[Path]:
+    return [folder / f"{IMPORTS}.csv" for folder in (RECORD / "results", RESULTS)]
 
 
 def _publish_weights(name: str, in_git: Container[str]) -> None:

@@ -103,13 +103,11 @@ def _has_results(one: Report, results: Path) -> bool:
 
 
 def _by_labels(given: params.Params, results: Path) -> dict[str, list[str]]:
-    """Rows trained on points that the study of labels varies, and rows trained on masks."""
-    study, found = given.studies["labelling"].methods, {"clicks": [], "masks": []}
-    originals = {given.row(name).method for name in study}
-    for name in (*given.methods, *study):
+    """Rows of the study of labels that are trained on points, and those on masks: all of one budget."""
+    found: dict[str, list[str]] = {"clicks": [], "masks": []}
+    for name in given.studies["labelling"].methods:
         card = results / "methods" / f"{name}.json"
         if card.exists():
             of_masks = json.loads(card.read_text())["supervision"] == "mask"
-            if of_masks or name in originals or name in study:
-                found["masks" if of_masks else "clicks"].append(name)
+            found["masks" if of_masks else "clicks"].append(name)
     return found

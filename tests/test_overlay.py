@@ -10,8 +10,10 @@ import pytest
 from irstd import tables
 from irstd.config.params import load
 from irstd.errors import InputError
+from irstd.results import store
 from irstd.results.overlaid import HERE, RECORD, of_checkout, overlay
 from irstd.results.reading import cells, described, gather
+from irstd.results.schemas import SCHEMAS
 from irstd.scoring import submission
 from pipelines import publish
 from tests.conftest import RECORDED, ROOT
@@ -186,6 +188,20 @@ class TestPublish:
 
         there = {path.name: path.read_text() for path in (tmp_path / "reports/weights/a").iterdir()}
         assert there == {"x.md": "new", **({"x.safetensors": "new"} if in_git else {})}
+
+    def test_what_is_noted_of_an_import_is_that_of_the_published_run(self, folders, tmp_path, monkeypatch):
+        monkeypatch.setattr(publish, "RESULTS", folders[1])
+        monkeypatch.setattr(publish, "RECORD", tmp_path)
+        row = dict.fromkeys(SCHEMAS["imports"], "a") | {"dataset": "d", "seed": 0, "wall_s": 1.0}
+        for place, rows in ((tmp_path / "results", ("x old", "y old")), (folders[1], ("x new", "z new"))):
+            table = [row | dict(zip(("method", "commit"), text.split(), strict=True)) for text in rows]
+            store.write(pd.DataFrame(table), place / "imports.csv", "imports")
+
+        publish._publish_imports([{"dataset": "d", "method": name, "seed": 0} for name in ("x", "y")])
+
+        # y was trained here since, and z is not published.
+        kept = store.read(tmp_path / "results/imports.csv", "imports")
+        assert kept[["method", "commit"]].to_numpy().tolist() == [["x", "new"]]
 
     def test_a_race_is_published_by_its_name_alone(self, folders, tmp_path, monkeypatch):
         monkeypatch.setattr(publish, "RESULTS", folders[1])

@@ -182,7 +182,7 @@ def answer(cells: DataFrame, compared: DataFrame, titles: Mapping[str, str]) -> 
         sentences.append(f"Of {len(known)} scores with a published figure beside them {reached} reach it.")
     seeds = trained.groupby(["dataset", "method"])["seed"].nunique().max()
     sentences.append(
-        f"At most {seeds} {'seed' if seeds == 1 else 'seeds'} a row: intervals are over the test images, and another "
+        f"At most {seeds} {'seed' if seeds == 1 else 'seeds'} per row: intervals are over the test images, and another "
         "training may end elsewhere."
     )
     return "\n".join([*best, "", " ".join(sentences)])
