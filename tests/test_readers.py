@@ -315,3 +315,17 @@ def test_segmentations_that_cannot_be_drawn_are_refused(segmentation, words):
 
 def test_a_polygon_may_reach_over_the_border():
     assert coco.filled([[-3, -3, 4, -3, 4, 4, -3, 4]], (8, 12)).sum() == 16
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L"])
+def test_a_picture_of_one_row_is_no_array_of_columns(tmp_path, mode):
+    """(1, W, 3) is a row of colours; an array of these axes without colours is a map of H×3."""
+    row = np.zeros((1, 5, 4), np.uint8)
+    row[..., 3] = 255
+    row[0, 2, :3] = 250, 20, 20
+    path = tmp_path / "a.png"
+    Image.fromarray(row).convert(mode).save(path)
+
+    assert pixels.size_of(path) == (1, 5)
+    assert masks.load(path).codes.shape == (1, 5)
+    assert maps.flat(Pixels(np.zeros((1, 5, 3), np.float32)))[0].shape == (5, 3)

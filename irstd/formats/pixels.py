@@ -364,12 +364,14 @@ def radiometric(image: Image.Image) -> bool:
 
 
 def flat(values: ndarray) -> ndarray:
-    """An array without its leading and trailing axes of length one, of at least two axes.
+    """An array without its leading and trailing axes of length one, of at least two axes; a row of colours stays one.
 
-    >>> flat(np.zeros((1, 1, 4, 5))).shape
-    (4, 5)
+    >>> flat(np.zeros((1, 1, 4, 5))).shape, flat(np.zeros((1, 5, 3), np.uint8)).shape
+    ((4, 5), (1, 5, 3))
     """
     while values.ndim > 2 and values.shape[0] == 1:
+        if values.ndim == 3 and values.shape[-1] in (3, 4) and values.dtype.kind == "u":
+            return values
         values = values[0]
     while values.ndim > 2 and values.shape[-1] == 1:
         values = values[..., 0]
