@@ -68,10 +68,10 @@ def test_repositories_are_links_at_the_commit_named():
 
 
 def test_what_few_look_for_is_closed_and_the_rest_is_not():
-    made = page.html("# A\n\n## What made them\n\none\n\n## Scores\n\ntwo\n", "x")
+    made = page.html("# A\n\n## Provenance\n\none\n\n## Scores\n\ntwo\n", "x")
 
     assert re.search(
-        r'<details><summary><h2>What made them</h2></summary>\s*<span id="what-made-them"></span>\s*<p>one</p>\s*'
+        r'<details><summary><h2>Provenance</h2></summary>\s*<span id="provenance"></span>\s*<p>one</p>\s*'
         r"</details>\s*<h2",
         made,
     )

@@ -211,7 +211,7 @@ class TestTables:
         ]
         answer = score_tables.ranking_answer({"pd": one}, TITLES)
         assert (
-            "(1.00 of 3) over 3 datasets, told apart from b over these datasets" in answer
+            "(1.00 of 3) over 3 datasets, significantly better than b" in answer
             and "Drawn scenes are left out" in answer
         )
 
@@ -229,11 +229,11 @@ class TestTables:
         one = score_tables.Ranking(scores, scores, {"a": 1.0, "b": 2.0, "c": 3.0}, 0.5, 0.2)
 
         assert (
-            "no two methods are told apart (Friedman p 0.200, so no two are compared)"
+            "no two methods differ significantly (Friedman p 0.200, so no two are compared)"
             in score_tables.ranking_answer({"pd": one}, {})
         )
         sure = score_tables.Ranking(scores, scores, one.mean_ranks, 0.5, 0.01)
-        assert "told apart from b, c over these datasets" in score_tables.ranking_answer({"pd": sure}, {})
+        assert "significantly better than b, c" in score_tables.ranking_answer({"pd": sure}, {})
 
     @pytest.mark.parametrize(
         ("by_seed", "ends", "told"),
@@ -254,7 +254,7 @@ class TestTables:
         losses = pd.DataFrame({"weight": ["diff", "variance"], "wrong": [0, 1]})
         text = study_tables.loss_answer(losses, compared, "a", {})
 
-        assert table["recipes told apart"] == told and table["more than the choice of test images"] == "yes"
+        assert table["recipes differ significantly"] == told and table["more than the choice of test images"] == "yes"
         assert "more than the choice of test images explains; " in text and "cusp at equal areas" in text
         assert ("one training each" in text) == (len(by_seed) == 1)
         assert ("too few to claim" in text) == (len(by_seed) < 5)

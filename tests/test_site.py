@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -77,6 +78,25 @@ def test_pages_taken_from_the_record_are_those_that_would_be_written(folder):
     assert done.returncode == 0, done.stderr
     assert (folder / "runs/site/datasets.md").read_bytes() == taken == (folder / "reports/datasets.md").read_bytes()
     assert {page.name for page in pages(folder) if page.read_bytes() != before[page.name]} == set()
+
+
+def test_two_builds_are_equal_to_the_byte_and_two_at_once_wait_for_each_other(folder):
+    before = {
+        page.relative_to(folder): page.read_bytes() for page in (folder / "runs/site").rglob("*") if page.is_file()
+    }
+    for made in ("site", "stamps"):
+        shutil.rmtree(folder / "runs" / made)
+    command, env = [sys.executable, "-m", "pipelines.reports"], os.environ | {"PYTHONPATH": str(folder)}
+
+    both = [subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [one.communicate(timeout=600)[0] for one in both]
+
+    assert [one.returncode for one in both] == [0, 0], said
+    assert sum("waits for another process, which writes reports" in text for text in said) == 1
+    after = {
+        page.relative_to(folder): page.read_bytes() for page in (folder / "runs/site").rglob("*") if page.is_file()
+    }
+    assert len(before) > 200 and after == before
 
 
 def test_no_page_is_over_two_megabytes(folder):
@@ -207,7 +227,7 @@ def test_axe_finds_no_serious_fault(folder, width, scheme):
 def test_tables_are_sorted_by_a_column_with_mouse_and_keyboard(folder):
     with chromium() as browser:
         tab = browser.new_page()
-        tab.goto((folder / "runs/site/html/synthetic.html").as_uri())
+        tab.goto((folder / "runs/site/html/nuaa-sirst.html").as_uri())
         table = tab.locator("table").first
         heads = table.locator("th").all_inner_texts()
         column = heads.index("IoU %")
@@ -238,6 +258,31 @@ def test_the_menu_leads_from_any_page_to_any_other(folder):
         tab.get_by_text("All reports").click()
         tab.keyboard.press("Escape")
         assert not tab.get_by_role("navigation", name="all reports").is_visible()
+
+
+def test_the_keyboard_alone_leads_to_another_page(folder):
+    with chromium() as browser:
+        tab = browser.new_page()
+        tab.goto((folder / "runs/site/html/index.html").as_uri())
+
+        def focused():
+            return tab.evaluate("document.activeElement.textContent.trim()")
+
+        def tab_to(text):
+            for _ in range(40):
+                tab.keyboard.press("Tab")
+                if focused() == text:
+                    return
+            raise AssertionError(f"{text!r} cannot be reached; the last is {focused()!r}")
+
+        tab.keyboard.press("Tab")
+        assert focused().startswith("Skip")
+        tab_to("All reports")
+        tab.keyboard.press("Enter")
+        tab_to("ranking")
+        with tab.expect_navigation():
+            tab.keyboard.press("Enter")
+        assert tab.locator("h1").inner_text() == "Do methods differ significantly over all datasets?"
 
 
 def test_it_works_as_static_pages_and_files_can_be_downloaded(folder):

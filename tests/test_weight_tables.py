@@ -103,7 +103,7 @@ def test_cells_from_elsewhere_say_where_from():
     )  # fmt: skip
     again = pd.concat([record, record.assign(seed=1)])  # a cell that was trained here since
     cells = again.assign(wall_s=[90.0, 33.0])
-    (told,) = home.taken_in(again, cells, TITLES).to_dict("records")
+    (told,) = home.imported(again, cells, TITLES).to_dict("records")
 
     assert (told["trained on"], told["arithmetic"], told["minutes"]) == ("H", "bfloat16", "2")
     assert told["weights, SHA-256"] == "f" * 16 + "…"

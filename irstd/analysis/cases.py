@@ -1,4 +1,4 @@
-"""Ten small cases that tell the conventions of the field's code apart, drawn and scored.
+"""Ten small cases on which the conventions of the field's code differ, drawn and scored.
 
 Each is one or two images of a mask and a score; the letters are those of the docs page.
 """

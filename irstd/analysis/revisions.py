@@ -48,7 +48,7 @@ def changed(table: pd.DataFrame) -> list[tuple[str, str, int]]:
 
 
 def both(before: Path, after: Path, kind: str, cell: Sequence[Any]) -> pd.DataFrame:
-    """One cell's table of a kind at both revisions, told apart as if they were two methods, `before` and `after`.
+    """One cell's table of a kind at both revisions, kept apart as if they were two methods, `before` and `after`.
 
     Empty where one of the two has it not, or in another layout.
     """

@@ -34,7 +34,7 @@ EXAMPLES = """examples:
   irstd predict PICTURES                              find targets, with weights that are in Git
   irstd score PREDICTIONS --dataset nuaa-sirst        score masks, score maps, points or boxes
   irstd score PREDICTIONS --truth MASKS               on data of your own
-  irstd adopt ../CLONE:CLASS --name theirs            take in somebody's network
+  irstd adopt ../CLONE:CLASS --name theirs            add somebody's network
   irstd table nudt-sirst --latex                      rows for a paper
 
 `irstd COMMAND --help` says what each takes; training and reports are `dvc repro` and `make report` in a checkout."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)  # of image sides, tried in this order
 CHANNELS = (1, 3)
 LEAST_SIDE = 96
-DRAWS = 8  # of weights, by which logits are told from probabilities
+DRAWS = 8  # of weights, by which logits are distinguished from probabilities
 NO_MAP = "no map of one or two channels is as large as the image"
 
 

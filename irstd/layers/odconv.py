@@ -151,7 +151,7 @@ class ODConv2d(nn.Module):
 def anneal(network: nn.Module, progress: float, start: float) -> None:
     """Sets the temperature of every `ODConv2d` in `network`: `start` at progress 0, linearly to 1 at 1 and beyond.
 
-    High at first, so that all kernels learn before they are told apart (ODConv's ImageNet recipe).
+    High at first, so that all kernels learn before they specialise (ODConv's ImageNet recipe).
     """
     value = max(1.0, start + (1.0 - start) * progress)
     for module in network.modules():

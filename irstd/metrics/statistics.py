@@ -120,7 +120,7 @@ def friedman(scores: Float[ndarray, "D M"]) -> float:
 
 
 def critical_difference(methods: int, datasets: int, level: float = LEVEL) -> float:
-    """How far mean ranks must be apart to be told apart (Nemenyi's test; Demšar, JMLR 2006, section 3.2.2).
+    """How far apart mean ranks must be to differ significantly (Nemenyi's test; Demšar, JMLR 2006, section 3.2.2).
 
     nan where there is no method or no dataset.
     """

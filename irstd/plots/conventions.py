@@ -1,4 +1,4 @@
-"""What conventions do to scores, curves over thresholds, and whether ranks can be told apart."""
+"""What conventions do to scores, curves over thresholds, and whether ranks differ significantly."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def pd_by(table: DataFrame, ax: Axes, *, column: str, order: Sequence[str], titl
 
 
 def critical_difference(mean_ranks: dict[str, float], difference: float, ax: Axes, *, titles: dict[str, str]) -> Axes:
-    """Mean ranks on a line; bars join those that are not told apart (Demšar, JMLR 2006).
+    """Mean ranks on a line; bars join those that do not differ significantly (Demšar, JMLR 2006).
 
     Args:
         mean_ranks: method to its mean rank over the datasets, 1 is best.

@@ -24,7 +24,7 @@ SOURCES = {
     r"arXiv (\d{4}\.\d{4,5})": "https://arxiv.org/abs/",
     r"doi (10\.\d{4,}/[^\s,;)|]+)": "https://doi.org/",
 }
-FOLDED = ("What made them", "The data")  # headings whose sections open by a click
+FOLDED = ("Provenance", "The data")  # headings whose sections open by a click
 NUMBER = re.compile(r"[-\u2212+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?%?( \[[^\]]*\])?")
 NOTHING = ("", "\u2013", "-")  # cells that say that there is no number
 Menu = Mapping[str, Sequence[tuple[str, str]]]  # group to its pages: what each is called there, and its file's stem

@@ -104,7 +104,7 @@ def sources(compared: DataFrame, titles: Mapping[str, str]) -> DataFrame:
     return DataFrame(rows)
 
 
-def taken_in(record: DataFrame, cells: DataFrame, titles: dict[str, str]) -> DataFrame:
+def imported(record: DataFrame, cells: DataFrame, titles: dict[str, str]) -> DataFrame:
     """Which trainings came from another checkout or machine by `pipelines/import_cell.py`; predictions are made here.
 
     Args:
@@ -113,7 +113,7 @@ def taken_in(record: DataFrame, cells: DataFrame, titles: dict[str, str]) -> Dat
     record = record.merge(cells[["dataset", "method", "seed", "commit", "wall_s"]])
     return DataFrame(
         {
-            "taken in": record["dataset"],
+            "imported: dataset": record["dataset"],
             "method": [label(method, titles) for method in record["method"]],
             "seed": record["seed"],
             "trained on": record["hardware"],

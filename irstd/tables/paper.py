@@ -27,7 +27,7 @@ ESCAPED = {
 @dataclass(frozen=True)
 class Table:
     """Rows of a table. words: of each, what stands before its scores. scores: title to the cells. marks: title to 1
-    for the best and what cannot be told apart from it, 2 for the second best likewise, else 0.
+    for the best and what does not differ significantly from it, 2 for the second best likewise, else 0.
     """
 
     words: DataFrame

@@ -339,7 +339,7 @@ def case_answer(table: DataFrame) -> str:
 @dataclass(frozen=True)
 class Ranking:
     """scores and ranks: one row per dataset, one column per method. mean_ranks: by method. difference: that mean ranks
-    must exceed to be told apart. p: of Friedman's test that all rank alike; nan where it cannot be made.
+    must exceed to be significant. p: of Friedman's test that all rank alike; nan where it cannot be made.
     """
 
     scores: DataFrame
@@ -379,7 +379,7 @@ def ranking_table(one: Ranking, titles: dict[str, str]) -> DataFrame:
 
 
 def ranking_answer(ranked: dict[str, Ranking], titles: dict[str, str]) -> str:
-    """A paragraph that says which methods are told apart."""
+    """A paragraph that says which methods differ significantly."""
     sentences = []
     for score, one in ranked.items():
         if not one.mean_ranks:
@@ -388,11 +388,11 @@ def ranking_answer(ranked: dict[str, Ranking], titles: dict[str, str]) -> str:
         # Nemenyi's test follows Friedman's, and says nothing where that finds no difference (Demšar, 2006).
         apart = [m for m, r in one.mean_ranks.items() if one.p < CLAIM and r - one.mean_ranks[best] > one.difference]
         beaten = ", ".join(label(m, titles) for m in apart)
-        apart_from = f"told apart from {beaten} over these datasets" if beaten else "and no two methods are told apart"
+        then = f"significantly better than {beaten}" if beaten else "and no two methods differ significantly"
         asked = f", critical difference {one.difference:.2f}" if one.p < CLAIM else ", so no two are compared"
         sentences.append(
             f"{SCORES[score]}: {label(best, titles)} has the best mean rank ({one.mean_ranks[best]:.2f} of "
-            f"{len(one.mean_ranks)}) over {len(one.scores)} datasets, {apart_from} (Friedman p {number(one.p, '.3f')}"
+            f"{len(one.mean_ranks)}) over {len(one.scores)} datasets, {then} (Friedman p {number(one.p, '.3f')}"
             f"{asked})."
         )
     sentences.append("Drawn scenes are left out, being ours, and a method's few trainings on a dataset count as one.")

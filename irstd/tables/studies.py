@@ -7,7 +7,7 @@ from pandas import DataFrame
 
 from irstd.tables import NONE, SCORES, keys, label, number, percent, points, scaled
 
-ENOUGH = 5  # seeds from which two recipes, not only two trainings, may be told apart
+ENOUGH = 5  # seeds from which two recipes, not only two trainings, may differ significantly
 
 
 def label_noise(cells: DataFrame) -> DataFrame:
@@ -58,7 +58,7 @@ def label_answer(cells: DataFrame, titles: dict[str, str], clicks: list[str], ma
         sentences.append(f"On **{dataset}**, F1 within 5 px with 95 % intervals: {'; '.join(figures)}.")
     seeds = len(set(cells["seed"]))
     sentences.append(
-        "Intervals are over the test images alone: rows whose intervals overlap are not told apart by this test split."
+        "Intervals are over the test images alone: where two overlap, this test split does not decide between them."
         + (" One seed only: one training each, and the next may order them otherwise." if seeds == 1 else "")
     )
     return " ".join(sentences)
@@ -91,7 +91,7 @@ def _beyond(score: pd.Series) -> bool:
 
 
 def _apart(score: pd.Series) -> str:
-    """Whether two recipes are told apart: more than the choice of images explains, and than that of seeds does."""
+    """Whether two recipes differ by more than the choice of images explains, and than that of seeds does."""
     if score["seeds"] < ENOUGH:
         return f"no claim: {score['seeds']} {'seed' if score['seeds'] == 1 else 'seeds'}"
     return "yes" if _beyond(score) and (score["seed_low"] > 0 or score["seed_high"] < 0) else "no"
@@ -124,7 +124,7 @@ def differences(compared: dict[tuple[str, str], DataFrame], one: str, titles: di
                     "more than the choice of test images": "yes" if _beyond(score) else "no",
                     "by seed": ", ".join(scaled(name, each, "+") for each in score["by_seed"]),
                     "95 % over seeds (t)": _over_seeds(score),
-                    "recipes told apart": _apart(score),
+                    "recipes differ significantly": _apart(score),
                 }
             )
     return DataFrame(rows).fillna(NONE)
@@ -146,7 +146,7 @@ def loss_answer(
     for (dataset, other), table in compared.items():
         iou = table.set_index("score", drop=False).loc["iou"]
         by_seed, seeds = ", ".join(f"{100 * each:+.2f}" for each in iou["by_seed"]), iou["seeds"]
-        said = {"yes": "the recipes are told apart", "no": "the recipes are not told apart"}
+        said = {"yes": "the recipes differ significantly", "no": "the recipes do not differ significantly"}
         claim = said.get(_apart(iou), "too few to claim anything of the losses")
         sentences.append(
             f"On **{dataset}** {label(one, titles)} has {100 * iou['difference']:+.2f} points of IoU "
