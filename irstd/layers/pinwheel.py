@@ -113,6 +113,10 @@ class OrientedGaussian2d(Remembered):
 
     Raises:
         ValueError: the size is even.
+
+    >>> blur = OrientedGaussian2d(size=7, arms=1, candidates=4)
+    >>> blur(torch.zeros(2, 1, 32, 48)).shape, sum(p.numel() for p in blur.parameters())
+    (torch.Size([2, 1, 32, 48]), 3)
     """
 
     def __init__(

@@ -67,6 +67,12 @@ def replace_convs(
 
     Raises:
         InputError: no convolution is chosen, or the model is itself one.
+
+    >>> network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1))
+    >>> replace_convs(network, lambda name, conv: conv.kernel_size == (3, 3)).names
+    ('0',)
+    >>> type(network[0]).__name__
+    'GaussianConv2d'
     """
     before = sum(p.numel() for p in model.parameters())
     found = [(n, m) for n, m in model.named_modules(remove_duplicate=False) if isinstance(m, nn.Conv2d)]

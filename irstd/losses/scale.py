@@ -82,6 +82,9 @@ def alpha(name: str, predicted: Float[Tensor, "*B"], true: Float[Tensor, "*B"]) 
 
     Raises:
         KeyError: no such weight.
+
+    >>> alpha("diff", torch.tensor([10.0, 20.0, 40.0]), torch.tensor(20.0).expand(3))
+    tensor([0.6000, 1.0000, 0.6000])
     """
     return WEIGHTS[name](torch.minimum(predicted, true), torch.maximum(predicted, true))
 
@@ -174,6 +177,10 @@ def scale_loss(
             the true area, averaged over the images with a target, to at most one half.
         empty: how images without a target count, `own` being the mean probability; with `batch` areas and
             intersections are summed over the batch first, and all images have the one scale term.
+
+    >>> mask = torch.zeros(1, 1, 8, 8); mask[..., 2:4, 2:4] = 1
+    >>> scale_loss(mask, mask), scale_loss(0 * mask, mask, locate=False)
+    (tensor([0.]), tensor([1.]))
     """
     p = _wide(probability)
     g = mask.to(p.dtype)

@@ -143,5 +143,9 @@ def get(name: str) -> Method:
 
     Raises:
         InputError: no such method.
+
+    >>> method = get("point_regression")
+    >>> method.supervision, sum(p.numel() for p in method.build(method.options()).parameters())
+    ('point', 239810)
     """
     return import_module(module_name(name)).METHOD

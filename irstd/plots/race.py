@@ -12,7 +12,7 @@ from irstd.plots.style import LINES, colours
 
 
 def curves(table: DataFrame, ax: Axes, *, order: Sequence[str]) -> Axes:
-    """Held-out score of averaged weights over CPU minutes, a line an arm; several seeds are averaged.
+    """Held-out score of averaged weights over CPU minutes, one line per arm; several seeds are averaged.
 
     Args:
         table: as the schema `race` says, of one dataset and method.

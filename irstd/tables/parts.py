@@ -18,7 +18,7 @@ def by_part(per_image: DataFrame, parts: Mapping[str, str]) -> DataFrame:
     """One row per part, in the order in which parts first come, with 95 % intervals over its images.
 
     Args:
-        per_image: counts of one run, a row an image: `name`, and the columns of `irstd.metrics.ratios.RATIOS`, of which
+        per_image: counts of one run, one row per image: `name`, and the columns of `irstd.metrics.ratios.RATIOS`;
             those of a score may be missing, or empty where the method has none.
         parts: scene to the part it is of; each image is in it.
 

@@ -44,7 +44,7 @@ class Fitted:
     best, last: weights of the chosen and of the last epoch; `best` is the running average of all weights where the
         recipe asks for one, and is then of the last epoch. best_epoch: counted from 1.
     threshold: that scores must exceed: the method's own, or chosen together with the epoch.
-    history: a row an epoch: epoch (from 1), lr, loss, score (None where not validated; of the average where there is
+    history: one row per epoch: epoch (from 1), lr, loss, score (None where not validated; of the average where there is
         one), pixels (seen so far), cpu_s (of all threads so far, s), and watched, what the method's `watch` gives.
     wall_s: time spent, in all the processes that a killed run took.
     """
