@@ -209,6 +209,35 @@ def test_sigkill_then_dvc_repro_ends_with_the_same_weights_and_nothing_runs_twic
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_an_experiment_changes_a_variant_and_a_baseline_and_is_listed(tmp_path):
+    folder = copy(tmp_path / "repo")
+    set_params(folder, TINY)
+    quick = {"epochs": 4, "batch": 4, "size": 32}
+    rows = {"ggl_net": {"budgets": {"quick": quick}}, "ggl_net-narrow": {"of": "ggl_net", "options": {"width": 8}}}
+    set_params(folder, {"methods": ["ggl_net", "ggl_net-narrow"], "method": rows})
+    subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "tiny"], cwd=folder, check=True
+    )
+    changes = (
+        "method.ggl_net.budgets.quick.epochs=2",
+        "method.ggl_net-narrow.options.width=4",
+        "evaluate.match_px=5.0",
+    )
+    cells = ("score@synthetic-ggl_net-narrow-0", "score@synthetic-top_hat-0")
+
+    done = dvc(folder, "exp", "run", *cells, "-n", "longer", *(word for one in changes for word in ("-S", one)))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = json.loads((folder / "runs/results/synthetic/ggl_net-narrow/0/provenance.json").read_text())
+    assert (made["recipe"]["epochs"], made["options"]["width"]) == (2, 4)
+    for row in ("ggl_net-narrow", "top_hat"):
+        assert "5" in json.loads((folder / f"runs/results/synthetic/{row}/0/metrics.json").read_text())["convention"]
+    listed = dvc(folder, "exp", "show", "--csv", "--only-changed")
+    assert "longer" in listed.stdout and "runs/results/synthetic/top_hat/0/metrics.json:iou" in listed.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_folder_of_ones_own_goes_through_the_whole_pipeline(tmp_path):
     folder = copy(tmp_path / "repo")
     set_params(folder, TINY)

@@ -14,15 +14,16 @@ class SqueezeExcite(nn.Module):
     """Scales each channel by a gate computed from all channel means (arXiv 1709.01507).
 
     Args:
-        channels: of the input; the hidden layer has `channels // reduction`. Both linears lack a bias.
+        channels: of the input; the hidden layer has `channels // reduction`, at least 1. Both linears lack a bias.
     """
 
     def __init__(self, channels: int, reduction: int = 4) -> None:
         super().__init__()
+        hidden = max(1, channels // reduction)
         self.gate = nn.Sequential(
-            nn.Linear(channels, channels // reduction, bias=False),
+            nn.Linear(channels, hidden, bias=False),
             nn.ReLU(inplace=True),
-            nn.Linear(channels // reduction, channels, bias=False),
+            nn.Linear(hidden, channels, bias=False),
             nn.Sigmoid(),
         )
 
@@ -35,10 +36,11 @@ class ChannelAttention(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 8) -> None:
         super().__init__()
+        hidden = max(1, channels // reduction)
         self.mlp = nn.Sequential(
-            nn.Conv2d(channels, channels // reduction, 1, bias=False),
+            nn.Conv2d(channels, hidden, 1, bias=False),
             nn.ReLU(inplace=True),
-            nn.Conv2d(channels // reduction, channels, 1, bias=False),
+            nn.Conv2d(hidden, channels, 1, bias=False),
         )
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C 1 1"]:
