@@ -6,7 +6,7 @@ The runs are begun in the order of FOLDER/queue.json, WORKERS at once. After SEC
 of an epoch or 30 s later. What finished lies in OUT, weights in half precision, in few files that are small enough to
 be carried: `campaign.json` and `part-0` to `part-3`, rewritten whenever a run ends, so that a command that is killed
 leaves what there was. The rest goes on from its checkpoints, in runs/campaign, when called again on the same machine.
-Needs torch, lightning, NumPy, SciPy and kornia only.
+Needs torch, lightning-fabric, NumPy, SciPy and kornia only.
 
 On a GPU the step is compiled, or besides captured as CUDA graphs (`graphs`, not yet tried). Processes on one GPU take
 turns: six of them on an H200 reached 530 images/s of 256 px together, GGL-Net 130 of them beside the five others. So

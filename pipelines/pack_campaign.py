@@ -3,8 +3,8 @@
     queue.json          the runs, in the order in which they are to be trained, with everything that decides them
     DATASET.npz.xz      training and held-out scenes of each dataset, without those of the test split
 
-There, `python -m pipelines.campaign FOLDER OUT SECONDS WORKERS` trains them and needs torch, lightning, NumPy, SciPy
-and kornia only; back here, `python -m pipelines.unpack_campaign OUT WHERE` makes of what came a folder that
+There, `python -m pipelines.campaign FOLDER OUT SECONDS WORKERS` trains them and needs torch, lightning-fabric, NumPy,
+SciPy and kornia only; back here, `python -m pipelines.unpack_campaign OUT WHERE` makes of what came a folder that
 `python -m pipelines.import_cell WHERE DATASET METHOD SEED` takes.
 """
 

@@ -184,10 +184,10 @@ def test_plots_and_results_import_no_torch_and_the_library_is_quick():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
-def test_training_needs_torch_lightning_numpy_scipy_and_kornia_only():
+def test_training_needs_torch_fabric_numpy_scipy_and_kornia_only():
     code = (
         "import sys\n"
-        "for absent in ('pydantic', 'dvclive', 'dvc', 'gdown', 'papermill', 'safetensors', 'pandas'):\n"
+        "for absent in ('pydantic', 'dvclive', 'dvc', 'gdown', 'papermill', 'safetensors', 'pandas', 'lightning'):\n"
         "    sys.modules[absent] = None\n"
         "import irstd.training.loop, irstd.methods.ggl_net"
     )

@@ -31,7 +31,7 @@ SHORT = {
     },
 }
 QUEUE = ("synthetic-point_regression-0", "synthetic-ggl_net-0")
-BARE = ("torch", "lightning", "numpy", "scipy", "jaxtyping", "kornia", "tqdm")
+BARE = ("torch", "lightning-fabric", "numpy", "scipy", "jaxtyping", "kornia", "tqdm")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 

@@ -22,7 +22,7 @@ from irstd.errors import InputError
 from tests.conftest import ROOT
 
 HEAVY = (
-    "torch", "cv2", "dvc", "papermill", "matplotlib", "seaborn", "lightning", "kornia", "safetensors", "nbconvert",
+    "torch", "cv2", "dvc", "papermill", "matplotlib", "seaborn", "lightning_fabric", "kornia", "safetensors", "nbconvert",
     "psutil", "ipywidgets", "skimage", "nbformat",
 )  # fmt: skip
 WITHOUT = f"""

@@ -20,7 +20,7 @@ from tests.test_pipeline import copy
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-ABSENT = ("torch", "dvc", "kornia", "lightning")  # not needed to write a report; importing one there is an error
+ABSENT = ("torch", "dvc", "kornia", "lightning_fabric")  # not needed to write a report; importing one there is an error
 ALONE = """
 import socket, sys
 class Absent:

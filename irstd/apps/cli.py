@@ -24,7 +24,7 @@ from irstd.apps import (
 from irstd.errors import InputError, hint
 
 EXTRAS = {  # what the light installation lacks, and what brings it
-    "cv2": "predict", "onnxruntime": "predict", "torch": "train", "kornia": "train", "lightning": "train",
+    "cv2": "predict", "onnxruntime": "predict", "torch": "train", "kornia": "train", "lightning_fabric": "train",
     "safetensors": "train", "psutil": "train", "itables": "figures", "matplotlib": "figures", "seaborn": "figures",
     "nbformat": "pipeline", "nbconvert": "pipeline", "papermill": "pipeline", "dvc": "pipeline",
 }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import torch
 
 from irstd.errors import InputError
 
-# Those that a result depends on.
-PACKAGES = ("torch", "kornia", "lightning", "numpy", "scipy", "opencv-python-headless")
+# Those that a result depends on; and distributions that hold one as well.
+PACKAGES = ("torch", "kornia", "lightning-fabric", "numpy", "scipy", "opencv-python-headless")
+HELD_BY = {"lightning-fabric": ("lightning",)}
 
 
 def device(name: str) -> torch.device:
@@ -54,8 +56,9 @@ def versions() -> dict[str, str]:
     """Version of each package that a result depends on."""
     found = {}
     for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "none"
+        found[name] = "none"
+        for distribution in (name, *HELD_BY.get(name, ())):
+            with suppress(PackageNotFoundError):
+                found[name] = version(distribution)
+                break
     return found

@@ -2,7 +2,7 @@
 
 What a run does depends on its inputs alone: each epoch draws from generators seeded with the run's seed and
 the epoch's number, so a killed run that starts again from the last finished epoch ends, on the CPU, with
-weights equal to the bit. Needs torch, lightning, numpy, scipy and kornia only.
+weights equal to the bit. Needs torch, lightning-fabric, numpy, scipy and kornia only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 from numpy import ndarray
 from torch import Tensor, nn
 from tqdm import tqdm

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import torch
 from kornia import augmentation as kornia
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
