@@ -61,7 +61,7 @@ def reason(done: subprocess.CompletedProcess[str]) -> str:
 
 @contextmanager
 def alone(path: Path, what: str) -> Iterator[None]:
-    """Holds a lock that holds for all processes on all machines that share the disk; waits for it, and says so."""
+    """Takes a lock that all processes on all machines that share the disk respect; waits for it, and says so."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:

@@ -92,7 +92,6 @@ def _as_asked(made: dict[str, Any], given: params.Params, dataset: str, method: 
     clicks = entry.clicks if chosen.supervision == "point" else None
     wanted = {
         "split": entry.split,
-        "budget": entry.budget,
         "data_sha256": prepared.checksum(),
         "clicks_sha256": hashlib.sha256(clicks.read_bytes()).hexdigest() if clicks else None,
         "sources": provenance.source_digest(methods.module_name(given.row(method).method or method)),

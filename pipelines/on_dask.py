@@ -133,7 +133,7 @@ def run(
     cells: dict[str, list[str]], place: Path, *, workers: int | None, threads: int, hosts: list[str],
     address: str | None, ssh_port: int, dashboard: str,
 ) -> None:  # fmt: skip
-    """Runs the cells, and says of each how it ended; `pipelines.cell.stands` has where each stands.
+    """Runs the cells, and says of each how it ended; `pipelines.cell.stands` says where each stands.
 
     Args:
         cells: the stages to run of each. place: the checkout to run them in, which all workers see.

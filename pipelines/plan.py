@@ -66,7 +66,9 @@ def resolve(given: params.Params) -> dict[str, dict[str, Any]]:
     """Every file of the plan: its path below the plan's folder, without suffix, to its content."""
     found: dict[str, dict[str, Any]] = {}
     for name, cell in given.cells().items():
-        found[f"cells/{name}"] = Run(given, cell["dataset"], cell["method"], cell["seed"]).resolved()
+        resolved = Run(given, cell["dataset"], cell["method"], cell["seed"]).resolved()
+        # The recipe decides, whatever the budget is called that it is of.
+        found[f"cells/{name}"] = {key: value for key, value in resolved.items() if key != "budget"}
     for row in given.rows():
         module = given.row(row).method or row
         _, options = method_of(given, row)

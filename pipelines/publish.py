@@ -110,7 +110,7 @@ def main(*names: str) -> None:
                 _copy(path, RECORD / "results" / path.relative_to(RESULTS))
             _publish_weights(f"{cell['dataset']}/{cell['method']}", asked.publish.in_git)
             print(f"published {'-'.join(place.parts)}")
-        _publish_imports(cells)
+        _publish_imports()
         for path in race() if RACE in names else ():
             _copy(path, RECORD / "results" / path.relative_to(RESULTS))
             print(f"published {path.stem}")
@@ -119,20 +119,23 @@ def main(*names: str) -> None:
     build(RECORD, RECORD / "results")
 
 
-def _publish_imports(cells: list[dict]) -> None:
-    """Takes what is noted of runs that were trained elsewhere; of those trained here the record then has nothing."""
-    keys = ["dataset", "method", "seed"]
-    tables = [store.read(path, IMPORTS) if path.exists() else None for path in _imports()]
-    ours, here = (None if table is None else table.set_index(keys, drop=False) for table in tables)
-    published = [tuple(cell[key] for key in keys) for cell in cells]
-    kept = [] if ours is None else [ours[~ours.index.isin(published)]]
-    kept += [] if here is None else [here[here.index.isin(published)]]
-    if any(len(table) for table in kept):
-        store.write(pd.concat(kept).sort_index(), _imports()[0], IMPORTS)
+def _publish_imports() -> None:
+    """Takes what is noted of runs that were imported; of those that were trained here since, the record has nothing."""
+    paths = [folder / f"{IMPORTS}.csv" for folder in (RECORD / "results", RESULTS)]
+    noted = [store.read(path, IMPORTS) for path in paths if path.exists()]
+    rows = [row for table in noted for _, row in table.iterrows() if _is_published(row)]
+    if rows:
+        kept = pd.DataFrame(rows).drop_duplicates(["dataset", "method", "seed"], keep="last")
+        store.write(kept.sort_values(["dataset", "method", "seed"]), paths[0], IMPORTS)
+    else:
+        paths[0].unlink(missing_ok=True)
 
 
-def _imports() -> list[Path]:
-    return [folder / f"{IMPORTS}.csv" for folder in (RECORD / "results", RESULTS)]
+def _is_published(row: pd.Series) -> bool:
+    """Whether what is noted of an import is of the run that the record has."""
+    path = RECORD / "results" / row["dataset"] / row["method"] / str(row["seed"]) / "provenance.json"
+    made = json.loads(path.read_text()) if path.exists() else {}
+    return all(made.get(key) == row[key] for key in ("commit", "wall_s"))
 
 
 def _publish_weights(name: str, in_git: Container[str]) -> None:

@@ -145,6 +145,8 @@ class TestPublish:
 
     def test_the_record_has_no_results_on_synthetic_scenes(self):
         assert list((ROOT / "reports").rglob("*synthetic*")) == []
+        tables = [path.read_text() for path in (ROOT / "reports").rglob("*.csv")]
+        assert len(tables) > 100 and not any("synthetic" in text for text in tables)
 
     @pytest.mark.parametrize("public", [("synthetic",), ()])
     def test_pieces_of_scenes_are_published_of_public_datasets_alone(self, folders, monkeypatch, public):
@@ -196,12 +198,20 @@ class TestPublish:
         for place, rows in ((tmp_path / "results", ("x old", "y old")), (folders[1], ("x new", "z new"))):
             table = [row | dict(zip(("method", "commit"), text.split(), strict=True)) for text in rows]
             store.write(pd.DataFrame(table), place / "imports.csv", "imports")
+        for method, commit in (("x", "new"), ("y", "trained here")):
+            made = tmp_path / "results/d" / method / "0/provenance.json"
+            made.parent.mkdir(parents=True)
+            made.write_text(json.dumps({"commit": commit, "wall_s": 1.0}))
 
-        publish._publish_imports([{"dataset": "d", "method": name, "seed": 0} for name in ("x", "y")])
+        publish._publish_imports()
 
         # y was trained here since, and z is not published.
         kept = store.read(tmp_path / "results/imports.csv", "imports")
         assert kept[["method", "commit"]].to_numpy().tolist() == [["x", "new"]]
+        made.with_name("provenance.json").unlink()
+        (tmp_path / "results/d/x/0/provenance.json").unlink()
+        publish._publish_imports()
+        assert not (tmp_path / "results/imports.csv").exists()
 
     def test_a_race_is_published_by_its_name_alone(self, folders, tmp_path, monkeypatch):
         monkeypatch.setattr(publish, "RESULTS", folders[1])

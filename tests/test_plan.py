@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import networkx as nx
@@ -220,6 +221,11 @@ class TestPlan:
         used = {d for d in GIVEN.datasets if GIVEN.data(d).budget == budget}
         assert self._trained(planned) == of("train", method=VARIANTS, dataset=used)
 
+    def test_another_name_of_a_budget_retrains_what_it_gives_another_recipe(self, reruns):
+        planned = reruns("params.yaml", lambda text: text.replace("budget: night-512", "budget: night"))
+
+        assert self._trained(planned) == {"train@irstd-1k-point_regression-0"}
+
     def test_an_option_retrains_its_row_and_its_variants(self, reruns):
         def edit(text):
             values = yaml.safe_load(text)
@@ -295,6 +301,18 @@ class TestPlan:
 
     def test_how_often_checkpoints_are_written_is_not(self, reruns):
         assert reruns("params.yaml", swap("checkpoint_s: 20", "checkpoint_s: 60")) == set()
+
+    def test_the_report_of_labels_is_of_its_study_whose_rows_share_a_recipe(self, tmp_path):
+        names = GIVEN.studies["labelling"].methods
+        for name in (*GIVEN.methods, *names):
+            (tmp_path / "methods").mkdir(exist_ok=True)
+            kind = "mask" if name in ("ggl_net", "point_regression_mask") else "point"
+            (tmp_path / f"methods/{name}.json").write_text(json.dumps({"supervision": kind}))
+
+        found = report_list._by_labels(GIVEN, tmp_path)
+
+        assert [*found["clicks"], *found["masks"]] == list(names) and found["masks"] == ["point_regression_mask"]
+        assert len({replace(GIVEN.recipe("nuaa-sirst", name), jitter=0.0) for name in names}) == 1
 
     def test_lists_that_cells_yaml_does_not_have_are_refused(self, checkout, monkeypatch):
         folder, *_ = checkout

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
+from irstd import methods
+from irstd.config.recipe import Optimiser, Recipe
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from irstd.inference import pictures, published, sources, tiles, weights
@@ -20,6 +23,7 @@ from irstd.inference.in_torch import InTorch
 from irstd.inference.predict import predict
 from irstd.methods import Method, Prediction
 from irstd.metrics.levels import HALF
+from irstd.training import loop
 from tests.conftest import ROOT
 
 
@@ -93,6 +97,7 @@ def test_the_largest_scene_of_each_dataset_is_what_the_network_says_of_it_whole_
 # ru_maxrss of a new program begins at what the program that started it took; VmHWM at nothing.
 LARGE = """
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from irstd.inference import pictures, sources
 from irstd.inference.in_torch import InTorch
@@ -255,3 +260,46 @@ class TestTilesOfARecipe:
 
         with pytest.raises(InputError, match="`geometry: tiles` joins maps and points, not boxes"):
             list(predict(one.network, one.method, None, [np.zeros((99, 99), np.uint8)], geometry="tiles", side=64))
+
+    def test_two_targets_in_one_tile_stay_two_and_one_at_a_seam_is_one(self):
+        """Tiles of 64 px begin at 0 and at 48, and decide up to 56 px; the second puts the point at the seam 1 px off."""
+        grey = np.zeros((64, 112), np.uint8)
+        grey[20, [20, 22]] = 255
+        grey[40, 55] = 255
+
+        def decode(score, _):
+            one = peaks(score, _)
+            if score[0, 0, 40, 7] > 0.9:  # the second tile
+                one.points[0][:, 1] += 1
+            return one
+
+        one = loaded(nn.Identity(), decode, "tiles")
+        found = next(iter(predict(one.network, one.method, None, [grey], geometry="tiles", side=64, batch=1)))
+
+        assert sorted(found.points[:, 1]) == [20, 22, 55]
+
+    @pytest.mark.parametrize(
+        ("size", "multiple", "refused"), [(32, 16, True), (64, 32, True), (96, 32, False), (64, 16, False)]
+    )
+    def test_tiles_of_which_margins_leave_nothing_are_refused_before_the_training(self, size, multiple, refused):
+        method = replace(loaded(nn.Identity(), lambda score, _: Prediction(score=score)).method, multiple=multiple)
+        recipe = Recipe(1, 1, Optimiser("sgd", 1.0), geometry="tiles", size=size)
+
+        if refused:
+            with pytest.raises(InputError, match="margins leave nothing of it; with `geometry: tiles` local needs"):
+                loop._check(method, recipe)
+        else:
+            loop._check(method, recipe)
+
+    def test_weights_say_it_and_their_card_as_well(self, tmp_path):
+        method = methods.get("point_regression")
+        options = method.options(widths=(16, 8, 8))
+        label = weights.Label(
+            "point_regression", "point_regression", "d", "s", 0, 1, "b", asdict(options), 0.5, "tiles", 64, None, None
+        )
+        (tmp_path / "x.safetensors").write_bytes(weights.pack(method.build(options).state_dict(), label))
+
+        network = InTorch(weights.load(tmp_path / "x.safetensors"))
+        answer = tiles.run(network, np.zeros((100, 64), np.uint8))
+
+        assert (network.tile, network.margin, answer.tiles) == ((64, 64), 8, 2)

@@ -36,7 +36,11 @@ def add(commands: Any) -> None:
         "--out", type=Path, required=True, metavar="FILE", help="ending in .onnx, or in .xml for OpenVINO"
     )
     parser.add_argument(
-        "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), default=[SIDE_PX, SIDE_PX], help="of images, px"
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="of images, px; 256 256, or a tile's of the recipe",
     )
     parser.add_argument(
         "--int8",
@@ -61,7 +65,8 @@ def run(given: argparse.Namespace, _root: Path) -> str:
     from irstd.apps import api  # noqa: PLC0415 - `--help` needs no torch
 
     network = api.load(given.weights, device="cpu").loaded
-    height, width = given.size
+    in_tiles = network.label.geometry == "tiles"
+    height, width = given.size or [network.label.side if in_tiles else SIDE_PX] * 2
     multiple = network.method.multiple
     if min(height, width) < multiple or height % multiple or width % multiple:
         raise InputError(f"--size {height} {width}: sides of {network.method.title} are multiples of {multiple} px")
@@ -80,10 +85,10 @@ def run(given: argparse.Namespace, _root: Path) -> str:
         in_onnx.write_label(given.out, label)
     pictures = _pictures(given.int8, height, width) if given.int8 else np.zeros((0, 1, height, width), np.float32)
     if given.int8:
-        small = given.out.with_suffix(".int8.onnx")
-        export.quantise(given.out, small, pictures)
-        in_onnx.write_label(small, label)
-        calls[f"{plain}, 8 bits"] = (small, export.load(small))
+        packed = given.out.with_suffix(".int8.onnx")
+        export.quantise(given.out, packed, pictures)
+        in_onnx.write_label(packed, label)
+        calls[f"{plain}, 8 bits"] = (packed, export.load(packed))
     noise = np.random.default_rng(0).random((1, 1, height, width), np.float32)
     every = pictures[:MOST_COMPARED] if len(pictures) else noise
     above = network.label.threshold
@@ -104,9 +109,10 @@ def run(given: argparse.Namespace, _root: Path) -> str:
     heads = ("form", "file", "outputs differ by", f"in {len(every)} images", "median ms of one")
     shown = tabulate.tabulate([(*row[:-1], f"{row[-1]:.1f}") for row in rows], heads, tablefmt="pipe")
     what = "scores in [0, 1], (1, 1, H, W)" if scores.maps else "the network's own maps, in which torch finds points"
+    small = f" It was trained to be used in tiles of {network.label.side} px." if in_tiles else ""
     return (
         f"{network.label.row} of {network.label.dataset}: `images` (1, 1, {height}, {width}), grey levels in [0, 1]; "
-        f"`outputs`: {what}.\n\n{shown}"
+        f"`outputs`: {what}.{small}\n\n{shown}"
     )
 
 

@@ -71,7 +71,8 @@ class Recipe:
     optimiser: Optimiser
     schedule: Schedule = Schedule()
     augment: Augment = Augment()
-    # Crops in training, and whole images in use or overlapping tiles of a crop's side; or squeezed to a square in both.
+    # crop: crops in training, whole images in use. tiles: crops in training, overlapping tiles of their side in use.
+    # resize: images squeezed to a square in both.
     geometry: Literal["crop", "tiles", "resize"] = "crop"
     size: Annotated[int, Field(ge=32, le=4096)] = 256  # px: side of a crop, a tile, or the resized square
     target_share: Share = 0.5  # of the crops, at least so many contain a target

@@ -60,6 +60,8 @@ def unpack(archive: Path, source: Source, folder: Path) -> None:
     except InputError:
         raise
     except OSError as error:
+        if error.errno is None:  # of bz2, whose damage has no exception of its own
+            raise InputError(f"{archive.name} is not a whole zip archive ({error})") from None
         if error.errno not in NO_NAME:  # a full disk is not the archive's fault
             raise
         raise InputError(f"{archive.name} holds a name that no file can have ({error.strerror})") from None

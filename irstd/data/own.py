@@ -327,8 +327,8 @@ def copy(
                 shutil.copyfile(path, target)
     if found.marks is not None:
         write_marks(building / MARKS, [mark for mark in found.marks.every if mark.scene in found.images])
-    notes = {"levels": levels, "labels": found.kind, "report": found.report}
-    raw.finish(building, folder, found.roles, "a folder of the user's own", notes)
+    noted = {"levels": levels, "labels": found.kind, "report": found.report}
+    raw.finish(building, folder, found.roles, "a folder of the user's own", noted)
     return found.report
 
 

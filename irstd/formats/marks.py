@@ -76,7 +76,7 @@ def same(size: Size, wanted: Size | None) -> Size:
 
 @dataclass
 class Marks:
-    """What a file, or a folder of files, has of its scenes.
+    """What a file, or a folder of files, says of its scenes.
 
     every: all marks. strangers: names that are of no scene. empty: scenes that are there and hold nothing. sizes: of
     scenes, where the file says them. notes: what was assumed. files: how many were read. scored: whether any mark has a

@@ -75,9 +75,9 @@ def _canonical(text: str) -> str:
 class Names:
     """The names of scenes, and which of them a text stands for.
 
-    A name may be a path, as SEQUENCE/FRAME. A text stands for the scene it equals; else for that of its last parts:
-    directories must be equal, and the file's name may carry further words (`epoch400_Misc_11_0`), or have other
-    leading zeros (000001 and 1), where that leaves one scene.
+    A name may be a path, as SEQUENCE/FRAME. A text stands for the scene that it equals, or else for the one that its
+    last parts name: directories must be equal, and the file's name may carry further words (`epoch400_Misc_11_0`), or
+    have other leading zeros (000001 and 1), where that leaves one scene.
     """
 
     known: Mapping[str, object]

@@ -369,10 +369,10 @@ def flat(values: ndarray) -> ndarray:
     >>> flat(np.zeros((1, 1, 4, 5))).shape, flat(np.zeros((1, 5, 3), np.uint8)).shape
     ((4, 5), (1, 5, 3))
     """
-    while values.ndim > 2 and values.shape[0] == 1:
-        if values.ndim == 3 and values.shape[-1] in (3, 4) and values.dtype.kind == "u":
-            return values
-        values = values[0]
     while values.ndim > 2 and values.shape[-1] == 1:
         values = values[..., 0]
+    while values.ndim > 2 and values.shape[0] == 1:
+        if values.ndim == 3 and values.shape[-1] in (3, 4) and values.dtype.kind == "u":
+            break
+        values = values[0]
     return values

@@ -88,7 +88,7 @@ def _of_tiles(
             score[row[2] : row[3], col[2] : col[3]] = one.score[tiles.inner(row, col)]
         if one.points is not None:
             kept.append(tiles.inside(one.points, row, col))
-    return Predicted(score, tiles.merged(np.concatenate(kept)) if kept else None)
+    return Predicted(score, tiles.merged(kept) if kept else None)
 
 
 @torch.inference_mode()

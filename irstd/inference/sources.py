@@ -95,7 +95,7 @@ def find(given: Iterable[Path], out: Path | None = None) -> Found:
 
 
 def _called(every: list[tuple[Path, Path]]) -> dict[Path, str]:
-    """A name for the answers of each file: the shortest kind of name that differs for all."""
+    """A name for the answers of each file: the shortest kind of name that is unique for each."""
     ways = (
         lambda path, _: path.stem,
         lambda path, folder: path.relative_to(folder).with_suffix("").as_posix(),

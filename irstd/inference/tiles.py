@@ -11,7 +11,7 @@ recipe that says `geometry: tiles` are as small as the crops that it trains on. 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, Protocol, runtime_checkable
@@ -89,11 +89,11 @@ def padded(grey: UInt8[ndarray, "H W"], multiple: int) -> UInt8[ndarray, "h w"]:
 
 
 def cut(
-    full: tuple[int, ...], seen: tuple[int, ...], tile: tuple[int, int], margin: int
+    full: tuple[int, ...], seen: tuple[int, ...], tile: tuple[int, int], discarded: int
 ) -> list[tuple[Window, Window]]:
     """Rows and columns of each tile, as `windows` has them, of a picture padded from `seen` to `full`."""
     rows, cols = (
-        [(start, end, first, min(last, side)) for start, end, first, last in windows(length, px, margin)]
+        [(start, end, first, min(last, side)) for start, end, first, last in windows(length, px, discarded)]
         for length, side, px in zip(full, seen, tile, strict=True)
     )
     return [(row, col) for row in rows for col in cols]
@@ -138,7 +138,7 @@ def run(network: Network, grey: UInt8[ndarray, "H W"], *, progress: Callable[[in
             points.append(inside(found.points, row, col))
         if progress:
             progress(number + 1, len(cuts))
-    one_each = merged(np.concatenate(points)) if with_points else None
+    one_each = merged(points) if with_points else None
     return Whole(levels, one_each, len(cuts))
 
 
@@ -155,8 +155,12 @@ def inside(points: ndarray, row: Window, col: Window) -> ndarray:
     return moved[kept]
 
 
-def merged(points: ndarray) -> ndarray:
-    """Without points of a target that two tiles found on either side of their seam; the surer one stays."""
+def merged(pieces: Sequence[Float[ndarray, "_N 3"]]) -> Float[ndarray, "_M 3"]:
+    """Points of all tiles, without those of a target that two tiles found on either side of their seam.
+
+    The one with the higher score stays. What one tile says of two targets near each other stays as it is.
+    """
+    points, of = np.concatenate(pieces), np.repeat(np.arange(len(pieces)), [len(piece) for piece in pieces])
     kept: list[int] = []
     order = np.argsort(-points[:, 2], kind="stable")
     cells: dict[tuple[int, int], list[int]] = {}
@@ -164,7 +168,8 @@ def merged(points: ndarray) -> ndarray:
         row, col = points[index, :2]
         cell = int(row // SAME_PX), int(col // SAME_PX)
         near = [k for a in (-1, 0, 1) for b in (-1, 0, 1) for k in cells.get((cell[0] + a, cell[1] + b), [])]
-        if all(np.hypot(*(points[k, :2] - points[index, :2])) >= SAME_PX for k in near):
+        others = [k for k in near if of[k] != of[index]]
+        if all(np.hypot(*(points[k, :2] - points[index, :2])) >= SAME_PX for k in others):
             kept.append(index)
             cells.setdefault(cell, []).append(index)
     return points[sorted(kept)]

@@ -55,9 +55,9 @@ class _MeanAndMaximum(torch.autograd.Function):
         return x.mean(1, keepdim=True) + highest
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         x, highest = ctx.saved_tensors
-        return (x == highest).to(slope.dtype).add_(1 / x.shape[1]).mul_(slope)
+        return (x == highest).to(gradient.dtype).add_(1 / x.shape[1]).mul_(gradient)
 
 
 def mean_and_maximum(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1 H W"]:

@@ -83,14 +83,14 @@ class _Largest(torch.autograd.Function):
         return taken
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         answers, taken = ctx.saved_tensors
         size = answers.abs()
         shares = (size / ctx.temperature).softmax(1)
         # d/dy_k of Σ π_j y_j, the y_j held: π_k (y_k - Σ π_j y_j) sign(y_k) / T, and |y_k| = y_k sign(y_k).
         routed = (shares * answers).sum(1, keepdim=True)
         through = shares.mul_(size.addcmul_(routed, answers.sign(), value=-1)).div_(ctx.temperature)
-        return through.add_(answers == taken).mul_(slope), None
+        return through.add_(answers == taken).mul_(gradient), None
 
 
 class OrientedGaussian2d(Remembered):

@@ -118,7 +118,7 @@ def _wide(values: Tensor) -> Tensor:
     wide = values.to(torch.promote_types(values.dtype, torch.float32))
     if values.dtype == torch.float16 and wide.requires_grad:
         # Gradients of a centroid without mass are beyond half precision's range.
-        wide.register_hook(lambda slopes: slopes.clamp(-HALF_MOST, HALF_MOST))
+        wide.register_hook(lambda gradients: gradients.clamp(-HALF_MOST, HALF_MOST))
     return wide
 
 

@@ -134,7 +134,7 @@ def show(figure: Figure, name: str, link: str | None = None) -> None:
     """Shows a figure in a notebook without keeping a file, and closes it.
 
     Args:
-        name: of the figure, with which the words begin of the text for readers who cannot see it.
+        name: of the figure, with which the text for readers who cannot see it begins.
         link: a file with the figure, which an export to Markdown links to.
     """
     said = described(figure, name)

@@ -61,9 +61,9 @@ def budget(cell: pd.Series) -> str:
     epochs, full = cell["recipe"]["epochs"], cell["full_epochs"]
     if not full:
         return "nothing to train"
-    budget = f"full, {epochs} epochs" if cell["budget"] == "full" else f"{cell['budget']}, {epochs}/{full} epochs"
+    text = f"full, {epochs} epochs" if cell["budget"] == "full" else f"{cell['budget']}, {epochs}/{full} epochs"
     seen = cell.get("pixels")
-    return budget if seen is None or pd.isna(seen) else f"{budget}, {seen / 1e9:.2g} Gpx"
+    return text if seen is None or pd.isna(seen) else f"{text}, {seen / 1e9:.2g} Gpx"
 
 
 def keys(cell: pd.Series, titles: dict[str, str]) -> dict[str, object]:

@@ -113,7 +113,7 @@ def imported(record: DataFrame, cells: DataFrame, titles: dict[str, str]) -> Dat
     record = record.merge(cells[["dataset", "method", "seed", "commit", "wall_s"]])
     return DataFrame(
         {
-            "imported: dataset": record["dataset"],
+            "dataset": record["dataset"],
             "method": [label(method, titles) for method in record["method"]],
             "seed": record["seed"],
             "trained on": record["hardware"],

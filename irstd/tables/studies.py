@@ -22,7 +22,7 @@ def label_noise(cells: DataFrame) -> DataFrame:
     return DataFrame(rows)
 
 
-def _told(cell: pd.Series) -> str:
+def _labels(cell: pd.Series) -> str:
     """What kind of labels a run was trained on."""
     if cell["supervision"] == "mask":
         return "masks"
@@ -41,7 +41,7 @@ def _seen(cell: pd.Series) -> str:
 def labels(cells: DataFrame, titles: dict[str, str]) -> DataFrame:
     """What each run was given, and how well it then finds points."""
     table = points(cells, titles)
-    table.insert(2, "labels", [_told(cell) for _, cell in cells.iterrows()])
+    table.insert(2, "labels", [_labels(cell) for _, cell in cells.iterrows()])
     table.insert(5, "crops seen", [_seen(cell) for _, cell in cells.iterrows()])
     return table.sort_values("labels", kind="stable")
 

@@ -27,6 +27,7 @@ from irstd.data.batches import Resident, epoch, phase, seed_of, steps
 from irstd.data.clicks import Clicks, PointView
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
+from irstd.inference import tiles
 from irstd.inference.predict import Predicted, predict
 from irstd.methods import Labels, Method, Step
 from irstd.training import ranks
@@ -257,6 +258,11 @@ def _check(method: Method, recipe: Any) -> None:
             raise InputError(
                 f"the recipe's size is {size} px, but {method.title} needs a multiple of {method.multiple}"
             )
+    if recipe.geometry == "tiles" and 2 * tiles.margin(recipe.size, method.multiple) >= recipe.size:
+        raise InputError(
+            f"the recipe's size is {recipe.size} px, and a tile's margins leave nothing of it; with `geometry: tiles` "
+            f"{method.title} needs {3 * method.multiple} px or more"
+        )
     if recipe.augment.paste and method.supervision == "point":
         raise InputError(f"augment.paste cuts targets out by their masks, which {method.title} never sees; set it to 0")
 

@@ -129,8 +129,8 @@ class _Summed(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(_ctx: Any, slope: Tensor) -> Tensor:
-        return _Summed.forward(_ctx, slope)
+    def backward(_ctx: Any, gradient: Tensor) -> Tensor:
+        return _Summed.forward(_ctx, gradient)
 
 
 class _SummedBatchNorm(_BatchNorm):

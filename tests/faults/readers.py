@@ -126,7 +126,7 @@ SEEDS: dict[str, tuple[str, list[bytes]]] = {  # reader: the file's name, and va
     "records": ("history.csv", [b"epoch,lr,loss,score,pixels\n1,0.1,0.5,,100\n"]),
     "pgm": ("a.pgm", [_picture("PPM")]),
     "webp": ("a.webp", [_saved(lambda f: Image.fromarray(MASK).save(f, "WEBP", lossless=True))]),
-    "zip": ("a.zip", [_zipped(zipfile.ZIP_STORED), _zipped(zipfile.ZIP_DEFLATED)]),
+    "zip": ("a.zip", [_zipped(kind) for kind in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)]),
     "provenance": ("provenance.json", [_recorded("nuaa-sirst/ggl_net/0/provenance.json")]),
     "summary": ("summary.json", [_recorded("nuaa-sirst/ggl_net/0/summary.json")]),
     "submission": ("submission.json", [json.dumps(CARD).encode()]),
