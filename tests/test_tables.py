@@ -7,6 +7,7 @@ import pytest
 
 from irstd import tables
 from irstd.analysis import failures, revisions
+from irstd.inference import tiles
 from irstd.results import reading
 from irstd.tables import efficiency, home, targets
 from irstd.tables import failures as failure_tables
@@ -136,6 +137,17 @@ class TestEfficiency:
         assert "On d the method of the fewest multiply-adds also has the highest F1 of points." in efficiency.answer(
             both, self.COST, TITLES
         )
+
+    def test_multiply_adds_of_tiles_count_their_overlap(self):
+        """Of 256 px: 4×4 tiles of 96 px."""
+        cards = {"m": {"parameters": 1, "gmac_256": 2.0}}
+        rows = [CELL, CELL | {"recipe": CELL["recipe"] | {"geometry": "tiles", "size": 96}}]
+        both = efficiency.against(pd.DataFrame(rows), cards, efficiency.fastest(self.COST))
+
+        assert both["gmac"].tolist() == [
+            2.0,
+            2.0 * len(tiles.windows(256, 96, tiles.margin(96, 8))) ** 2 * 96**2 / 256**2,
+        ]
 
     def test_training_speed_is_images_over_time(self):
         row = efficiency.training(pd.DataFrame([CELL, CELL | {"wall_s": None}]), TITLES)

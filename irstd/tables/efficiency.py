@@ -7,6 +7,10 @@ from pandas import DataFrame
 
 from irstd.tables import NONE, budget, label, number, percent
 
+# Times the pixels of an image that its tiles have, a sixth of whose side is discarded on each side; see
+# `irstd.inference.tiles.margin`.
+OVERLAP = 2.25
+
 
 def fastest(cost: DataFrame, side: int = 256) -> DataFrame:
     """For each method and hardware the quickest way to run it, one image of `side`×`side` px at a time: `ms` of it."""
@@ -23,7 +27,8 @@ def against(cells: DataFrame, cards: dict[str, dict], quick: DataFrame) -> DataF
     """
     table = cells[["dataset", "method", "seed", "iou", "point_f1_5px", "budget", "recipe", "full_epochs"]].copy()
     table["parameters_m"] = [cards[m]["parameters"] / 1e6 for m in table["method"]]
-    table["gmac"] = [cards[m]["gmac_256"] for m in table["method"]]
+    overlap = [OVERLAP if recipe.get("geometry") == "tiles" else 1.0 for recipe in table["recipe"]]
+    table["gmac"] = [cards[m]["gmac_256"] * times for m, times in zip(table["method"], overlap, strict=True)]
     return table.merge(quick[["method", "hardware", "form", "ms"]], on="method", how="left")
 
 

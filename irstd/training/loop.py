@@ -259,10 +259,8 @@ def _check(method: Method, recipe: Any) -> None:
                 f"the recipe's size is {size} px, but {method.title} needs a multiple of {method.multiple}"
             )
     if recipe.geometry == "tiles" and 2 * tiles.margin(recipe.size, method.multiple) >= recipe.size:
-        raise InputError(
-            f"the recipe's size is {recipe.size} px, and a tile's margins leave nothing of it; with `geometry: tiles` "
-            f"{method.title} needs {3 * method.multiple} px or more"
-        )
+        what = f"margins of tiles leave nothing of {recipe.size} px; {method.title} needs {3 * method.multiple} or more"
+        raise InputError(f"the recipe's geometry is `tiles`, and {what}")
     if recipe.augment.paste and method.supervision == "point":
         raise InputError(f"augment.paste cuts targets out by their masks, which {method.title} never sees; set it to 0")
 
