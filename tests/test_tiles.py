@@ -97,7 +97,6 @@ def test_the_largest_scene_of_each_dataset_is_what_the_network_says_of_it_whole_
 # ru_maxrss of a new program begins at what the program that started it took; VmHWM at nothing.
 LARGE = """
 import sys
-from dataclasses import asdict, replace
 from pathlib import Path
 from irstd.inference import pictures, sources
 from irstd.inference.in_torch import InTorch
@@ -293,7 +292,7 @@ class TestTilesOfARecipe:
         else:
             loop._check(method, recipe)
 
-    def test_weights_say_it_and_their_card_as_well(self, tmp_path):
+    def test_published_weights_say_it(self, tmp_path):
         method = methods.get("point_regression")
         options = method.options(widths=(16, 8, 8))
         label = weights.Label(

@@ -85,10 +85,10 @@ def run(given: argparse.Namespace, _root: Path) -> str:
         in_onnx.write_label(given.out, label)
     pictures = _pictures(given.int8, height, width) if given.int8 else np.zeros((0, 1, height, width), np.float32)
     if given.int8:
-        packed = given.out.with_suffix(".int8.onnx")
-        export.quantise(given.out, packed, pictures)
-        in_onnx.write_label(packed, label)
-        calls[f"{plain}, 8 bits"] = (packed, export.load(packed))
+        small = given.out.with_suffix(".int8.onnx")
+        export.quantise(given.out, small, pictures)
+        in_onnx.write_label(small, label)
+        calls[f"{plain}, 8 bits"] = (small, export.load(small))
     noise = np.random.default_rng(0).random((1, 1, height, width), np.float32)
     every = pictures[:MOST_COMPARED] if len(pictures) else noise
     above = network.label.threshold
@@ -109,10 +109,10 @@ def run(given: argparse.Namespace, _root: Path) -> str:
     heads = ("form", "file", "outputs differ by", f"in {len(every)} images", "median ms of one")
     shown = tabulate.tabulate([(*row[:-1], f"{row[-1]:.1f}") for row in rows], heads, tablefmt="pipe")
     what = "scores in [0, 1], (1, 1, H, W)" if scores.maps else "the network's own maps, in which torch finds points"
-    small = f" It was trained to be used in tiles of {network.label.side} px." if in_tiles else ""
+    intended = f" It was trained to be used in tiles of {network.label.side} px." if in_tiles else ""
     return (
         f"{network.label.row} of {network.label.dataset}: `images` (1, 1, {height}, {width}), grey levels in [0, 1]; "
-        f"`outputs`: {what}.{small}\n\n{shown}"
+        f"`outputs`: {what}.{intended}\n\n{shown}"
     )
 
 

@@ -79,16 +79,10 @@ def _of_tiles(
     full = tiles.padded(image, method.multiple)
     cuts = tiles.cut(full.shape, image.shape, (side, side), tiles.margin(side, method.multiple))
     pieces = [np.ascontiguousarray(full[row[0] : row[1], col[0] : col[1]]) for row, col in cuts]
-    score, kept = None, []
-    for (row, col), one in zip(cuts, predict(network, method, options, pieces, **where), strict=True):
-        if one.boxes is not None:
-            raise InputError("`geometry: tiles` joins maps and points, not boxes; set `geometry: crop`")
-        if one.score is not None:
-            score = np.zeros(image.shape, np.float32) if score is None else score
-            score[row[2] : row[3], col[2] : col[3]] = one.score[tiles.inner(row, col)]
-        if one.points is not None:
-            kept.append(tiles.inside(one.points, row, col))
-    return Predicted(score, tiles.merged(kept) if kept else None)
+    said = list(predict(network, method, options, pieces, **where))
+    if any(one.boxes is not None for one in said):
+        raise InputError("`geometry: tiles` joins maps and points, not boxes; set `geometry: crop`")
+    return Predicted(*tiles.joined(image.shape, cuts, said))
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ recipe that says `geometry: tiles` are as small as the crops that it trains on. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, Protocol, runtime_checkable
@@ -125,21 +125,37 @@ def run(network: Network, grey: UInt8[ndarray, "H W"], *, progress: Callable[[in
         return Whole(None if found.score is None else encode(found.score), found.points)
     full = padded(grey, network.multiple)
     cuts = cut(full.shape, grey.shape, network.tile, network.margin)
-    levels: ndarray | None = None
+
+    def said() -> Iterator[Said]:
+        for number, (row, col) in enumerate(cuts):
+            yield network(np.ascontiguousarray(full[row[0] : row[1], col[0] : col[1]]))
+            if progress:
+                progress(number + 1, len(cuts))
+
+    return Whole(*joined(grey.shape, cuts, said(), encode), len(cuts))
+
+
+def joined(
+    shape: tuple[int, ...],
+    cuts: Sequence[tuple[Window, Window]],
+    said: Iterable[Said],
+    stored: Callable[[ndarray], ndarray] = np.asarray,
+) -> tuple[ndarray | None, ndarray | None]:
+    """The map and the points of a picture of a `shape`, of what was said of each of its tiles; None where it is not.
+
+    Args:
+        stored: what is kept of a part of the map.
+    """
+    whole: ndarray | None = None
     points: list[ndarray] = []
-    with_points = False
-    for number, (row, col) in enumerate(cuts):
-        found = network(np.ascontiguousarray(full[row[0] : row[1], col[0] : col[1]]))
-        if found.score is not None:
-            levels = np.zeros(grey.shape, np.uint16) if levels is None else levels
-            levels[row[2] : row[3], col[2] : col[3]] = encode(found.score[inner(row, col)])
-        if found.points is not None:
-            with_points = True
-            points.append(inside(found.points, row, col))
-        if progress:
-            progress(number + 1, len(cuts))
-    one_each = merged(points) if with_points else None
-    return Whole(levels, one_each, len(cuts))
+    for (row, col), one in zip(cuts, said, strict=True):
+        if one.score is not None:
+            part = stored(one.score[inner(row, col)])
+            whole = np.zeros(shape, part.dtype) if whole is None else whole
+            whole[row[2] : row[3], col[2] : col[3]] = part
+        if one.points is not None:
+            points.append(inside(one.points, row, col))
+    return whole, merged(points) if points else None
 
 
 def inner(row: Window, col: Window) -> tuple[slice, slice]:
