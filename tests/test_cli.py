@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from torch import nn
 
 import irstd
@@ -44,14 +45,16 @@ def test_methods_prints_exact_size_and_multiply_adds(capsys):
     assert "arXiv 2512.09497" in line
 
 
-def test_sizes_from_shapes_alone_are_those_of_the_network_itself():
+def test_sizes_are_those_of_the_network_and_leave_the_process_as_it_was():
     class Asks(nn.Conv2d):
-        """Asks for a value when it is built, as some networks do."""
+        """Asks for a value when it is built, and makes a tensor as importing a library may."""
 
         def __init__(self):
             super().__init__(1, 2, 3, bias=False)
             self.largest = self.weight.detach().max().item()
+            made.append(torch.empty(0).device.type)
 
+    made = []
     method = methods.get("point_regression")
     network = method.build(method.options())
 
@@ -61,6 +64,7 @@ def test_sizes_from_shapes_alone_are_those_of_the_network_itself():
     )
     assert profiling.size_of(Asks) == (18, pytest.approx(18 * 254**2 / 1e9))
     assert profiling.size_of(nn.Identity) == (0, None)
+    assert made == ["cpu"]
 
 
 def test_sources_are_what_a_module_imports_but_for_carriers():

@@ -39,18 +39,14 @@ def gmac(network: nn.Module, size: int = 256) -> float:
 
 
 def size_of(build: Callable[[], nn.Module]) -> tuple[int, float | None]:
-    """Parameters and `gmac` of what `build` makes, counted from shapes alone where it can be built without values.
+    """Parameters and `gmac` of what `build` makes; None in place of multiply-adds where there are no parameters.
 
-    Takes a tenth of the time; None in place of multiply-adds for a filter, which has no parameters.
+    It is built and run as it is used. On torch's device `meta`, shapes alone, it is no faster, and what `build` imports
+    for the first time (ultralytics has tensors as attributes of a class) would stay there as long as the process.
     """
-    try:
-        with torch.device("meta"):
-            network = build()
-            size = parameters(network)
-            return size, gmac(network) if size else None
-    except (RuntimeError, NotImplementedError):  # it asks for a value, as YOLOv8 does for its strides
-        network = build()
-        return parameters(network), gmac(network)
+    network = build()
+    count = parameters(network)
+    return count, gmac(network) if count else None
 
 
 def trial(method: Method, options: Any, size: int, batch: int) -> Callable[[nn.Module], Tensor]:
