@@ -13,7 +13,7 @@ from irstd.inference import devices, profiling
 from irstd.results import store
 from irstd.tables import BUSY
 from pipelines import RESULTS, run
-from pipelines.lookup import method_of
+from pipelines.lookup import network_of
 
 
 def main(method: str) -> None:
@@ -24,12 +24,11 @@ def main(method: str) -> None:
             f"when it has ended, run `dvc repro -f -s cost@{method}`",
             file=sys.stderr,
         )
-    chosen, options = method_of(given, method)
     on = devices.device(given.train.device)
     if given.cost.threads:
         torch.set_num_threads(given.cost.threads)
     torch.backends.cudnn.allow_tf32 = False  # float32 is what the table says
-    network = chosen.build(options).to(on)
+    network = network_of(given, method).to(on)
     threads = f", {torch.get_num_threads()} threads" if on.type == "cpu" else ""
     hardware = devices.hardware(on) + threads
     rows = []

@@ -38,7 +38,7 @@ from irstd.results import provenance, store
 from irstd.training import loop
 from irstd.training.selection import score
 from pipelines import PREPARED, RESULTS, RUNS, plan, reason, run
-from pipelines.lookup import method_of
+from pipelines.lookup import method_of, network_of
 
 WEIGHTS = "best.safetensors"
 HISTORY = ("history.csv", "watched.csv")
@@ -113,13 +113,12 @@ def _as_asked(made: dict[str, Any], given: params.Params, dataset: str, method: 
 def _whole(folder: Path, made: dict[str, Any], given: params.Params, cell: tuple[str, str, int]) -> None:
     """Raises InputError unless the weights are the cell's, fit its network and are finite."""
     dataset, method, seed = cell
-    chosen, options = method_of(given, method)
     path = folder / WEIGHTS
     try:
         with safe_open(path, "pt") as file:
             label = json.loads((file.metadata() or {}).get("irstd", "{}"))
         weights = load_file(path)
-        chosen.build(options).load_state_dict(weights)
+        network_of(given, method).load_state_dict(weights)
     except (SafetensorError, RuntimeError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise InputError(f"{WEIGHTS} is damaged or another network's ({first}); copy it again") from None
@@ -167,7 +166,7 @@ def _same_score(
     chosen, options = method_of(given, method)
     prepared = Prepared(PREPARED / dataset)
     numbers = prepared.roles(entry.split, entry.validation)["validation"]
-    network = chosen.build(options)
+    network = network_of(given, method)
     network.load_state_dict(load_file(weights))
     images = [prepared.image(n) for n in numbers]
     found = predict(network, chosen, options, images, geometry=recipe.geometry, side=recipe.size)

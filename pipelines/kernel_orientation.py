@@ -12,7 +12,7 @@ from irstd.data.prepared import Prepared
 from irstd.layers.pinwheel import OrientedGaussian2d
 from irstd.results import store
 from pipelines import PREPARED, RESULTS, RUNS, repeatable, run, sealed
-from pipelines.lookup import method_of
+from pipelines.lookup import method_of, network_of
 
 SIDE_PX = 96  # of the piece of a scene whose chosen angles are kept
 LAYERS = ("encoder.0.0.spatial.blur", "decoder.0.0.spatial.blur")  # at full size, before and after
@@ -22,8 +22,8 @@ def main(dataset: str) -> None:
     given = params.load()
     wanted = given.orientation
     repeatable(given.train.threads, "cpu")
-    method, options = method_of(given, wanted.method)
-    network = method.build(options)
+    method, _ = method_of(given, wanted.method)
+    network = network_of(given, wanted.method)
     place = (dataset, wanted.method, str(wanted.seed))
     network.load_state_dict(load(sealed.weights(RUNS.joinpath("train", *place))))
     prepared = Prepared(PREPARED / dataset)

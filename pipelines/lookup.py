@@ -13,6 +13,8 @@ from irstd.errors import InputError
 from irstd.results import provenance
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from irstd.methods import Method
 
 
@@ -27,6 +29,35 @@ def method_of(given: params.Params, name: str) -> tuple[Method, Any]:
     row = given.row(name)
     method = methods.get(row.method or name)
     return method, params.check(method.options, row.options, f"method.{name}.options")
+
+
+def network_of(given: params.Params, name: str) -> nn.Module:
+    """The network of the row `name`, with new weights.
+
+    Raises:
+        InputError: as `method_of`; or the network cannot be built with the row's options. What a method raises with
+            its own defaults is a fault of its code, and stays as it is.
+    """
+    method, options = method_of(given, name)
+    usual, chosen = asdict(method.options()), asdict(options)
+    changed = ", ".join(f"{key} {value!r}" for key, value in chosen.items() if value != usual[key])
+
+    def refusal(why: str) -> InputError:
+        place = f"params.yaml: method.{name}.options"
+        return InputError(f"{place}: {method.title} cannot be built with {changed} ({why}); change them")
+
+    try:
+        network = method.build(options)
+    except InputError:
+        raise
+    except Exception as error:
+        if not changed:
+            raise
+        raise refusal(f"{type(error).__name__}: {error}".splitlines()[0]) from error
+    empty = [label for label, weight in network.named_parameters() if weight.numel() == 0]
+    if empty:
+        raise refusal(f"{empty[0]} has no elements")
+    return network
 
 
 @dataclass(frozen=True)
@@ -84,6 +115,10 @@ class Run:
     def options(self) -> Any:
         """Options of the method."""
         return method_of(self.given, self.row)[1]
+
+    def network(self) -> nn.Module:
+        """The network, with new weights."""
+        return network_of(self.given, self.row)
 
     @property
     def threads(self) -> int:

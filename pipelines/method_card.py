@@ -5,14 +5,14 @@ from irstd.config import params
 from irstd.inference import profiling
 from irstd.results import provenance, store
 from pipelines import RESULTS, run
-from pipelines.lookup import method_of
+from pipelines.lookup import method_of, network_of
 
 
 def main(method: str) -> None:
     given = params.load()
-    chosen, options = method_of(given, method)
+    chosen, _ = method_of(given, method)
     name = given.row(method).method or method
-    network = chosen.build(options)
+    network = network_of(given, method)
     gmac = profiling.gmac(network)
     card = {
         "method": name,

@@ -25,7 +25,7 @@ def main(dataset: str, method: str, seed: str) -> None:
     cell = Run.load(dataset, method, seed)
     on = devices.device(cell.given.train.device)
     repeatable(cell.threads, on.type)
-    network = cell.method.build(cell.options)
+    network = cell.network()
     network.load_state_dict(load(sealed.weights(cell.below(RUNS / "train"))))
     network.to(on)
     prepared, recipe = Prepared(PREPARED / dataset), cell.recipe

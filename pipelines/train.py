@@ -51,7 +51,7 @@ def _train(cell: Run, checkpoints: Path) -> None:
         "threads": cell.threads if on.type == "cpu" else None,
     }
     torch.manual_seed(cell.seed)
-    network = cell.method.build(cell.options)
+    network = cell.network()
     if recipe.epochs:
         key = provenance.digest([facts, on.type, str(torch.version.cuda)])
         fitted = loop.fit(

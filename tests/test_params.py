@@ -1,12 +1,14 @@
 """params.yaml: what is wrong in it is said in one sentence, with its full path."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from irstd import methods
 from irstd.config import params
 from irstd.errors import InputError, hint
+from pipelines.lookup import network_of
 from tests.conftest import ROOT
 
 MISTAKES = [
@@ -105,6 +107,29 @@ def test_options_of_a_method_are_checked_against_its_own():
         str(wrong.value)
         == "params.yaml: method.ggl_net.options.gradient: input should be 'central', 'sobel' or 'none', but it is \"scharr\""
     )
+
+
+@pytest.mark.parametrize("value", [0, -1])
+def test_options_that_make_no_network_are_named(text, monkeypatch, tmp_path, value):
+    (tmp_path / "params.yaml").write_text(text.replace("options: {} # width,", f"options: {{width: {value}}} # width,"))
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(InputError) as error:
+        network_of(params.load(), "ggl_net")
+
+    start = f"params.yaml: method.ggl_net.options: GGL-Net cannot be built with width {value} ("
+    assert str(error.value).startswith(start)
+    assert str(error.value).endswith("; change them")
+
+
+def test_a_method_that_fails_with_its_own_defaults_keeps_its_traceback(text, monkeypatch, tmp_path):
+    (tmp_path / "params.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    broken = replace(methods.get("ggl_net"), build=lambda _options: 1 / 0)
+    monkeypatch.setattr(methods, "get", lambda _name: broken)
+
+    with pytest.raises(ZeroDivisionError):
+        network_of(params.load(), "ggl_net")
 
 
 def test_a_budget_changes_the_recipe_and_leaves_the_rest(text):
