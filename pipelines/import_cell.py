@@ -114,11 +114,12 @@ def _whole(folder: Path, made: dict[str, Any], given: params.Params, cell: tuple
     """Raises InputError unless the weights are the cell's, fit its network and are finite."""
     dataset, method, seed = cell
     path = folder / WEIGHTS
+    network = network_of(given, method)  # what is wrong with its options is not said of the weights
     try:
         with safe_open(path, "pt") as file:
             label = json.loads((file.metadata() or {}).get("irstd", "{}"))
         weights = load_file(path)
-        network_of(given, method).load_state_dict(weights)
+        network.load_state_dict(weights)
     except (SafetensorError, RuntimeError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise InputError(f"{WEIGHTS} is damaged or another network's ({first}); copy it again") from None

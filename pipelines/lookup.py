@@ -55,7 +55,7 @@ def network_of(given: params.Params, name: str) -> nn.Module:
             raise
         raise refusal(f"{type(error).__name__}: {error}".splitlines()[0]) from error
     empty = [label for label, weight in network.named_parameters() if weight.numel() == 0]
-    if empty:
+    if empty and changed:
         raise refusal(f"{empty[0]} has no elements")
     return network
 

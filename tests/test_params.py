@@ -4,6 +4,8 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
+from torch import nn
 
 from irstd import methods
 from irstd.config import params
@@ -130,6 +132,16 @@ def test_a_method_that_fails_with_its_own_defaults_keeps_its_traceback(text, mon
 
     with pytest.raises(ZeroDivisionError):
         network_of(params.load(), "ggl_net")
+
+
+def test_a_weight_without_elements_is_a_methods_own_affair_where_no_option_is_changed(text, monkeypatch, tmp_path):
+    (tmp_path / "params.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    network = nn.ParameterList([torch.zeros(0)])
+    empty = replace(methods.get("ggl_net"), build=lambda _options: network)
+    monkeypatch.setattr(methods, "get", lambda _name: empty)
+
+    assert network_of(params.load(), "ggl_net") is network
 
 
 def test_a_budget_changes_the_recipe_and_leaves_the_rest(text):
