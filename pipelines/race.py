@@ -1,7 +1,8 @@
 """Race changes of a recipe at equal CPU time: [METHOD, ARM, DATASET or SEED ...] -> runs/race.
 
 Of each kind all that pipelines/race.yaml lists, or those named. For each cell DATASET/METHOD/ARM/SEED.csv, and
-SEED-images.csv with the counts of each image.
+SEED-images.csv with the counts of each image. The last counts go into the record, so an arm that is run later, on a
+machine of the same kind, is set against an arm that was run before.
 The arms are those of pipelines/race.yaml, judged on held-out training scenes. Several processes may run it at once:
 each takes the next cell that no other has, and a killed one is gone on with. An epoch's length differs between arms,
 so how many fit into the time is measured once for each network, crop and batch, and kept.
@@ -37,7 +38,7 @@ PLACE = RUNS / "race"
 COLUMNS = tuple(SCHEMAS["race"])[:-2]  # where and from what code a cell is made, SEED.json says
 COUNTED = ("epoch", "weights", "scene", "right", "found", "there", "false", "pixels")
 CELL = ["dataset", "method", "arm", "seed"]
-KEYS = {"race": CELL, "race_effects": [*CELL, "against", "against_weights"]}
+KEYS = {"race": CELL, "race_images": CELL, "race_effects": [*CELL, "against", "against_weights"]}
 FIRST = "old"  # the arm that others start from unless they say `of`
 
 
@@ -168,20 +169,36 @@ def append(path: Path, header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> 
 def summarise(given: dict[str, Any]) -> None:
     """Writes the tables of all cells that are done, here or in the record."""
     found, images = [], {}
-    for dataset, method, arm, seed in chosen(given, ()):
+    for key in chosen(given, ()):
+        dataset, method, arm, seed = key
         done = PLACE.joinpath(dataset, method, arm, f"{seed}.csv")
         if done.exists():
             made = json.loads(done.with_suffix(".json").read_text())
             found.append(pd.read_csv(done).drop_duplicates(["epoch", "weights"], keep="last").assign(**made))
-            counted = pd.read_csv(done.with_name(f"{seed}-images.csv"), dtype={"scene": str})
-            images[dataset, method, arm, seed] = counted
+            images[key] = analysis.final(pd.read_csv(done.with_name(f"{seed}-images.csv"), dtype={"scene": str}))
+    tables = {"race": recorded("race", pd.concat(found, ignore_index=True))}
+    counted = [table.assign(**dict(zip(CELL, one, strict=True))) for one, table in images.items()]
+    tables["race_images"] = recorded("race_images", pd.concat(counted, ignore_index=True)[list(SCHEMAS["race_images"])])
     changes = {arm: (one.get("of", FIRST), one["what"]) for arm, one in given["arms"].items() if arm != FIRST}
     points = [method for method in given["base"] if methods.get(method).supervision == "point"]
-    tables = {"race": pd.concat(found, ignore_index=True), "race_effects": analysis.effects(images, changes, points)}
+    paired = [analysis.effects(one, changes, points) for one in comparable(tables)]
+    tables["race_effects"] = recorded("race_effects", pd.concat(paired, ignore_index=True))
     for kind, table in tables.items():
-        recorded = RECORD / "results" / "analysis" / f"{kind}.csv"
-        whole = over(store.read(recorded, kind), table, KEYS[kind]) if recorded.exists() else table
-        store.write(whole, RESULTS / "analysis" / f"{kind}.csv", kind)
+        store.write(table, RESULTS / "analysis" / f"{kind}.csv", kind)
+
+
+def recorded(kind: str, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the rows of the record that were not made again here."""
+    path = RECORD / "results" / "analysis" / f"{kind}.csv"
+    return over(store.read(path, kind), table, KEYS[kind]) if path.exists() else table
+
+
+def comparable(tables: dict[str, pd.DataFrame]) -> list[dict[tuple[str, str, str, int], pd.DataFrame]]:
+    """Counts of the cells of each hardware: on another, as much CPU time is not as many steps."""
+    counted = dict(iter(tables["race_images"].groupby(CELL, sort=False)))
+    made = tables["race"].drop_duplicates(CELL).fillna({"hardware": ""}).groupby("hardware", sort=False)
+    cells = [one[CELL].itertuples(index=False, name=None) for _, one in made]
+    return [{key: counted[key] for key in map(tuple, keys) if key in counted} for keys in cells]
 
 
 def over(before: pd.DataFrame, now: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

@@ -88,11 +88,11 @@ def test_of_each_kind_all_or_those_named():
 def images(right, averaged=2):
     """Counts of two scenes: ten found and ten there in each, of which `right` are both."""
     rows = [("1", "raw", 0), ("2", "raw", 0), ("1", "averaged", averaged), ("2", "averaged", averaged)]
-    return pd.DataFrame([
+    return analysis.final(pd.DataFrame([
         {"epoch": epoch, "weights": weights, "scene": scene, "right": 0 if epoch < 5 else right + more, "found": 10,
          "there": 10, "false": 3, "pixels": 1000}
         for epoch in (2, 5) for scene, weights, more in rows
-    ])  # fmt: skip
+    ]))  # fmt: skip
 
 
 def test_an_arm_is_set_against_its_start_and_averaged_weights_against_raw():
@@ -142,3 +142,33 @@ def test_a_comparison_stays_where_its_start_was_run_elsewhere():
     now = pd.DataFrame([("d", "m", "new", 0, "new", "raw", 0.3)], columns=columns)
 
     assert race.over(before, now, race.KEYS["race_effects"])["difference"].tolist() == [0.1, 0.3]
+
+
+def kept(folder, arm, right, hardware):
+    """Writes a cell that is done, as `race` does."""
+    made = folder / "d" / "point_regression" / arm
+    made.mkdir(parents=True)
+    pd.DataFrame([dict.fromkeys(race.COLUMNS, 0) | {
+        "dataset": "d", "method": "point_regression", "arm": arm, "seed": 0, "weights": weights, "epoch": 5,
+    } for weights in ("raw", "averaged")]).to_csv(made / "0.csv", index=False)  # fmt: skip
+    images(right).assign(epoch=5).to_csv(made / "0-images.csv", index=False)
+    (made / "0.json").write_text(f'{{"hardware": "{hardware}", "commit": "c"}}')
+
+
+@pytest.mark.parametrize(("hardware", "sides"), [("one", {"new", "old"}), ("another", {"new"})])
+def test_an_arm_is_set_against_one_in_the_record_that_ran_on_the_same_hardware(tmp_path, monkeypatch, hardware, sides):
+    given = {
+        "base": {"point_regression": {}}, "datasets": ["d"], "seeds": [0],
+        "arms": {"old": {}, "new": {"what": "better"}},
+    }  # fmt: skip
+    monkeypatch.setattr(race, "RECORD", tmp_path / "record")
+    for place, arm, made_on in (("before", "old", "one"), ("now", "new", hardware)):
+        monkeypatch.setattr(race, "PLACE", tmp_path / place)
+        monkeypatch.setattr(race, "RESULTS", tmp_path / ("record/results" if place == "before" else "results"))
+        kept(tmp_path / place, arm, 4 if arm == "old" else 5, made_on)
+        race.summarise(given)
+
+    told = pd.read_csv(tmp_path / "results/analysis/race_effects.csv")
+    assert set(told[told["arm"] == "new"]["against"]) == sides
+    whole = pd.read_csv(tmp_path / "results/analysis/race_images.csv", dtype={"scene": str})
+    assert whole.groupby("arm")["right"].sum().to_dict() == {"new": 24, "old": 20}

@@ -46,8 +46,8 @@ def effects(
     weights against its raw ones; as the schema `race_effects` says.
 
     Args:
-        images: dataset, method, arm and seed to the counts of each image when the training was over: `scene`,
-            `weights`, `right`, `found`, `there`, `false`, `pixels`.
+        images: dataset, method, arm and seed to the counts of each image when the training was over, as the schema
+            `race_images` says.
         changes: arm to the arm it starts from, and what it changes in it, in words.
         points: the methods that are judged by points.
     """
@@ -73,7 +73,12 @@ def effects(
     return DataFrame(rows, columns=list(SCHEMAS["race_effects"]))
 
 
+def final(table: DataFrame) -> DataFrame:
+    """The counts when the training was over, each scene and kind of weights once, in the order of the names."""
+    last = table[table["epoch"] == table["epoch"].max()].drop(columns="epoch")
+    return last.drop_duplicates(["weights", "scene"], keep="last").sort_values(["weights", "scene"])
+
+
 def _of(table: DataFrame, weights: str) -> DataFrame:
-    """The last counts of each scene with these weights, in the order of their names."""
-    chosen = table[(table["weights"] == weights) & (table["epoch"] == table["epoch"].max())]
-    return chosen.drop_duplicates("scene", keep="last").set_index("scene").sort_index()
+    """The counts of each scene with these weights."""
+    return table[table["weights"] == weights].set_index("scene").sort_index()

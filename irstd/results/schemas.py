@@ -194,6 +194,19 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "hardware": "of the training",
         "commit": "of the training",
     },
+    "race_images": {
+        "dataset": "of the training",
+        "method": "whose recipe is changed",
+        "arm": "of pipelines/race.yaml",
+        "seed": "of the training",
+        "weights": "averaged over the last steps, or raw",
+        "scene": "held-out image",
+        "right": "pixels, or points, rightly found in it when the training was over",
+        "found": "found at all",
+        "there": "of targets",
+        "false": "that belong to no target",
+        "pixels": "of the image",
+    },
     "race_effects": {
         "dataset": "of the training",
         "method": "whose recipe is changed",
@@ -262,7 +275,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
 TEXT = (
     "against", "against_weights", "arm", "case", "change", "commit", "convention", "dataset", "form", "group",
     "handling", "hardware", "kernel", "kind", "layer", "method", "name", "part", "quantity", "quirk",
-    "ranked_by", "role", "sha256", "title", "weight", "weights",
+    "ranked_by", "role", "scene", "sha256", "title", "weight", "weights",
 )  # fmt: skip
 TEXT_OF = {"cost": ("precision",), "imports": ("precision",)}  # where it is that of the arithmetic, and no score
 # Columns of numbers that may be less than 0.
