@@ -35,7 +35,7 @@ from irstd.training.selection import points_above, right, score
 from pipelines import PREPARED, RECORD, RESULTS, RUNS, run
 
 PLACE = RUNS / "race"
-COLUMNS = tuple(SCHEMAS["race"])[:-2]  # where and from what code a cell is made, SEED.json says
+COLUMNS = tuple(SCHEMAS["race"])[:-3]  # whose recipe it takes, the list says; where and from what code, SEED.json
 COUNTED = ("epoch", "weights", "scene", "right", "found", "there", "false", "pixels")
 CELL = ["dataset", "method", "arm", "seed"]
 KEYS = {"race": CELL, "race_images": CELL, "race_effects": [*CELL, "against", "against_weights"]}
@@ -83,7 +83,13 @@ def seconds(method: str, options: Any, size: int, batch: int) -> float:
     return known[key]
 
 
-def epochs(given: dict[str, Any], method: str, options: Any, recipe: params.Recipe, scenes: int) -> int:
+def followed(given: dict[str, Any], arm: str) -> str:
+    """The arm whose recipe it takes, as it is or for another time."""
+    changes = given["arms"][arm]
+    return followed(given, changes.get("of", FIRST)) if "times" in changes else arm
+
+
+def epochs(minutes: float, method: str, options: Any, recipe: params.Recipe, scenes: int) -> int:
     """Epochs that fit into the time, the early phases' shares included."""
     total, since = 0.0, 0.0
     for part in (*recipe.phases, recipe):
@@ -91,7 +97,7 @@ def epochs(given: dict[str, Any], method: str, options: Any, recipe: params.Reci
         batch = min(part.batch, scenes)
         total += (until - since) * (scenes // batch) * seconds(method, options, part.size, batch)
         since = until
-    return max(3, round(60 * given["minutes"][method] / total))
+    return max(3, round(60 * minutes / total))
 
 
 def counts(one: Predicted, mask: np.ndarray, centres: np.ndarray, threshold: float) -> tuple[int, int, int, int]:
@@ -119,7 +125,8 @@ def cell(given: dict[str, Any], dataset: str, method: str, arm: str, seed: int) 
     learn, held = roles["train"], roles["validation"]
     held = [held[k] for k in np.linspace(0, len(held) - 1, min(given["most"], len(held))).round().astype(int)]
     draft = params.check(params.Recipe, wanted["recipe"] | {"average_epochs": given["average_epochs"]}, f"arms.{arm}")
-    number = epochs(given, method, options, draft, len(learn))
+    minutes = given["minutes"][method] * given["arms"][arm].get("times", 1)
+    number = epochs(minutes, method, options, draft, len(learn))
     # Each check judges what the arm would end with: nothing is chosen among them.
     alike = {"validate_every": math.ceil(number / given["checks"]), "selection": "validation", "threads": 1}
     alike |= {"epochs": number, "average_epochs": given["average_epochs"]}
@@ -174,7 +181,8 @@ def summarise(given: dict[str, Any]) -> None:
         done = PLACE.joinpath(dataset, method, arm, f"{seed}.csv")
         if done.exists():
             made = json.loads(done.with_suffix(".json").read_text())
-            found.append(pd.read_csv(done).drop_duplicates(["epoch", "weights"], keep="last").assign(**made))
+            judged = pd.read_csv(done).drop_duplicates(["epoch", "weights"], keep="last")
+            found.append(judged.assign(recipe=followed(given, arm), **made))
             images[key] = analysis.final(pd.read_csv(done.with_name(f"{seed}-images.csv"), dtype={"scene": str}))
     tables = {"race": recorded("race", pd.concat(found, ignore_index=True))}
     counted = [table.assign(**dict(zip(CELL, one, strict=True))) for one, table in images.items()]

@@ -95,8 +95,11 @@ def test_a_race_says_which_changes_raised_the_score(tmp_path):
         )
     ]
     runs = [
-        (d, "ggl_net", arm, 0, "averaged", epoch, 4, 2.0 * epoch, 1e6 * epoch, 0.1 * epoch, 0.3, 0.5, 9.0, 0.5, "CPU", "abc")
-        for d in ("nuaa-sirst", "nudt-sirst") for arm in ("old", "flips") for epoch in (2, 4)
+        (d, "ggl_net", arm, 0, "averaged", epoch, ends, 2.0 * epoch, 1e6 * epoch, 0.1 * epoch, 0.3, 0.5, 9.0, 0.5, recipe,
+         "CPU", "abc")
+        for d in ("nuaa-sirst", "nudt-sirst")
+        for arm, ends, recipe in (("old", 4, None), ("flips", 4, "flips"), ("flips-half", 2, "flips"))
+        for epoch in (2, 4) if epoch <= ends
     ]  # fmt: skip
     for kind, rows in (("race", runs), ("race_effects", effects)):
         store.write(pd.DataFrame(rows, columns=list(SCHEMAS[kind])), place / f"{kind}.csv", kind)
@@ -106,7 +109,10 @@ def test_a_race_says_which_changes_raised_the_score(tmp_path):
     assert "Raised the score wherever tried: flips only (nuaa-sirst +10.0, nudt-sirst +5.0)." in text
     assert "No difference that the held-out images show on all datasets tried: averaged weights" in text
     assert "+10.00 [+9.00, +12.00]" in text and "40.00 [30.0, 50.0]" in text
-    assert {p.name for p in (tmp_path / "figures").iterdir()} == {"effects-ggl_net.svg", "curves-ggl_net.svg"}
+    assert {p.name for p in (tmp_path / "figures").iterdir()} == {
+        "effects-ggl_net.svg", "curves-ggl_net.svg", "times-ggl_net.svg",
+    }  # fmt: skip
+    assert (tmp_path / "figures/times-ggl_net.svg").read_text().count(", flips<") == 2  # a line for each dataset
 
 
 def test_the_explorer_shows_drawn_scenes_where_there_is_nothing_else(tmp_path):

@@ -1,5 +1,6 @@
 """The race of recipes: what an arm is, how long it may take, and how it is judged."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from irstd.analysis import race as analysis
 from irstd.config import params
 from irstd.errors import InputError
 from irstd.inference.predict import Predicted
+from irstd.plots import race as plots
 from pipelines import race
 from tests.conftest import ROOT
 
@@ -59,7 +61,32 @@ def test_as_many_epochs_fit_as_their_steps_take(monkeypatch):
     recipe = params.Recipe(epochs=1, batch=4, size=64, optimiser=params.Optimiser("adamw", 1e-3))
 
     # 40 scenes are 10 steps of half a second: five seconds an epoch, twelve in a minute.
-    assert race.epochs({"minutes": {"m": 1}}, "m", None, recipe, 40) == 12
+    assert race.epochs(1, "m", None, recipe, 40) == 12
+
+
+def test_an_arm_for_another_time_takes_the_recipe_that_it_starts_from():
+    given = {
+        "base": {"m": {"recipe": {"epochs": 1}}},
+        "arms": {"old": {}, "new": {"recipe": {"epochs": 2}}, "new-half": {"of": "new", "times": 0.5}},
+    }
+
+    assert race.entry(given, "m", "new-half") == race.entry(given, "m", "new")
+    assert [race.followed(given, arm) for arm in given["arms"]] == ["old", "new", "new"]
+
+
+def test_the_scores_of_a_recipe_are_drawn_over_the_time_that_each_training_took():
+    table = pd.DataFrame(
+        [(arm, epoch, 4 * share, 10.0 * epoch, 0.1 * epoch, recipe) for arm, share, recipe in
+         (("new", 2, "new"), ("old", 1, "old"), ("new-half", 1, "new")) for epoch in (2, 4 * share)],
+        columns=["arm", "epoch", "epochs", "core_minutes", "score", "recipe"],
+    ).assign(dataset="d", seed=0, weights="averaged", low=0.1, high=0.9)  # fmt: skip
+    _, ax = plt.subplots()
+    plots.times(table, ax, datasets=["d"])
+
+    [drawn] = ax.lines  # `old` has one time only
+    assert drawn.get_label() == "d, new"
+    np.testing.assert_allclose(drawn.get_xydata(), [(40, 40), (80, 80)])
+    assert ax.get_xscale() == "log"
 
 
 def test_false_pixels_are_of_regions_that_touch_no_target():

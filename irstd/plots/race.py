@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
-from irstd.plots.style import LINES, colours
+from irstd.plots.style import LINES, colours, plain_log
 
 
 def curves(table: DataFrame, ax: Axes, *, order: Sequence[str]) -> Axes:
@@ -28,6 +28,29 @@ def curves(table: DataFrame, ax: Axes, *, order: Sequence[str]) -> Axes:
         style = LINES[place // 10 % len(LINES)]
         ax.plot(checks["core_minutes"], checks["score"], style, color=palette[arm], marker=".", label=arm)
     ax.set(xlabel="CPU time of one core, min", ylabel="held-out score, 0 to 1", xlim=(0, None), ylim=(0, None))
+    return ax
+
+
+def times(table: DataFrame, ax: Axes, *, datasets: Sequence[str]) -> Axes:
+    """Held-out score when the training was over, and its 95 % interval over images, over the CPU minutes it took: a
+    line per dataset, recipe and seed, where a recipe was trained for several times.
+
+    Each dot is a training of its own, with a schedule that ends there.
+
+    Args:
+        table: as the schema `race` says, of one method.
+        datasets: fixes the colours.
+    """
+    palette = colours(datasets)
+    last = table[(table["weights"] == "averaged") & (table["epoch"] == table["epochs"])]
+    last = last.sort_values("core_minutes")
+    for (dataset, recipe, _), rows in last.groupby(["dataset", "recipe", "seed"], sort=False):
+        if len(rows) > 1:
+            minutes = rows["core_minutes"]
+            ax.vlines(minutes, 100 * rows["low"], 100 * rows["high"], color=palette[dataset], linewidth=0.8)
+            ax.plot(minutes, 100 * rows["score"], ".-", color=palette[dataset], label=f"{dataset}, {recipe}")
+    ax.set(xscale="log", xlabel="CPU time of one core, min (log)", ylabel="held-out score, %")
+    plain_log(ax.xaxis)
     return ax
 
 

@@ -191,6 +191,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "high": "end of that",
         "false_per_million": "pixels, or points, that belong to no target, per million pixels",
         "threshold": "scores above it count",
+        "recipe": "arm whose recipe this one takes, as it is or for another time",
         "hardware": "of the training",
         "commit": "of the training",
     },
@@ -275,7 +276,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
 TEXT = (
     "against", "against_weights", "arm", "case", "change", "commit", "convention", "dataset", "form", "group",
     "handling", "hardware", "kernel", "kind", "layer", "method", "name", "part", "quantity", "quirk",
-    "ranked_by", "role", "scene", "sha256", "title", "weight", "weights",
+    "ranked_by", "recipe", "role", "scene", "sha256", "title", "weight", "weights",
 )  # fmt: skip
 TEXT_OF = {"cost": ("precision",), "imports": ("precision",)}  # where it is that of the arithmetic, and no score
 # Columns of numbers that may be less than 0.
@@ -308,6 +309,7 @@ EMPTY: dict[str, tuple[str, ...]] = {
 ADDED: dict[str, tuple[str, ...]] = {
     "cost": ("busy",),
     "history": ("pixels",),
+    "race": ("recipe",),
     "scenes": ("part",),
     "per_target": ("iou",),
     **dict.fromkeys(("conventions", "robustness"), ("pixel_f_measure",)),
