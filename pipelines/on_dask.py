@@ -25,6 +25,8 @@ from pipelines import SENT
 from pipelines.cell import TAKE_GPU, gpus, stands
 
 RETRIES = 3  # of a cell whose process or worker is killed
+# Dask looks a hundred times a second at what its workers do, and they do nothing: each would take 4 % of a core.
+QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
 
 
 @contextmanager
@@ -84,9 +86,10 @@ def _client(
             words = ["--nworkers", str(slots), "--nthreads", "1", "--memory-limit", "0", "--no-dashboard"]
             tls = ["--tls-ca-file", cert, "--tls-cert", cert, "--tls-key", key]
             log = stack.enter_context((SENT / "dask.log").open("w"))
+            quiet = {f"DASK_{name.upper().replace('.', '__')}": str(value) for name, value in QUIET.items()}
             worker = subprocess.Popen(
                 [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address, *words, *tls],
-                stderr=log, cwd=SENT,
+                stderr=log, cwd=SENT, env=os.environ | quiet,
             )  # fmt: skip
             stack.callback(worker.wait)
             stack.callback(worker.terminate)
@@ -145,7 +148,7 @@ def run(
         InputError: the workers cannot be reached.
     """
     # A cell waits at the scheduler until a worker is free, not in a worker's own queue.
-    with dask.config.set({"distributed.scheduler.worker-saturation": 1.0}):
+    with dask.config.set(QUIET | {"distributed.scheduler.worker-saturation": 1.0}):
         try:
             with _client(workers, hosts, address, ssh_port, dashboard) as client:
                 print(f"Dask shows its workers at {client.dashboard_link}", flush=True)

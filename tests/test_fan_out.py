@@ -252,7 +252,9 @@ class TestDask:
 
 
 @pytest.mark.slow
-def test_workers_speak_tls_and_nobody_without_the_key_is_heard(tmp_path, monkeypatch):
+def test_workers_are_quiet_and_speak_tls_and_nobody_without_the_key_is_heard(tmp_path, monkeypatch):
+    import dask
+
     from pipelines import on_dask  # loads Dask, which changes what entry points are for whatever is tested after it
 
     monkeypatch.chdir(tmp_path)
@@ -263,6 +265,8 @@ def test_workers_speak_tls_and_nobody_without_the_key_is_heard(tmp_path, monkeyp
         address, workers = client.scheduler.address, list(client.scheduler_info()["workers"])
         assert {one.partition("://")[0] for one in [address, *workers]} == {"tls"} and len(workers) == 2
         assert client.submit(sum, (1, 2)).result(30) == 3
+        for name, value in on_dask.QUIET.items():
+            assert set(client.run(dask.config.get, name).values()) == {value}
         (key,) = cell.SENT.glob("tls/key.pem")
         assert key.stat().st_mode & 0o777 == 0o600
         for where, security in ((address.replace("tls", "tcp"), "Security()"), (address, "Security.temporary()")):
