@@ -126,6 +126,10 @@ def cell(given: dict[str, Any], dataset: str, method: str, arm: str, seed: int) 
     held = [held[k] for k in np.linspace(0, len(held) - 1, min(given["most"], len(held))).round().astype(int)]
     draft = params.check(params.Recipe, wanted["recipe"] | {"average_epochs": given["average_epochs"]}, f"arms.{arm}")
     minutes = given["minutes"][method] * given["arms"][arm].get("times", 1)
+    if draft.mined:  # looked for between checks, and a forward pass is a third of a step
+        step = seconds(method, options, draft.size, draft.batch) / (draft.batch * draft.size**2)
+        seen = sum(math.prod(prepared.sizes[n]) for n in learn)
+        minutes -= (given["checks"] - 1) * seen * step / 3 / 60
     number = epochs(minutes, method, options, draft, len(learn))
     # Each check judges what the arm would end with: nothing is chosen among them.
     alike = {"validate_every": math.ceil(number / given["checks"]), "selection": "validation", "threads": 1}

@@ -21,6 +21,7 @@ RECIPE = params.Recipe(
     optimiser=params.Optimiser("sgd", 1e-3),
     schedule=params.Schedule("cosine", 0.5),
     augment=params.Augment(flip=0.5, transpose=0.5, affine=0.5, colour=0.5, noise=0.5),
+    mined=0.5,
     validate_every=1,
 )
 

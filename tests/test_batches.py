@@ -36,6 +36,30 @@ class TestBatches:
             for centre in inner:
                 assert np.abs(found - centre).sum(1).min() < 1e-3
 
+    def test_crops_without_a_wanted_target_hold_places_that_were_mined(self, prepared):
+        resident, nan = Resident(prepared, range(6), least=32), float("nan")
+        places = torch.tensor([[[5.0, 50.0], [60.0, 8.0]]] * 5 + [[[nan, nan], [nan, nan]]])
+
+        def corners(mined, **more):
+            generator = torch.Generator().manual_seed(0)
+            return [resident.crops(torch.arange(6), 32, 0.0, generator, mined=mined, **more) for _ in range(20)]
+
+        drawn = torch.stack(corners(1.0, places=places))[:, :5, None]
+        held = ((drawn <= places[:5]) & (places[:5] <= drawn + 31)).all(-1)
+        assert held.any(-1).all() and held.any((0, 1)).all()  # always one of them, and each at times
+        # Nothing else is drawn where nothing was asked for or found.
+        plain = torch.stack(corners(0.0))
+        assert torch.equal(plain, torch.stack(corners(0.0, places=places)))
+        assert torch.equal(plain, torch.stack(corners(1.0)))
+
+    def test_targets_come_before_places_that_were_mined(self, prepared):
+        resident, places = Resident(prepared, range(6), least=32), torch.full((6, 1, 2), 1.0)
+        first, second = (
+            resident.crops(torch.arange(6), 32, 1.0, torch.Generator().manual_seed(0), mined=mined, places=places)
+            for mined in (0.0, 1.0)
+        )
+        assert torch.equal(first, second)
+
     def test_every_scene_comes_once_an_epoch_in_a_new_order(self, prepared):
         resident = Resident(prepared, range(8), least=32)
         real, seen = resident.cut, []

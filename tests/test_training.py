@@ -73,7 +73,10 @@ def same(a, b):
 PHASED = replace(RECIPE, average_epochs=1.0, phases=(params.Phase(until=0.5, size=64, batch=2),))
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, PHASED], ids=["plain", "averaged"])
+MINED = replace(RECIPE, mined=0.5, target_share=0.5)
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, PHASED, MINED], ids=["plain", "averaged", "mined"])
 @pytest.mark.parametrize("after", [1, 3])
 def test_a_killed_run_ends_with_weights_equal_to_the_bit(prepared, tmp_path, after, recipe):
     whole = fit(prepared, recipe=recipe)

@@ -101,7 +101,16 @@ class Resident:
     def device(self) -> torch.device:
         return self._canvas.device
 
-    def crops(self, indices: Tensor, side: int, target_share: float, generator: torch.Generator) -> Tensor:
+    def crops(
+        self,
+        indices: Tensor,
+        side: int,
+        target_share: float,
+        generator: torch.Generator,
+        *,
+        mined: float = 0.0,
+        places: Tensor | None = None,
+    ) -> Tensor:
         """Top left corners (B, 2) of a square crop of each scene in `indices`, at random places.
 
         Args:
@@ -109,19 +118,19 @@ class Resident:
             side: px.
             target_share: probability that a crop is placed to hold a target, if its scene has one.
             generator: of the host; so that no draw waits for the device.
+            mined: probability that another crop is placed to hold one of its scene's `places`, if it has one.
+            places: (N, K, 2) row and col in px of every scene, on the host, NaN for none.
         """
         count = len(indices)
         room = (self.sizes[indices] - side).clamp(min=0)
         corner = (torch.rand(count, 2, generator=generator) * (room + 1)).long()
-        # Towards one of its targets: any place that holds the target's centre.
         wanted = torch.rand(count, generator=generator) < target_share
-        points = self._host_points[indices]
-        there = (~points.isnan().any(-1)).float()
-        none = there.sum(1) == 0
-        chosen = torch.multinomial(there + none[:, None], 1, generator=generator)
-        centre = points[torch.arange(count), chosen[:, 0]].nan_to_num()
-        near = (centre - torch.rand(count, 2, generator=generator) * (side - 1)).round().long()
-        return torch.where((wanted & ~none)[:, None], near.clamp(min=torch.zeros_like(room), max=room), corner)
+        near, there = _around(self._host_points[indices], side, room, generator)
+        if mined and places is not None:
+            hard = torch.rand(count, generator=generator) < mined
+            false, some = _around(places[indices], side, room, generator)
+            corner = torch.where((hard & some)[:, None], false, corner)
+        return torch.where((wanted & there)[:, None], near, corner)
 
     def cut(self, indices: Tensor, corner: Tensor, side: int, turns: Tensor | None = None) -> Batch:
         """Square pieces of `side` px of the scenes in `indices`, from `corner` (row, col) on.
@@ -146,6 +155,16 @@ class Resident:
         points = torch.where(turns[:, None, :2], side - 1 - points, points)
         points = torch.where(over, points.flip(-1), points)
         return Batch(layers[0], layers[1] if self.masked else None, inside(points, (side, side)))
+
+
+def _around(points: Tensor, side: int, room: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Corners (B, 2) of crops that hold one of each scene's points (B, P, 2) wherever in them, and which have one."""
+    there = (~points.isnan().any(-1)).float()
+    none = there.sum(1) == 0
+    chosen = torch.multinomial(there + none[:, None], 1, generator=generator)
+    centre = points[torch.arange(len(points)), chosen[:, 0]].nan_to_num()
+    near = (centre - torch.rand(len(points), 2, generator=generator) * (side - 1)).round().long()
+    return near.clamp(min=torch.zeros_like(room), max=room), ~none
 
 
 def _resized(layers: list[np.ndarray], centres: np.ndarray, square: int) -> tuple[list[np.ndarray], np.ndarray]:
@@ -175,7 +194,7 @@ def steps(scenes: int, recipe: Any, number: int) -> tuple[int, int]:
     return scenes * recipe.crops // batch, batch
 
 
-def epoch(resident: Resident, recipe: Any, seed: int, number: int) -> Iterator[Batch]:
+def epoch(resident: Resident, recipe: Any, seed: int, number: int, places: Tensor | None = None) -> Iterator[Batch]:
     """The batches of one epoch: every scene `recipe.crops` times, in an order of its own.
 
     The last batch is dropped where it is smaller. Flips and turns are those of `recipe.augment`.
@@ -183,6 +202,7 @@ def epoch(resident: Resident, recipe: Any, seed: int, number: int) -> Iterator[B
     Args:
         recipe: an `irstd.config.params.Recipe`.
         seed: of the run. number: of the epoch; with both, the batches are the same, whatever came before.
+        places: where `recipe.mined` places crops, as `Resident.crops` says.
     """
     generator = torch.Generator().manual_seed(seed_of("batches", seed, number))
     order = torch.cat([torch.randperm(len(resident), generator=generator) for _ in range(recipe.crops)])
@@ -193,6 +213,6 @@ def epoch(resident: Resident, recipe: Any, seed: int, number: int) -> Iterator[B
         chosen = order[start : start + batch]
         corner = torch.zeros(batch, 2, dtype=torch.long)
         if recipe.geometry != "resize":
-            corner = resident.crops(chosen, side, recipe.target_share, generator)
+            corner = resident.crops(chosen, side, recipe.target_share, generator, mined=recipe.mined, places=places)
         turns = torch.rand(batch, 3, generator=generator) < probability
         yield resident.cut(chosen, corner, side, turns)

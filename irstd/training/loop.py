@@ -27,10 +27,9 @@ from irstd.data.batches import Resident, epoch, phase, seed_of, steps
 from irstd.data.clicks import Clicks, PointView
 from irstd.data.prepared import Prepared
 from irstd.errors import InputError
-from irstd.inference import tiles
 from irstd.inference.predict import Predicted, predict
 from irstd.methods import Labels, Method, Step
-from irstd.training import ranks
+from irstd.training import checks, mining, ranks
 from irstd.training.selection import score
 from irstd.training.steps import learning_rate, optimiser
 
@@ -145,6 +144,7 @@ class _State:
     cpu_s: float = 0.0
     pixels: int = 0
     average_steps: int = 0
+    places: Tensor | None = None  # that `recipe.mined` places crops at
 
 
 def fit(
@@ -191,11 +191,11 @@ def fit(
         InputError: the size does not suit the method, the loss is no longer finite, or a checkpoint cannot be
             written.
     """
-    _check(method, recipe)
+    checks.suits(method, recipe)
     fabric = ranks.fabric(on, in_precision, devices)
     first = fabric.is_global_zero
     if fabric.world_size > 1:
-        _check_shares(recipe, len(training), fabric.world_size)
+        checks.shared_evenly(recipe, len(training), fabric.world_size)
         on, network = fabric.device, ranks.synchronised(network, on)
     square = recipe.size if recipe.geometry == "resize" else None
     # From here on a method supervised by points cannot come by a mask.
@@ -228,7 +228,7 @@ def fit(
     ) as bar:  # fmt: skip
         while state.epoch < recipe.epochs:
             bar.set_description(f"epoch {state.epoch + 1}/{recipe.epochs}")
-            row = _train_epoch(run, state.epoch, bar)
+            row = _train_epoch(run, state.epoch, bar, _places(run, state, scenes))
             state.epoch += 1
             state.pixels += counts[state.epoch - 1] * phase(recipe, state.epoch - 1)[0] ** 2
             state.cpu_s, cpu = state.cpu_s + ranks.total(time.process_time() - cpu, fabric), time.process_time()
@@ -249,31 +249,6 @@ def fit(
                 on_epoch(row)
             fabric.barrier()  # what the first does alone, the others wait for
     return _finished(run, state)
-
-
-def _check(method: Method, recipe: Any) -> None:
-    """Whether the recipe suits the method; the same InputErrors as `fit`."""
-    for size in (recipe.size, *(p.size for p in recipe.phases)):
-        if size % method.multiple:
-            raise InputError(
-                f"the recipe's size is {size} px, but {method.title} needs a multiple of {method.multiple}"
-            )
-    if recipe.geometry == "tiles" and 2 * tiles.margin(recipe.size, method.multiple) >= recipe.size:
-        what = f"margins of tiles leave nothing of {recipe.size} px; {method.title} needs {3 * method.multiple} or more"
-        raise InputError(f"the recipe's geometry is `tiles`, and {what}")
-    if recipe.augment.paste and method.supervision == "point":
-        raise InputError(f"augment.paste cuts targets out by their masks, which {method.title} never sees; set it to 0")
-
-
-def _check_shares(recipe: Any, scenes: int, count: int) -> None:
-    """Raises InputError unless `count` devices can share every batch evenly."""
-    for number in range(recipe.epochs):
-        batch = steps(scenes, recipe, number)[1]
-        if batch % count:
-            raise InputError(
-                f"params.yaml: train.devices: a batch of {batch} images cannot be shared evenly by {count} devices; "
-                "choose a number that divides the recipe's batches"
-            )
 
 
 def _resumed(checkpoint: Path | None, network: nn.Module, optim: Any, average: _Average | None) -> _State:
@@ -298,28 +273,44 @@ def _validate(
     Args:
         both: predict with the raw weights too where the average is scored.
     """
-    recipe, method = run.recipe, run.method
     judged = {"raw": run.model} if run.average is None or both else {}
     if run.average is not None:
         judged["averaged"] = run.average.synchronised()
-    # The average is a network beside the one that Fabric wraps, and runs in the same precision.
-    with run.fabric.autocast():
-        predicted = {
-            kind: list(
-                predict(
-                    network, method, run.options, images,
-                    device=run.resident.device, geometry=recipe.geometry, side=recipe.size,
-                )
-            )
-            for kind, network in judged.items()
-        }  # fmt: skip
-    row["score"], threshold = score(predicted[list(judged)[-1]], truth, method.threshold)
+    predicted = {kind: _predicted(run, network, images) for kind, network in judged.items()}
+    row["score"], threshold = score(predicted[list(judged)[-1]], truth, run.method.threshold)
     if run.average is not None:
         state.threshold = threshold
     elif row["score"] > state.best_score:
         state.best_score, state.best_epoch, state.best = row["score"], state.epoch, _copy(run.network)
         state.threshold = threshold
     return predicted
+
+
+def _places(run: _Run, state: _State, scenes: Any) -> Tensor | None:
+    """Where weights, or their average, fired wrongly in the scenes that are learnt from; looked for again when due."""
+    if not run.recipe.mined or not state.epoch or state.epoch % run.recipe.validate_every:
+        return state.places
+    found = []
+    if run.fabric.is_global_zero:
+        network = run.model if run.average is None else run.average.synchronised()
+        threshold = 0.5 if run.method.threshold is None else run.method.threshold
+        for number in run.resident.numbers:
+            mask = None if run.method.supervision == "point" else scenes.mask(number)
+            (one,) = _predicted(run, network, [scenes.image(number)])
+            found.append(mining.false_alarms(one, mask, scenes.points[number], threshold))
+    state.places = run.fabric.broadcast(mining.table(found))
+    return state.places
+
+
+def _predicted(run: _Run, network: nn.Module, images: list[ndarray]) -> list[Predicted]:
+    """What a network says of each image; the average is one beside that which Fabric wraps, in the same precision."""
+    with run.fabric.autocast():
+        return list(
+            predict(
+                network, run.method, run.options, images,
+                device=run.resident.device, geometry=run.recipe.geometry, side=run.recipe.size,
+            )
+        )  # fmt: skip
 
 
 def _finished(run: _Run, state: _State) -> Fitted:
@@ -332,7 +323,7 @@ def _finished(run: _Run, state: _State) -> Fitted:
     return Fitted(best, final, epoch_of_best, 0.5 if threshold is None else threshold, state.history, state.wall_s)
 
 
-def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
+def _train_epoch(run: _Run, number: int, bar: tqdm, places: Tensor | None) -> dict[str, Any]:
     method, recipe, model, optim = run.method, run.recipe, run.model, run.optim
     model.train()
     before = sum(steps(len(run.resident), recipe, n)[0] for n in range(number))
@@ -345,7 +336,7 @@ def _train_epoch(run: _Run, number: int, bar: tqdm) -> dict[str, Any]:
     shown = time.monotonic()
     world = run.fabric.world_size
     ranked = None if world == 1 else (run.fabric.global_rank, world)
-    for step, batch in enumerate(epoch(run.resident, recipe, run.seed, number)):
+    for step, batch in enumerate(epoch(run.resident, recipe, run.seed, number, places)):
         lr = learning_rate(number + (step + 1) / count, recipe.epochs, recipe.optimiser.lr, recipe.schedule)
         for group in optim.param_groups:
             group["lr"] = lr
