@@ -23,7 +23,7 @@ from irstd.inference.in_torch import InTorch
 from irstd.inference.predict import predict
 from irstd.methods import Method, Prediction
 from irstd.metrics.levels import HALF
-from irstd.training import loop
+from irstd.training import checks
 from tests.conftest import ROOT
 
 
@@ -288,9 +288,9 @@ class TestTilesOfARecipe:
             with pytest.raises(
                 InputError, match=r"and margins of tiles leave nothing of (32|64) px; local needs (48|96) or more"
             ):
-                loop._check(method, recipe)
+                checks.suits(method, recipe)
         else:
-            loop._check(method, recipe)
+            checks.suits(method, recipe)
 
     def test_published_weights_say_it(self, tmp_path):
         method = methods.get("point_regression")
