@@ -210,7 +210,7 @@ def comparable(tables: dict[str, pd.DataFrame]) -> list[dict[tuple[str, str, str
     counted = dict(iter(tables["race_images"].groupby(CELL, sort=False)))
     made = tables["race"].drop_duplicates(CELL).fillna({"hardware": ""}).groupby("hardware", sort=False)
     cells = [one[CELL].itertuples(index=False, name=None) for _, one in made]
-    return [{key: counted[key] for key in map(tuple, keys) if key in counted} for keys in cells]
+    return [{key: counted[key] for key in keys if key in counted} for keys in cells]
 
 
 def over(before: pd.DataFrame, now: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

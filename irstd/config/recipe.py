@@ -76,9 +76,7 @@ class Recipe:
     geometry: Literal["crop", "tiles", "resize"] = "crop"
     size: Annotated[int, Field(ge=32, le=4096)] = 256  # px: side of a crop, a tile, or the resized square
     target_share: Share = 0.5  # of the crops, at least so many contain a target
-    mined: Share = (
-        0.0  # of the other crops, placed where the network fired wrongly when it was last due to be validated
-    )
+    mined: Share = 0.0  # of the other crops, placed where the network fired wrongly at the last `validate_every`
     crops: Count = 1  # from each image in an epoch
     validate_every: Count = 1  # epochs
     selection: Literal["validation", "last", "test"] = "validation"
