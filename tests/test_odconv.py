@@ -9,7 +9,7 @@ from irstd.errors import InputError
 from irstd.inference.profiling import parameters
 from irstd.layers.cross_feature import CrossFeature
 from irstd.layers.odconv import ODConv2d, anneal, convolve_each, folded
-from irstd.layers.shuffle import AsymmetricDynamicDown, AsymmetricDynamicUnit, ShuffleUnit, shuffled
+from irstd.layers.shuffle import AsymmetricDynamicDown, AsymmetricDynamicUnit, DepthwiseConv2d, ShuffleUnit, shuffled
 
 
 def scrambled(module):
@@ -158,6 +158,25 @@ def test_units_keep_the_memory_format(unit):
     x = torch.rand(2, 8, 6, 6).to(memory_format=torch.channels_last)
 
     assert unit(x).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("side", [8, 9])
+def test_a_strided_depthwise_layer_is_one_convolution_in_bfloat16_too(side):
+    layer = DepthwiseConv2d(6, stride=2)
+    x = torch.randn(2, 6, side, side, requires_grad=True)
+    expected = F.conv2d(x.double(), layer.weight.double(), stride=2, padding=1, groups=6)
+    up = torch.randn_like(expected)
+    wanted = torch.autograd.grad(expected, [x, layer.weight], up)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(x)
+    grads = torch.autograd.grad(found, [x, layer.weight], up.to(found.dtype))
+
+    assert found.dtype == torch.bfloat16 and found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found.double(), expected, rtol=0.02, atol=0.02)
+    for one, other in zip(grads, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=0.03, atol=0.1)
+    torch.testing.assert_close(layer(x), expected.float())
 
 
 @pytest.mark.parametrize("unit", [ShuffleUnit(8), AsymmetricDynamicUnit(8, 2)])

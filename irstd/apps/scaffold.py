@@ -34,7 +34,8 @@ ENTRY = """\
         batch: 8
         size: 128
         schedule: {{ name: cosine, warmup_epochs: 0.5 }}
-      night-512: {{ of: night }} # of images of 512 px
+      night-256: {{ of: night }} # of many images of 256 px
+      night-512: {{ of: night }} # of 512 px
       cpu: {{ of: night, epochs: 50 }}
       gpu: {{ of: night, epochs: 300, batch: 16, size: 256 }}
       gpu-512: {{ of: gpu, epochs: 200, size: 512, batch: 8 }}

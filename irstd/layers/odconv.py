@@ -42,17 +42,19 @@ def convolve_each(
     `taps`: the shifted images stacked, one batched matrix product; stride 1 and one group only.
 
     `auto`: an ordinary convolution for a batch of one; else, on a CPU, where grouped convolutions of large maps
-    are slow, `each` for maps over 64×64 and `grouped` below (measured; `make bench` compares them), and on a GPU
-    `grouped`, as in the authors' code (not measured here).
+    are slow, `each` for maps over 64×64, with gradients from 24×24 on, and `grouped` below (measured; `make bench`
+    compares them), and on a GPU `grouped`, as in the authors' code (not measured here).
     """
     batch, channels, height, width = x.shape
     out, size = kernels.shape[1], kernels.shape[-2:]
     padding = (size[0] // 2, size[1] // 2)
     if form == "auto":
-        large = x.device.type == "cpu" and height * width > 64 * 64
+        # A gradient in another memory format than its map's, as grouped ones are, slows the layers below as well.
+        large = x.device.type == "cpu" and height * width >= (24 * 24 if x.requires_grad else 64 * 64 + 1)
         form = "each" if batch == 1 or large else "grouped"
     if form == "each":
-        pieces = [F.conv2d(x[n : n + 1], kernels[n], bias, stride, padding, 1, groups) for n in range(batch)]
+        pairs = zip(x.split(1), kernels, strict=True)
+        pieces = [F.conv2d(one, kernel, bias, stride, padding, 1, groups) for one, kernel in pairs]
         return pieces[0] if batch == 1 else torch.cat(pieces)
     if form == "grouped":
         folded = x.reshape(1, batch * channels, height, width)
