@@ -65,7 +65,7 @@ def files(cell: dict, public: Container[str]) -> list[Path]:
     patterns = (
         f"{dataset}/*.*", f"{dataset}/{method}/{seed}/*", f"methods/{method}.json", f"cost/{method}.csv",
         "analysis/*.csv", f"analysis/*-{dataset}/*", f"transfer/{dataset}/{method}/{seed}/*",
-        f"robustness/{dataset}/{method}/{seed}.csv",
+        f"on_training/{dataset}/{method}/{seed}.csv", f"robustness/{dataset}/{method}/{seed}.csv",
     )  # fmt: skip
     found = [path for pattern in patterns for path in sorted(RESULTS.glob(pattern)) if path.is_file()]
     left = [*race(), *(path for path in found if path.parent.name == "cost" and beside_other_work(path))]

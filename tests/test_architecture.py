@@ -43,6 +43,7 @@ TRACKED = subprocess.run(
     ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
 ).stdout.split()
 SOURCES = [p for p in TRACKED if p.endswith(".py") and (ROOT / p).exists()]
+ROOMS = {"cost": "cost", "transfer": "conventions", "on_training": "conventions", "robustness": "robustness"}
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
@@ -225,9 +226,7 @@ def test_public_functions_and_classes_say_what_they_are():
 def test_schemas_name_every_column_of_the_committed_results():
     for path in (ROOT / "reports/results").rglob("*.csv"):
         room = path.relative_to(ROOT / "reports/results").parts[0]
-        kind = {"cost": "cost", "transfer": "conventions", "robustness": "robustness"}.get(
-            room, path.stem.split("-")[0]
-        )
+        kind = ROOMS.get(room, path.stem.split("-")[0])
         store.read(path, kind)
 
 

@@ -146,7 +146,7 @@ def swap(old, new):
     return edit
 
 
-OF_WEIGHTS = {"pack-weights", "transfer", "robustness", "model-card"}
+OF_WEIGHTS = {"pack-weights", "transfer", "on-training", "robustness", "model-card"}
 VARIANTS = [row for row in GIVEN.method if GIVEN.row(row).method == "ggl_net"]
 
 

@@ -17,12 +17,19 @@ def row(**given):
     return dict.fromkeys(SCHEMAS["conventions"], np.nan) | {"convention": "irstd", "images": 4} | given
 
 
+def ends(iou):
+    return {"iou_low": iou - 0.05, "iou_high": iou + 0.05}
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Results of two weights of one method, and of changed images of one."""
     for dataset, on, f1 in (("x", "x", 0.9), ("x", "y", 0.3), ("y", "x", 0.2), ("y", "y", 0.8)):
-        table = pd.DataFrame([row(f1=f1, iou=f1 / 2), row(convention="other", f1=0.1)])
+        table = pd.DataFrame([row(f1=f1, iou=f1 / 2, **ends(f1 / 2)), row(convention="other", f1=0.1)])
         store.write(table, tmp_path / "transfer" / dataset / "a/0" / f"{on}.csv", "conventions")
+    for dataset, iou in (("x", 0.6), ("y", 0.45)):
+        table = pd.DataFrame([row(iou=iou, f1=0.9, **ends(iou)), row(convention="other", iou=0.1)])
+        store.write(table, tmp_path / "on_training" / dataset / "a/0.csv", "conventions")
     levels = [("none", 0.0, 0.8), ("noise", 2.0, 0.6), ("noise", 5.0, 0.2), ("scr", 0.5, 0.4), ("scr", 0.25, 0.3)]
     table = pd.DataFrame([row(change=c, level=v, f1=f, f1_low=f - 0.1, f1_high=f + 0.1) for c, v, f in levels])
     store.write(table, tmp_path / "robustness/x/a/0.csv", "robustness")
@@ -63,12 +70,39 @@ def test_levels_have_their_units(folder):
 
 def test_the_answer_says_what_is_lost_and_what_hurts_most(folder):
     scored = reading.transfer(folder)
-    said = tables.answer(scored[scored["convention"] == "irstd"], reading.robustness(folder), TITLES)
+    ours, changed, seen = (
+        scored[scored["convention"] == "irstd"],
+        reading.robustness(folder),
+        reading.on_training(folder),
+    )
+    said = tables.answer(ours, changed, seen[seen["convention"] == "irstd"], TITLES)
 
     assert said.splitlines()[0] == (
         "- **A**: weights of another dataset reach 22.22 to 37.50 % of the target F1 of its own; of the changes, at the "
-        "worst of their levels, what costs most is noise on x (25.00 % are left)."
+        "worst of their levels, what costs most is noise on x (25.00 % are left); on x data bounds it; on y training or "
+        "network bounds it."
     )
+
+
+def test_intervals_that_do_not_meet_say_that_data_bound_it(folder):
+    scored, seen = (t[t["convention"] == "irstd"] for t in (reading.transfer(folder), reading.on_training(folder)))
+    shown = tables.bounds(seen, scored, TITLES)
+
+    assert shown["trained on"].tolist() == ["x", "y"]
+    assert shown["score"].tolist() == ["IoU %", "IoU %"]
+    assert shown["on scenes it learnt from"].tolist() == ["60.00 [55.0, 65.0]", "45.00 [40.0, 50.0]"]
+    assert shown["on the test split"].tolist() == ["45.00 [40.0, 50.0]", "40.00 [35.0, 45.0]"]
+    assert shown["difference"].tolist() == ["-15.00", "-5.00"]
+    assert shown["what bounds it"].tolist() == [tables.DATA, tables.TRAINING]
+
+
+def test_a_method_of_points_is_bounded_by_its_f1(folder):
+    scored, seen = (t[t["convention"] == "irstd"] for t in (reading.transfer(folder), reading.on_training(folder)))
+    shown = tables.bounds(
+        seen.assign(iou=np.nan, f1_low=0.95, f1_high=1.0), scored.assign(f1_low=0.7, f1_high=0.8), TITLES
+    )
+
+    assert shown["score"].tolist() == ["target F1 %", "target F1 %"] and set(shown["what bounds it"]) == {tables.DATA}
 
 
 def test_nothing_is_there_without_results(tmp_path):

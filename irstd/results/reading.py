@@ -142,6 +142,11 @@ def transfer(folder: Path | str) -> pd.DataFrame:
     return _below(Path(folder, "transfer"), "*/*/*/*.csv", "conventions", ("dataset", "method", "seed", "on"))
 
 
+def on_training(folder: Path | str) -> pd.DataFrame:
+    """Scores of published weights on scenes they learnt from: dataset, method, seed, and one row per convention."""
+    return _below(Path(folder, "on_training"), "*/*/*.csv", "conventions", ("dataset", "method", "seed"))
+
+
 def robustness(folder: Path | str) -> pd.DataFrame:
     """Scores of published weights on changed images: dataset, method, seed, and one row per change and level."""
     return _below(Path(folder, "robustness"), "*/*/*.csv", "robustness", ("dataset", "method", "seed"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from math import nan
 from pathlib import Path
 
-from pandas import DataFrame, Series, concat
+from pandas import DataFrame, Series, concat, isna
 
 from irstd.tables import NONE, SCORES, label, percent, scoring
 
+DATA, TRAINING = "data: better on what it was shown", "training or network: not measurably better on what it was shown"
 UNITS = {  # change of images (irstd/analysis/corruptions.py): unit of its strength; of ratios, less is harder
     "noise": "grey levels",
     "stripes": "grey levels",
@@ -34,6 +35,33 @@ def transfer(table: DataFrame, titles: dict[str, str]) -> DataFrame:
     kept = table[table["convention"] == "irstd"]
     own = (kept["on"] == kept["dataset"]).map({True: " (its own)", False: ""})
     return _scores(kept, titles, (kept["on"] + own).rename("scored on"))
+
+
+def bounds(seen: DataFrame, ours: DataFrame, titles: dict[str, str]) -> DataFrame:
+    """A row for each weights: IoU, or target F1 of a method without a map, on scenes it learnt from and on the test
+    split of the same dataset, in %, with the difference, and what that says bounds it: data, if the 95 % intervals are
+    apart; else training or network.
+
+    Args:
+        seen: as `irstd.results.reading.on_training` gives it, under our convention.
+        ours: as `irstd.results.reading.transfer` gives it, under our convention.
+    """
+    keys = ["dataset", "method", "seed"]
+    both = seen.merge(ours[ours["on"] == ours["dataset"]], on=keys, suffixes=("", "_test"))
+    rows = []
+    for _, one in both.iterrows():
+        score = "f1" if isna(one["iou"]) else "iou"
+        share, low, unseen, high = one[score], one[f"{score}_low"], one[f"{score}_test"], one[f"{score}_high_test"]
+        rows.append({
+            "method": label(one["method"], titles),
+            "trained on": one["dataset"],
+            "score": SCORES[score],
+            "on scenes it learnt from": percent(share, [low, one[f"{score}_high"]]),
+            "on the test split": percent(unseen, [one[f"{score}_low_test"], high]),
+            "difference": f"{100 * (unseen - share):+.2f}",
+            "what bounds it": DATA if low > high else TRAINING,
+        })  # fmt: skip
+    return DataFrame(rows)
 
 
 def cards(table: DataFrame, titles: dict[str, str], reports: Path) -> str:
@@ -77,19 +105,26 @@ def kept(table: DataFrame, score: str, titles: dict[str, str]) -> DataFrame:
     return DataFrame(rows)
 
 
+def _and(names: Series) -> str:
+    """The names as a sentence lists them."""
+    *first, last = dict.fromkeys(names)
+    return f"{', '.join(first)} and {last}" if first else str(last)
+
+
 def _left(group: DataFrame, score: str) -> Series:
     """The worst level's share over that without a change, by change, of one weights; nan where that is 0."""
     plain = group.loc[group["change"] == "none", score].iloc[0]
     return group[group["change"] != "none"].groupby("change", sort=False)[score].min() / (plain or nan)
 
 
-def answer(ours: DataFrame, changed: DataFrame, titles: dict[str, str]) -> str:
-    """A line for each method: what weights of other datasets reach of the target F1 of a dataset's own, and which of
-    the changes costs most at its worst level.
+def answer(ours: DataFrame, changed: DataFrame, seen: DataFrame, titles: dict[str, str]) -> str:
+    """A line for each method: what weights of other datasets reach of the target F1 of a dataset's own, which of the
+    changes costs most at its worst level, and what bounds it.
 
     Args:
         ours: as `irstd.results.reading.transfer` gives it, under our convention.
         changed: as `irstd.results.reading.robustness` gives it.
+        seen: as `irstd.results.reading.on_training` gives it, under our convention.
     """
     lines = []
     for method in dict.fromkeys([*ours["method"], *changed["method"]]):
@@ -109,6 +144,9 @@ def answer(ours: DataFrame, changed: DataFrame, titles: dict[str, str]) -> str:
                 worst.append(f"{left.idxmin()} on {dataset} ({percent(left.min())} % are left)")
         if worst:
             said.append(f"of the changes, at the worst of their levels, what costs most is {', '.join(worst)}")
+        bound = bounds(seen[seen["method"] == method], ours, titles)
+        for what, rows in bound.groupby("what bounds it", sort=False) if len(bound) else ():
+            said.append(f"on {_and(rows['trained on'])} {what.partition(':')[0]} bounds it")
         if said:
             lines.append(f"- **{label(str(method), titles)}**: {'; '.join(said)}.")
     lines += ["", "Strengths of different changes cannot be set against each other, and there is one seed of each."]
