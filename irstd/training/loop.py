@@ -205,8 +205,7 @@ def fit(
     resident = Resident(scenes, training, on, least=least, square=square)
     images = [scenes.image(n) for n in validation]
     truth = [(None if by_points else scenes.mask(n), scenes.points[n]) for n in validation]
-    if on.type == "cuda" or in_precision != "32-true":  # half precision's convolutions want it on a CPU as well
-        network = network.to(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)  # up to a fifth faster, also on a CPU
     # A fused step undoes half precision's loss scale itself, too late for clipping.
     fused = not (recipe.grad_clip and in_precision == "16-mixed")
     model, optim = fabric.setup(network, optimiser(network, recipe.optimiser, fused=fused))
