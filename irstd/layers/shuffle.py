@@ -23,6 +23,9 @@ def shuffled(left: Float[Tensor, "B C H W"], right: Float[Tensor, "B C H W"]) ->
     """
     # The left half is often a view of half the channels; what was computed tells the format in use.
     if right.is_contiguous(memory_format=torch.channels_last) and not right.is_contiguous():
+        if right.requires_grad and right.device.type == "cpu":
+            # Else every second channel of a gradient, which the layers below read ten times slower than a dense one.
+            right.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))
         both = torch.stack([left.permute(0, 2, 3, 1), right.permute(0, 2, 3, 1)], -1)
         return both.flatten(3).permute(0, 3, 1, 2)
     return torch.stack([left, right], 2).flatten(1, 2)
