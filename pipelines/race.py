@@ -194,7 +194,8 @@ def summarise(given: dict[str, Any]) -> None:
     changes = {arm: (one.get("of", FIRST), one["what"]) for arm, one in given["arms"].items() if arm != FIRST}
     points = [method for method in given["base"] if methods.get(method).supervision == "point"]
     paired = [analysis.effects(one, changes, points) for one in comparable(tables)]
-    tables["race_effects"] = recorded("race_effects", pd.concat(paired, ignore_index=True))
+    effects = recorded("race_effects", pd.concat(paired, ignore_index=True))
+    tables["race_effects"] = current(effects, tables["race"])
     for kind, table in tables.items():
         store.write(table, RESULTS / "analysis" / f"{kind}.csv", kind)
 
@@ -203,6 +204,17 @@ def recorded(kind: str, table: pd.DataFrame) -> pd.DataFrame:
     """The table with the rows of the record that were not made again here."""
     path = RECORD / "results" / "analysis" / f"{kind}.csv"
     return over(store.read(path, kind), table, KEYS[kind]) if path.exists() else table
+
+
+def current(effects: pd.DataFrame, race: pd.DataFrame) -> pd.DataFrame:
+    """The effects but for those of which one side was trained again without the other."""
+    last = race[race["epoch"] == race["epochs"]].set_index([*CELL, "weights"])["score"]
+    now = effects.assign(before=effects["score"] - effects["difference"])
+    kept = np.ones(len(now), bool)
+    for arm, weights, column in (("arm", "weights", "score"), ("against", "against_weights", "before")):
+        known = last.reindex(pd.MultiIndex.from_frame(now[["dataset", "method", arm, "seed", weights]])).to_numpy(float)
+        kept &= np.isclose(known, now[column].to_numpy(float), rtol=0, atol=1e-4)  # of the four digits that `race` has
+    return effects[kept]
 
 
 def comparable(tables: dict[str, pd.DataFrame]) -> list[dict[tuple[str, str, str, int], pd.DataFrame]]:

@@ -12,6 +12,7 @@ from irstd.config import params
 from irstd.errors import InputError
 from irstd.inference.predict import Predicted
 from irstd.plots import race as plots
+from irstd.tables import race as tables
 from pipelines import race
 from tests.conftest import ROOT
 
@@ -175,8 +176,10 @@ def kept(folder, arm, right, hardware):
     """Writes a cell that is done, as `race` does."""
     made = folder / "d" / "point_regression" / arm
     made.mkdir(parents=True)
+    counted = images(right).groupby("weights")[["right", "found", "there"]].sum()
     pd.DataFrame([dict.fromkeys(race.COLUMNS, 0) | {
         "dataset": "d", "method": "point_regression", "arm": arm, "seed": 0, "weights": weights, "epoch": 5,
+        "epochs": 5, "score": analysis.pooled(counted.loc[weights].to_numpy(), points=True),
     } for weights in ("raw", "averaged")]).to_csv(made / "0.csv", index=False)  # fmt: skip
     images(right).assign(epoch=5).to_csv(made / "0-images.csv", index=False)
     (made / "0.json").write_text(f'{{"hardware": "{hardware}", "commit": "c"}}')
@@ -199,3 +202,34 @@ def test_an_arm_is_set_against_one_in_the_record_that_ran_on_the_same_hardware(t
     assert set(told[told["arm"] == "new"]["against"]) == sides
     whole = pd.read_csv(tmp_path / "results/analysis/race_images.csv", dtype={"scene": str})
     assert whole.groupby("arm")["right"].sum().to_dict() == {"new": 24, "old": 20}
+
+
+def test_an_effect_ends_when_one_side_was_trained_again():
+    cells = [
+        ("d", "m", arm, 0, "averaged", 2, 2, score) for arm, score in (("old", 0.5), ("new", 0.65), ("other", 0.4))
+    ]
+    last = pd.DataFrame(cells, columns=[*race.CELL, "weights", "epoch", "epochs", "score"])
+    pairs = [("new", 0.65, 0.15), ("other", 0.4, -0.2), ("new", 0.7, 0.2)]  # against old 0.5, old 0.6, and of new 0.7
+    rows = [("d", "m", arm, 0, "averaged", "old", "averaged", score, by) for arm, score, by in pairs]
+    columns = [*race.CELL, "weights", "against", "against_weights", "score", "difference"]
+
+    kept = race.current(pd.DataFrame(rows, columns=columns), last)
+
+    assert kept[["arm", "score"]].to_numpy().tolist() == [["new", 0.65]]
+
+
+def test_a_change_that_helps_on_one_dataset_alone_is_not_said_to_help_nowhere():
+    columns = ["dataset", "method", "arm", "change", "against", "seed", "difference", "low", "high"]
+    rows = [
+        ("x", "m", "a", "one", "old", 0, 0.02, -0.01, 0.05),
+        ("y", "m", "a", "one", "old", 0, 0.10, 0.05, 0.15),
+        ("x", "m", "b", "other", "old", 0, -0.20, -0.3, -0.1),
+        ("x", "m", "a", "averages", "a", 0, 0.03, 0.01, 0.05),
+        ("y", "m", "b", "averages", "b", 0, -0.01, -0.02, 0.01),
+    ]
+
+    assert tables.answer(pd.DataFrame(rows, columns=columns), {"m": "M"}).splitlines()[0] == (
+        "**M**, in points. Raised it on some, and showed no difference on others: one (x +2.0, y +10.0). Lowered it "
+        "wherever tried: other (x -20.0). Averaged weights instead of the last: higher in 1 and lower in 0 of 2 "
+        "trainings (-1.0 to +3.0)."
+    )

@@ -6,12 +6,15 @@ from pandas import DataFrame, Series
 
 from irstd.tables import label, number, percent
 
-UP, DOWN, SAME, BOTH = "higher", "lower", "no difference seen", "one way and the other"
-WORDS = {
-    UP: "Raised the score wherever tried",
-    DOWN: "Lowered it wherever tried",
-    BOTH: "Raised it on one dataset and lowered it on another",
-    SAME: "No difference that the held-out images show on all datasets tried",
+UP, DOWN, SAME = "higher", "lower", "no difference seen"
+WORDS = {  # what the trainings of a change show
+    frozenset({UP}): "Raised the score wherever tried",
+    frozenset({UP, SAME}): "Raised it on some, and showed no difference on others",
+    frozenset({UP, DOWN}): "Raised it on some and lowered it on others",
+    frozenset({UP, DOWN, SAME}): "Raised it, lowered it, or neither",
+    frozenset({DOWN}): "Lowered it wherever tried",
+    frozenset({DOWN, SAME}): "Lowered it on some, and showed no difference on others",
+    frozenset({SAME}): "No difference that the held-out images show",
 }
 
 
@@ -74,18 +77,31 @@ def cells(table: DataFrame, titles: dict[str, str]) -> DataFrame:
 
 
 def answer(table: DataFrame, titles: dict[str, str]) -> str:
-    """Sentences: of each method, which changes raised the score on every dataset tried, and which did not."""
+    """Sentences: of each method, which changes raised the score on every dataset tried, and which did not; and what
+    averaged weights did, over all of its trainings.
+    """
     lines = []
     for method, rows in table.groupby("method", sort=False):
-        by: dict[str, list[str]] = {kind: [] for kind in WORDS}
-        for change, of in rows.groupby("change", sort=False):
-            verdicts = {_verdict(one) for _, one in of.iterrows()}
-            verdict = verdicts.pop() if len(verdicts) == 1 else BOTH if {UP, DOWN} <= verdicts else SAME
+        by: dict[frozenset[str], list[str]] = {kind: [] for kind in WORDS}
+        averaged = rows["arm"] == rows["against"]  # the same training, with other weights of it
+        for change, of in rows[~averaged].groupby("change", sort=False):
             shown = ", ".join(f"{one['dataset']} {100 * one['difference']:+.1f}" for _, one in of.iterrows())
-            by[verdict].append(f"{change} ({shown})")
+            by[frozenset(_verdict(one) for _, one in of.iterrows())].append(f"{change} ({shown})")
         parts = [f"{WORDS[kind]}: {'; '.join(found)}." for kind, found in by.items() if found]
+        if averaged.any():
+            parts.append(_averaged(rows[averaged]))
         lines.append(f"**{label(str(method), titles)}**, in points. {' '.join(parts)}")
     seeds = table["seed"].nunique()
     if seeds == 1:
         lines.append("One training each: the next seed may order changes otherwise that lie close together.")
     return "\n\n".join(lines)
+
+
+def _averaged(table: DataFrame) -> str:
+    """What averaged weights did against the last ones, in one sentence."""
+    verdicts = [_verdict(one) for _, one in table.iterrows()]
+    least, most = 100 * table["difference"].min(), 100 * table["difference"].max()
+    return (
+        f"Averaged weights instead of the last: higher in {verdicts.count(UP)} and lower in {verdicts.count(DOWN)} of "
+        f"{len(verdicts)} trainings ({least:+.1f} to {most:+.1f})."
+    )
