@@ -5,7 +5,7 @@ SEED-images.csv with the counts of each image. The last counts go into the recor
 machine of the same kind, is set against an arm that was run before.
 The arms are those of pipelines/race.yaml, judged on held-out training scenes. Several processes may run it at once:
 each takes the next cell that no other has, and a killed one is gone on with. An epoch's length differs between arms,
-so how many fit into the time is measured once for each network, crop and batch, and kept.
+so what a step costs is measured once for each network, crop, batch and kind of hardware, and kept in the record, too.
 """
 
 import csv
@@ -13,6 +13,7 @@ import fcntl
 import json
 import math
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,12 @@ PLACE = RUNS / "race"
 COLUMNS = tuple(SCHEMAS["race"])[:-3]  # whose recipe it takes, the list says; where and from what code, SEED.json
 COUNTED = ("epoch", "weights", "scene", "right", "found", "there", "false", "pixels")
 CELL = ["dataset", "method", "arm", "seed"]
-KEYS = {"race": CELL, "race_images": CELL, "race_effects": [*CELL, "against", "against_weights"]}
+KEYS = {
+    "race": CELL,
+    "race_images": CELL,
+    "race_effects": [*CELL, "against", "against_weights"],
+    "race_steps": list(SCHEMAS["race_steps"])[:-1],
+}
 FIRST = "old"  # the arm that others start from unless they say `of`
 
 
@@ -61,11 +67,27 @@ def entry(given: dict[str, Any], method: str, arm: str) -> dict[str, Any]:
     return merged(start, {key: changes[key] for key in ("recipe", "options") if key in changes})
 
 
+def steps() -> pd.DataFrame:
+    """CPU times of training steps, measured here or in the record."""
+    kept = RESULTS / "analysis/race_steps.csv"
+    here = store.read(kept, "race_steps") if kept.exists() else pd.DataFrame(columns=list(SCHEMAS["race_steps"]))
+    return recorded("race_steps", here)
+
+
 def seconds(method: str, options: Any, size: int, batch: int) -> float:
-    """CPU time of one training step, measured once and kept: the least of five, since other work only adds to it."""
-    kept, key = PLACE / "seconds.json", f"{method} {options} {size} {batch}"
-    known = json.loads(kept.read_text()) if kept.exists() else {}
-    if key not in known:
+    """CPU time of one training step: the least of five, since other work only adds to it.
+
+    Measured once for each kind of hardware and kept with the results: arms are equal in these times, whatever else a
+    machine does while one of them runs, and whenever that is.
+    """
+    usual = asdict(methods.get(method).options())
+    changed = " ".join(f"{key}={value}" for key, value in asdict(options).items() if value != usual[key])
+    key = (devices.hardware(torch.device("cpu")), method, changed or "none", size, batch)
+
+    def known() -> dict[tuple[Any, ...], float]:
+        return {tuple(row[:-1]): row[-1] for row in steps().itertuples(index=False, name=None)}
+
+    if key not in known():
         chosen = methods.get(method)
         network = chosen.build(options).train().to(memory_format=torch.channels_last)  # as in training
         optimiser = torch.optim.AdamW(network.parameters(), 1e-4, fused=True)
@@ -76,11 +98,11 @@ def seconds(method: str, options: Any, size: int, batch: int) -> float:
             optimiser.step()
             optimiser.zero_grad()
             taken.append(time.process_time() - since)
-        # Another process may have measured meanwhile; its other keys must stay.
-        known = json.loads(kept.read_text()) if kept.exists() else {}
-        known.setdefault(key, min(taken))
-        loop.save(kept, lambda beside: beside.write_text(json.dumps(known, indent=1) + "\n"))
-    return known[key]
+        if key not in known():  # else another process has measured meanwhile
+            table = steps()
+            table.loc[len(table)] = [*key, min(taken)]
+            store.write(table, RESULTS / "analysis/race_steps.csv", "race_steps")
+    return known()[key]
 
 
 def followed(given: dict[str, Any], arm: str) -> str:

@@ -218,6 +218,22 @@ def test_an_effect_ends_when_one_side_was_trained_again():
     assert kept[["arm", "score"]].to_numpy().tolist() == [["new", 0.65]]
 
 
+def test_a_step_is_timed_once_for_each_kind_of_hardware(tmp_path, monkeypatch):
+    monkeypatch.setattr(race, "RECORD", tmp_path / "record")
+    monkeypatch.setattr(race, "RESULTS", tmp_path / "results")
+    options = methods.get("point_regression").options(widths=(8, 8, 8), sigma=1.5)
+    least = race.seconds("point_regression", options, 16, 2)
+
+    (row,) = race.steps().to_dict("records")
+    assert (row["method"], row["size_px"], row["batch"]) == ("point_regression", 16, 2)
+    assert row["options"] == "widths=(8, 8, 8) sigma=1.5"
+    assert least == pytest.approx(row["seconds"], rel=1e-4) and least > 0
+    (tmp_path / "record").mkdir()
+    (tmp_path / "results").rename(tmp_path / "record/results")
+    monkeypatch.setattr(race.profiling, "trial", None)  # not timed again, neither here nor where the record is
+    assert race.seconds("point_regression", options, 16, 2) == row["seconds"]
+
+
 def test_a_change_that_helps_on_one_dataset_alone_is_not_said_to_help_nowhere():
     columns = ["dataset", "method", "arm", "change", "against", "seed", "difference", "low", "high"]
     rows = [

@@ -208,6 +208,14 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
         "false": "that belong to no target",
         "pixels": "of the image",
     },
+    "race_steps": {
+        "hardware": "of the measurement",
+        "method": "whose training step it is",
+        "options": "that are not the method's own",
+        "size_px": "side of the crops",
+        "batch": "crops in a step",
+        "seconds": "of CPU time a step takes; the epochs of every arm on this hardware follow from it",
+    },
     "race_effects": {
         "dataset": "of the training",
         "method": "whose recipe is changed",
@@ -275,7 +283,7 @@ SCHEMAS: dict[str, dict[str, str]] = {  # table: column: what it holds, and its 
 # Columns of words, whatever they look like; all others hold numbers.
 TEXT = (
     "against", "against_weights", "arm", "case", "change", "commit", "convention", "dataset", "form", "group",
-    "handling", "hardware", "kernel", "kind", "layer", "method", "name", "part", "quantity", "quirk",
+    "handling", "hardware", "kernel", "kind", "layer", "method", "name", "options", "part", "quantity", "quirk",
     "ranked_by", "recipe", "role", "scene", "sha256", "title", "weight", "weights",
 )  # fmt: skip
 TEXT_OF = {"cost": ("precision",), "imports": ("precision",)}  # where it is that of the arithmetic, and no score
