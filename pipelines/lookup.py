@@ -31,6 +31,12 @@ def method_of(given: params.Params, name: str) -> tuple[Method, Any]:
     return method, params.check(method.options, row.options, f"method.{name}.options")
 
 
+def changed_options(method: Method, options: Any) -> dict[str, Any]:
+    """The options that are not the method's own."""
+    usual = asdict(method.options())
+    return {key: value for key, value in asdict(options).items() if value != usual[key]}
+
+
 def network_of(given: params.Params, name: str) -> nn.Module:
     """The network of the row `name`, with new weights.
 
@@ -39,8 +45,7 @@ def network_of(given: params.Params, name: str) -> nn.Module:
             its own defaults is a fault of its code, and stays as it is.
     """
     method, options = method_of(given, name)
-    usual, chosen = asdict(method.options()), asdict(options)
-    changed = ", ".join(f"{key} {value!r}" for key, value in chosen.items() if value != usual[key])
+    changed = ", ".join(f"{key} {value!r}" for key, value in changed_options(method, options).items())
 
     def refusal(why: str) -> InputError:
         place = f"params.yaml: method.{name}.options"

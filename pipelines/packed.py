@@ -6,10 +6,11 @@ import torch
 from numpy import ndarray
 
 from irstd.config import params
+from irstd.data.prepared import Prepared
 from irstd.errors import InputError
 from irstd.inference import devices, weights
 from irstd.inference.predict import predict
-from irstd.metrics.conventions import Convention, ours
+from irstd.metrics.conventions import FIELD, Convention, ours
 from irstd.metrics.counts import Pair
 from irstd.metrics.levels import encode
 from irstd.scoring import totals
@@ -37,6 +38,10 @@ class Packed:
         self.loaded.network.to(self.device, memory_format=torch.channels_last)  # up to twice as fast, also on a CPU
         wanted = given.evaluate
         self.convention = ours(label.threshold, wanted.match_px, wanted.connectivity)
+
+    def score_scenes(self, prepared: Prepared, numbers: Sequence[int]) -> totals.Scored:
+        """Scores on scenes of a dataset, under our convention and those of the field."""
+        return self.score([prepared.image(n) for n in numbers], (prepared.mask(n) for n in numbers), FIELD)
 
     def score(
         self, images: Sequence[ndarray], masks: Iterable[ndarray], conventions: Sequence[Convention] = ()

@@ -13,7 +13,6 @@ import fcntl
 import json
 import math
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from scipy.ndimage import label
 from irstd import methods
 from irstd.analysis import race as analysis
 from irstd.config import params
-from irstd.data.prepared import Prepared
+from irstd.data.prepared import Prepared, spread
 from irstd.errors import InputError
 from irstd.inference import devices, profiling
 from irstd.inference.predict import Predicted
@@ -34,6 +33,7 @@ from irstd.results import SCHEMAS, provenance, store
 from irstd.training import loop
 from irstd.training.selection import points_above, right, score
 from pipelines import PREPARED, RECORD, RESULTS, RUNS, run
+from pipelines.lookup import changed_options
 
 PLACE = RUNS / "race"
 COLUMNS = tuple(SCHEMAS["race"])[:-3]  # whose recipe it takes, the list says; where and from what code, SEED.json
@@ -45,6 +45,7 @@ KEYS = {
     "race_effects": [*CELL, "against", "against_weights"],
     "race_steps": list(SCHEMAS["race_steps"])[:-1],
 }
+STEPS = "race_steps.csv"
 FIRST = "old"  # the arm that others start from unless they say `of`
 
 
@@ -69,9 +70,14 @@ def entry(given: dict[str, Any], method: str, arm: str) -> dict[str, Any]:
 
 def steps() -> pd.DataFrame:
     """CPU times of training steps, measured here or in the record."""
-    kept = RESULTS / "analysis/race_steps.csv"
+    kept = RESULTS / "analysis" / STEPS
     here = store.read(kept, "race_steps") if kept.exists() else pd.DataFrame(columns=list(SCHEMAS["race_steps"]))
     return recorded("race_steps", here)
+
+
+def costs() -> dict[tuple[Any, ...], float]:
+    """The same by hardware, method, options, side and batch."""
+    return {tuple(row[:-1]): row[-1] for row in steps().itertuples(index=False, name=None)}
 
 
 def seconds(method: str, options: Any, size: int, batch: int) -> float:
@@ -80,15 +86,10 @@ def seconds(method: str, options: Any, size: int, batch: int) -> float:
     Measured once for each kind of hardware and kept with the results: arms are equal in these times, whatever else a
     machine does while one of them runs, and whenever that is.
     """
-    usual = asdict(methods.get(method).options())
-    changed = " ".join(f"{key}={value}" for key, value in asdict(options).items() if value != usual[key])
+    chosen = methods.get(method)
+    changed = " ".join(f"{name}={value}" for name, value in changed_options(chosen, options).items())
     key = (devices.hardware(torch.device("cpu")), method, changed or "none", size, batch)
-
-    def known() -> dict[tuple[Any, ...], float]:
-        return {tuple(row[:-1]): row[-1] for row in steps().itertuples(index=False, name=None)}
-
-    if key not in known():
-        chosen = methods.get(method)
+    if key not in costs():
         network = chosen.build(options).train().to(memory_format=torch.channels_last)  # as in training
         optimiser = torch.optim.AdamW(network.parameters(), 1e-4, fused=True)
         loss, taken = profiling.trial(chosen, options, size, batch), []
@@ -98,11 +99,11 @@ def seconds(method: str, options: Any, size: int, batch: int) -> float:
             optimiser.step()
             optimiser.zero_grad()
             taken.append(time.process_time() - since)
-        if key not in known():  # else another process has measured meanwhile
+        if key not in costs():  # else another process has measured meanwhile
             table = steps()
             table.loc[len(table)] = [*key, min(taken)]
-            store.write(table, RESULTS / "analysis/race_steps.csv", "race_steps")
-    return known()[key]
+            loop.save(RESULTS / "analysis" / STEPS, lambda beside: store.write(table, beside, "race_steps"))
+    return costs()[key]
 
 
 def followed(given: dict[str, Any], arm: str) -> str:
@@ -144,8 +145,7 @@ def cell(given: dict[str, Any], dataset: str, method: str, arm: str, seed: int) 
     chosen, prepared = methods.get(method), Prepared(PREPARED / dataset)
     options = chosen.options(**wanted.get("options", {}))
     roles = prepared.roles(params.load().data(dataset).split, given["hold_out"])
-    learn, held = roles["train"], roles["validation"]
-    held = [held[k] for k in np.linspace(0, len(held) - 1, min(given["most"], len(held))).round().astype(int)]
+    learn, held = roles["train"], spread(roles["validation"], given["most"])
     draft = params.check(params.Recipe, wanted["recipe"] | {"average_epochs": given["average_epochs"]}, f"arms.{arm}")
     minutes = given["minutes"][method] * given["arms"][arm].get("times", 1)
     if draft.mined:  # looked for between checks, and a forward pass is a third of a step

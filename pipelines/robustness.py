@@ -1,12 +1,11 @@
 """Score packed weights on changed images: DATASET METHOD SEED -> one row per change and level, on some test scenes."""
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from irstd.analysis.corruptions import changed
 from irstd.config import params
-from irstd.data.prepared import Prepared
+from irstd.data.prepared import Prepared, spread
 from irstd.results import store
 from pipelines import PREPARED, RESULTS, run
 from pipelines.packed import Packed
@@ -15,9 +14,8 @@ from pipelines.packed import Packed
 def main(dataset: str, method: str, seed: str) -> None:
     given = params.load()
     packed, prepared = Packed(given, dataset, method), Prepared(PREPARED / dataset)
-    every = prepared.roles(given.data(dataset).split, 0.0)["test"]
-    places = np.linspace(0, len(every) - 1, min(given.robustness.scenes, len(every))).round().astype(int)
-    scenes = [(prepared.names[n], prepared.image(n), prepared.mask(n)) for n in np.array(every)[places].tolist()]
+    numbers = spread(prepared.roles(given.data(dataset).split, 0.0)["test"], given.robustness.scenes)
+    scenes = [(prepared.names[n], prepared.image(n), prepared.mask(n)) for n in numbers]
     wanted = [("none", 0.0), *((kind, level) for kind, levels in given.robustness.changes.items() for level in levels)]
     rows = []
     for kind, level in tqdm(wanted, "changes"):

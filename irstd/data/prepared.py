@@ -16,6 +16,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -150,6 +151,16 @@ class Prepared:
             if len(held) + len(groups[group]) <= max(1, round(share * len(train))):
                 held.update(groups[group])
         return [n for n in train if n not in held], sorted(held)
+
+
+def spread(numbers: Sequence[int], most: int) -> list[int]:
+    """At most `most` of the scenes, evenly spaced, in their order.
+
+    >>> spread([3, 4, 5, 6, 7], 3), spread([3, 4], 3)
+    ([3, 5, 7], [3, 4])
+    """
+    places = np.linspace(0, len(numbers) - 1, min(most, len(numbers))).round().astype(int)
+    return [numbers[place] for place in places]
 
 
 def read_splits(path: Path) -> dict[str, dict[str, str]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from irstd.data.prepared import Prepared
+from irstd.data.prepared import Prepared, spread
 from irstd.errors import InputError
 from irstd.metrics import detection, matching, points, statistics
 from irstd.metrics.conventions import Convention, ours
@@ -255,7 +255,7 @@ def _gallery(
                     "ranked_by": "score" if kind == "false alarm" and given else "px",
                 }
             )
-    chosen = [numbers[k] for k in np.unique(np.linspace(0, len(numbers) - 1, SCENES).round().astype(int))]
+    chosen = spread(numbers, SCENES)
     for index, number in enumerate(chosen):
         name = prepared.names[number]
         layers = [prepared.image(number), prepared.mask(number).astype(np.uint8)]

@@ -51,15 +51,15 @@ def bounds(seen: DataFrame, ours: DataFrame, titles: dict[str, str]) -> DataFram
     rows = []
     for _, one in both.iterrows():
         score = "f1" if isna(one["iou"]) else "iou"
-        share, low, unseen, high = one[score], one[f"{score}_low"], one[f"{score}_test"], one[f"{score}_high_test"]
+        learnt, unseen = ([one[f"{score}{part}{side}"] for part in ("", "_low", "_high")] for side in ("", "_test"))
         rows.append({
             "method": label(one["method"], titles),
             "trained on": one["dataset"],
             "score": SCORES[score],
-            "on scenes it learnt from": percent(share, [low, one[f"{score}_high"]]),
-            "on the test split": percent(unseen, [one[f"{score}_low_test"], high]),
-            "difference": f"{100 * (unseen - share):+.2f}",
-            "what bounds it": DATA if low > high else TRAINING,
+            "on scenes it learnt from": percent(learnt[0], learnt[1:]),
+            "on the test split": percent(unseen[0], unseen[1:]),
+            "difference": f"{100 * (unseen[0] - learnt[0]):+.2f}",
+            "what bounds it": DATA if learnt[1] > unseen[2] else TRAINING,
         })  # fmt: skip
     return DataFrame(rows)
 
