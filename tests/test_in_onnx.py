@@ -54,8 +54,8 @@ def test_it_says_what_torch_says_of_pictures_of_any_size(file, rng, size, count)
     found = tiles.run(InOnnx(file), grey)
 
     with torch.no_grad():
-        padded = np.zeros((max(64, size[0]), max(96, size[1])), np.float32)
-        padded[: size[0], : size[1]] = grey / np.float32(255)
+        more = [(0, max(0, side - have)) for side, have in zip((64, 96), size, strict=True)]
+        padded = np.pad(grey, more, mode="symmetric") / np.float32(255)
         expected = Local()(torch.from_numpy(padded)[None, None])[0, 0, : size[0], : size[1]].numpy()
     assert found.tiles == count and found.points is None
     np.testing.assert_allclose(found.levels / (2 * HALF), expected, atol=2e-5)

@@ -34,12 +34,14 @@ def test_predictions_come_back_at_native_size_in_order(rng):
 
 
 def test_points_in_the_padding_are_dropped_and_those_over_the_border_brought_back():
-    places = torch.tensor([[-0.7, 3.0, 0.9], [39.6, 3.0, 0.9], [3.0, -2.0, 0.9], [3.0, 32.6, 0.9], [3.0, 3.0, 0.9]])
+    over = [[-0.7, 3.0, 0.9], [39.6, 3.0, 0.9], [3.0, -2.0, 0.9], [3.0, 32.6, 0.9], [3.0, 3.0, 0.9]]
+    twice = [[39.25, 20.0, 0.9], [39.6, 20.0, 0.9]]
+    places = torch.tensor([*over, [41.0, 3.0, 0.9], [3.0, 33.6, 0.9], *twice])
     method = passing(lambda x, _: Prediction(points=[places]))
 
     (one,) = predict(nn.Identity(), method, None, [np.zeros((40, 33), np.uint8)])
 
-    assert one.points[:, :2].tolist() == [[-0.5, 3.0], [3.0, -0.5], [3.0, 3.0]]
+    assert one.points[:, :2].tolist() == [[-0.5, 3.0], [39.5, 3.0], [3.0, -0.5], [3.0, 32.5], [3.0, 3.0], [39.25, 20.0]]
 
 
 def test_resizing_is_undone_for_maps_and_points():

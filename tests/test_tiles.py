@@ -81,7 +81,7 @@ def test_the_largest_scene_of_each_dataset_is_what_the_network_says_of_it_whole_
     grey = prepared.image(int(np.argmax([tall * wide for tall, wide in prepared.sizes])))
     local = loaded(Local(halving=True), lambda score, _: Prediction(score=score))
     trained = weights.load(published.find("irstd-1k/gaussian_pinwheel", published.at_hand(ROOT)))
-    padded = np.pad(grey, [(0, -side % trained.method.multiple) for side in grey.shape])
+    padded = np.pad(grey, [(0, -side % trained.method.multiple) for side in grey.shape], mode="symmetric")
     with torch.no_grad():
         outputs = trained.network(torch.from_numpy(padded).float()[None, None] / 255)
         direct = trained.method.decode(outputs, trained.options).score[0, 0, : grey.shape[0], : grey.shape[1]]
@@ -164,6 +164,31 @@ def test_small_pictures_are_padded(rng, size):
 
     assert found.levels.shape == size
     np.testing.assert_allclose(found.levels / (2 * HALF), grey / 255, atol=1e-4)
+
+
+@pytest.mark.parametrize(("size", "whole"), [((40, 33), True), ((9, 5), True), ((150, 121), False)])
+def test_the_padding_of_a_picture_is_no_edge_in_it(size, whole):
+    slope = nn.Conv2d(1, 1, 3, padding=1, padding_mode="replicate", bias=False)
+    with torch.no_grad():
+        slope.weight[:] = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
+    one = loaded(slope, lambda score, _: Prediction(score=score.abs()))
+
+    found = tiles.run(InTorch(one, most_px=64 * 64, tile=64, margin=8), np.full(size, 200, np.uint8))
+
+    assert (found.tiles == 1) == whole
+    np.testing.assert_allclose(found.levels / (2 * HALF), 0, atol=1e-4)
+
+
+def test_a_target_at_the_border_of_a_picture_in_tiles_is_found(rng):
+    grey = np.zeros((150, 121), np.uint8)
+    at = [(149, 60), (70, 120), (149, 120), (0, 0)]
+    for row, col in at:
+        grey[row, col] = 255
+
+    found = tiles.run(InTorch(loaded(nn.Identity(), peaks), most_px=1, tile=64, margin=8), grey)
+
+    assert len(found.points) == len(at)
+    assert all(np.hypot(*(found.points[:, :2] - place).T).min() <= 1 for place in at)
 
 
 def test_a_large_picture_is_answered_with_a_small_overlay(tmp_path, rng, monkeypatch):

@@ -56,7 +56,7 @@ def write_label(path: Path, label: dict[str, Any]) -> None:
 
 
 class InOnnx:
-    """A network in a file of one size; smaller pictures are padded with black, larger ones taken in tiles.
+    """A network in a file of one size; smaller pictures are padded by their mirror image, larger ones taken in tiles.
 
     Attributes:
         label: what the file says of itself, as `irstd.inference.weights.Label`, and `title` of its method.
@@ -85,7 +85,7 @@ class InOnnx:
 
     def __call__(self, grey: UInt8[ndarray, "H W"]) -> Piece:
         height, width = grey.shape
-        images = np.zeros((1, 1, *self.tile), np.float32)
-        images[0, 0, :height, :width] = grey / np.float32(255)
+        more = [(0, side - have) for side, have in zip(self.tile, grey.shape, strict=True)]
+        images = np.pad(grey, more, mode="symmetric")[None, None] / np.float32(255)
         (scores,) = self.session.run(None, {"images": images})
         return Piece(np.ascontiguousarray(scores[0, 0, :height, :width]))

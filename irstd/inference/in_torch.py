@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from jaxtyping import UInt8
 from numpy import ndarray
@@ -13,11 +12,10 @@ from irstd.inference.weights import Loaded
 
 MOST_PX = 1920 * 1200  # of a picture taken whole; GGL-Net takes about 1 kB of memory a pixel
 TILE_PX, MARGIN_PX = 768, 96  # side of a tile, and how much of each side is discarded; multiples of 32
-LEAST_PX = 32  # smaller pictures are padded
 
 
 class InTorch:
-    """A network of loaded weights; pictures smaller than `LEAST_PX` are padded with black, and the padding taken off.
+    """A network of loaded weights.
 
     Args:
         loaded: its network is put on `device`.
@@ -50,18 +48,10 @@ class InTorch:
         return height * width <= self.most_px or self.loaded.label.geometry == "resize"
 
     def __call__(self, grey: UInt8[ndarray, "H W"]) -> Predicted:
-        height, width = grey.shape
-        loaded, squeezed = self.loaded, self.loaded.label.geometry == "resize"
-        more = [0 if squeezed else max(0, LEAST_PX - side) for side in grey.shape]
-        padded = np.pad(grey, ((0, more[0]), (0, more[1]))) if any(more) else grey
+        loaded = self.loaded
         (found,) = predict(
-            loaded.network, loaded.method, loaded.options, [padded],
-            device=self.device, geometry="resize" if squeezed else "crop", side=loaded.label.side,
+            loaded.network, loaded.method, loaded.options, [grey],
+            device=self.device, geometry="resize" if loaded.label.geometry == "resize" else "crop",
+            side=loaded.label.side,
         )  # fmt: skip
-        if not any(more):
-            return found
-        score = None if found.score is None else np.ascontiguousarray(found.score[:height, :width])
-        points = found.points
-        if points is not None:
-            points = points[(points[:, 0] < height - 0.5) & (points[:, 1] < width - 0.5)]
-        return Predicted(score, points)
+        return found

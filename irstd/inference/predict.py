@@ -48,10 +48,9 @@ def predict(
     Args:
         options: of the method, as `network` was built with.
         images: grey levels.
-        geometry: `crop`: each image whole, black beyond its right and bottom edge up to the method's
-            multiple; `tiles`: the same in overlapping squares of `side` px, so that means over an image are taken
-            over as much of it as in training; `resize`: squeezed to a square of `side` px and the scores stretched
-            back.
+        geometry: `crop`: each image whole, padded to the method's multiple (`irstd.inference.tiles.padded`); `tiles`:
+            the same in overlapping squares of `side` px, so that means over an image are taken over as much of it as
+            in training; `resize`: squeezed to a square of `side` px and the scores stretched back.
         batch: at most so many consecutive images of one size, or tiles, at a time.
 
     Raises:
@@ -67,8 +66,10 @@ def predict(
         stop = start + 1
         while stop < min(len(images), start + batch) and images[stop].shape == images[start].shape:
             stop += 1
-        stack = torch.from_numpy(np.stack(images[start:stop]))[:, None].to(device).float().div(255)
-        yield from _native(stack, network, method, options, geometry, side)
+        alike = images[start:stop]
+        given = alike if geometry == "resize" else [tiles.padded(image, method.multiple) for image in alike]
+        stack = torch.from_numpy(np.stack(given))[:, None].to(device).float().div(255)
+        yield from _native(stack, alike[0].shape, network, method, options, geometry, side)
         start = stop
 
 
@@ -87,17 +88,16 @@ def _of_tiles(
 
 @torch.inference_mode()
 def _native(
-    stack: Float[Tensor, "B 1 H W"], network: nn.Module, method: Method, options: Any, geometry: str, side: int
-) -> list[Predicted]:
-    height, width = stack.shape[-2:]
+    stack: Float[Tensor, "B 1 _ _"], shape: tuple[int, ...], network: nn.Module, method: Method, options: Any,
+    geometry: str, side: int,
+) -> list[Predicted]:  # fmt: skip
+    height, width = shape
     if geometry == "resize":
-        given = F.interpolate(stack, (side, side), mode="bilinear", antialias=side < max(height, width))
+        stack = F.interpolate(stack, (side, side), mode="bilinear", antialias=side < max(height, width))
         scale = torch.tensor([height / side, width / side])
     else:
-        beyond = [-height % method.multiple, -width % method.multiple]
-        given = F.pad(stack, (0, beyond[1], 0, beyond[0]))
         scale = torch.ones(2)
-    prediction: Prediction = method.decode(network(given), options)
+    prediction: Prediction = method.decode(network(stack), options)
     scores = prediction.score
     if scores is not None and geometry == "resize":
         scores = F.interpolate(scores, (height, width), mode="bilinear")
@@ -108,9 +108,7 @@ def _native(
         if prediction.points is not None:
             placed = prediction.points[number].float().cpu()
             placed = torch.cat([(placed[:, :2] + 0.5) * scale - 0.5, placed[:, 2:]], 1)
-            placed = placed[(placed[:, 0] < height - 0.5) & (placed[:, 1] < width - 0.5)]
-            # Beyond the bottom and the right is padding; beyond the top and the left, a target at the border.
-            points = torch.cat([placed[:, :2].clamp(min=-0.5), placed[:, 2:]], 1).numpy()
+            points = tiles.within(placed.numpy(), shape)
         boxes = None
         if prediction.boxes is not None:
             around = prediction.boxes[number].float().cpu()
