@@ -19,6 +19,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 from numpy import ndarray
+from scipy.spatial import KDTree
 
 from irstd.metrics.levels import encode
 
@@ -109,10 +110,13 @@ def within(points: Float[ndarray, "_N 3"], shape: tuple[int, ...]) -> Float[ndar
     """
     ends = np.array(shape, points.dtype) - 0.5
     places = points[:, :2]
-    here, near = (places < ends).all(1), (places < ends + 1).all(1)
-    apart = np.linalg.norm(places[:, None] - places[None, here], axis=2).min(1, initial=np.inf)
-    kept = points[here | near & (apart > SAME_PX)]
-    return np.concatenate([kept[:, :2].clip(-0.5, ends), kept[:, 2:]], 1)
+    kept = np.all(places < ends, axis=1)
+    over = np.flatnonzero(~kept & np.all(places < ends + 1, axis=1))
+    if len(over) and kept.any():
+        over = over[KDTree(places[kept]).query(places[over])[0] > SAME_PX]
+    kept[over] = True
+    points = points[kept]
+    return np.concatenate([points[:, :2].clip(-0.5, ends), points[:, 2:]], 1)
 
 
 def cut(
