@@ -179,7 +179,7 @@ def test_the_padding_of_a_picture_is_no_edge_in_it(size, whole):
     np.testing.assert_allclose(found.levels / (2 * HALF), 0, atol=1e-4)
 
 
-def test_a_target_at_the_border_of_a_picture_in_tiles_is_found(rng):
+def test_a_target_at_the_border_of_a_picture_in_tiles_is_found():
     grey = np.zeros((150, 121), np.uint8)
     at = [(149, 60), (70, 120), (149, 120), (0, 0)]
     for row, col in at:

@@ -144,12 +144,11 @@ def _pictures(paths: list[Path], height: int, width: int) -> ndarray:
     """Windows of pictures, (N, 1, H, W) in [0, 1]; smaller ones are continued by their mirror image."""
     import numpy as np  # noqa: PLC0415
 
-    from irstd.inference import sources  # noqa: PLC0415
+    from irstd.inference import sources, tiles  # noqa: PLC0415
 
     found = []
     for path in sources.files(paths)[:100]:
         grey = sources.read(path).grey
-        more = [(0, max(0, side - have)) for side, have in zip((height, width), grey.shape, strict=True)]
-        padded = np.pad(grey, more, mode="symmetric")
+        padded = tiles.continued(grey, (height, width))
         found.append(padded[None, :height, :width].astype(np.float32) / 255)
     return np.stack(found)

@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from irstd.errors import InputError
+from irstd.inference.tiles import continued
 
 KEY = "irstd"  # of the metadata
 SHARE = 8  # of a tile's side is discarded of each of its sides
@@ -85,7 +86,6 @@ class InOnnx:
 
     def __call__(self, grey: UInt8[ndarray, "H W"]) -> Piece:
         height, width = grey.shape
-        more = [(0, side - have) for side, have in zip(self.tile, grey.shape, strict=True)]
-        images = np.pad(grey, more, mode="symmetric")[None, None] / np.float32(255)
+        images = continued(grey, self.tile)[None, None] / np.float32(255)
         (scores,) = self.session.run(None, {"images": images})
         return Piece(np.ascontiguousarray(scores[0, 0, :height, :width]))

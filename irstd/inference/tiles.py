@@ -98,8 +98,13 @@ def padded(grey: UInt8[ndarray, "H W"], multiple: int) -> UInt8[ndarray, "h w"]:
     >>> padded(np.zeros((20, 33), np.uint8), 16).shape
     (32, 48)
     """
-    more = [-(-max(side, LEAST_PX) // multiple) * multiple - side for side in grey.shape]
-    return np.pad(grey, [(0, beyond) for beyond in more], mode="symmetric")
+    return continued(grey, [-(-max(side, LEAST_PX) // multiple) * multiple for side in grey.shape])
+
+
+def continued(grey: UInt8[ndarray, "H W"], sides: Sequence[int]) -> UInt8[ndarray, "h w"]:
+    """A picture continued by its mirror image beyond its right and bottom edge to at least these sides, px."""
+    more = [(0, max(0, side - have)) for side, have in zip(sides, grey.shape, strict=True)]
+    return np.pad(grey, more, mode="symmetric")
 
 
 def within(points: Float[ndarray, "_N 3"], shape: tuple[int, ...]) -> Float[ndarray, "_M 3"]:
